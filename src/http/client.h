@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// HTTP/1.1 client: blocking with deadlines. Unix sockets, TCP, TLS (OpenSSL, the system's CA store or a given one).
+
+#include <memory>
+#include <string>
+
+#include "http/message.h"
+
+namespace pila::http {
+
+struct Endpoint {
+    std::string scheme;  // "unix", "http", "https"
+    std::string host;    // path of the socket for unix
+    std::uint16_t port = 0;
+    std::string path_and_query;  // of the URL it came from
+    // "unix:///run/pila/docker.sock", "tcp://127.0.0.1:2375" (http), "http://...", "https://..."
+    static Result<Endpoint> parse(std::string_view url);
+};
+
+struct ClientOptions {
+    std::chrono::milliseconds connect_timeout{10'000};
+    std::chrono::milliseconds stall_timeout{60'000};  // between two reads or writes that make progress
+    std::string ca_file, client_certificate, client_key;
+    bool verify_peer = true;
+    std::string proxy;   // http://[user:password@]host:port; "": none. proxy_from_environment() finds the usual one
+};
+std::string proxy_from_environment(const Endpoint& target);  // HTTP_PROXY, HTTPS_PROXY, NO_PROXY, lower case too
+
+struct ClientRequest {
+    std::string method = "GET";
+    std::string target = "/";
+    Headers headers;
+    std::string body;
+    BodyReader* streamed_body = nullptr;   // sent chunked, or with `streamed_length`
+    std::optional<std::uint64_t> streamed_length;
+    bool has_body = false;                 // send Content-Length: 0 for an empty one
+};
+
+struct ClientResponse {
+    int status = 0;
+    Headers headers;
+    std::unique_ptr<BodyReader> body;      // keeps its connection; dropping it unread closes that
+};
+
+// One kept-alive connection at a time; reconnects when the server closed it in between. Threads: one at a time.
+class Client {
+public:
+    static Result<std::unique_ptr<Client>> create(Endpoint endpoint, ClientOptions options = {});
+    virtual ~Client() = default;
+    virtual Result<ClientResponse> send(const Context& context, const ClientRequest& request) = 0;
+    // Sends `request` with "Connection: Upgrade, Upgrade: tcp"; on 101 or 200 the connection is the caller's.
+    // Another status: the response with its body, in `refused`.
+    struct Upgraded {
+        Hijacked connection;
+        std::optional<ClientResponse> refused;
+        Headers headers;
+    };
+    virtual Result<Upgraded> upgrade(const Context& context, const ClientRequest& request) = 0;
+};
+
+}  // namespace pila::http

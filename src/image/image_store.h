@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Images of the engine: configurations, layers, names. Layers are unpacked directories shared by all images and named by
+// the digest of their uncompressed tar (diff id), in overlay's own form (whiteouts are 0/0 character devices, opaque
+// directories carry trusted.overlay.opaque), so that a container mounts them as they are.
+//
+// Files below DATA_DIR: blobs/sha256/HEX (configurations, manifests, layer tars as they came; content that came
+// uncompressed may rest zstd-compressed as HEX.zst), layers/HEX/ (unpacked: "tree/", "size"), tmp/ (half-made things,
+// emptied by recover()). Names and image records: node store under "image/".
+// Nothing becomes visible before all of it is verified and in place. Threads: any.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/context.h"
+#include "base/time.h"
+#include "http/message.h"
+#include "image/digest.h"
+#include "store/store.h"
+
+namespace pila::image {
+
+struct ImageConfig {
+    std::string architecture, os = "linux", variant;
+    std::string author, created, comment;
+    std::string user, working_directory, stop_signal, hostname, domainname;
+    std::vector<std::string> environment, entrypoint, command, shell, on_build;
+    std::vector<std::string> exposed_ports, volumes;  // "80/tcp", "/data"
+    std::map<std::string, std::string> labels;
+    std::string healthcheck_json;  // "" or Docker's form
+    bool has_command = false, has_entrypoint = false;
+};
+
+struct HistoryEntry {
+    std::string created, created_by, author, comment;
+    bool empty_layer = false;
+};
+
+struct Image {
+    Digest id;                              // of the configuration's bytes
+    std::string config_json;                // exactly those bytes
+    ImageConfig config;
+    std::vector<HistoryEntry> history;
+    std::vector<Digest> layers;             // diff ids, lowest first
+    std::uint64_t size = 0;                 // bytes of all layers unpacked
+    WallTime created, last_tagged;
+    std::vector<std::string> tags;          // "docker.io/library/busybox:latest" is kept as "busybox:latest"
+    std::vector<std::string> repo_digests;  // "busybox@sha256:..."
+    Digest parent;                          // set for committed images
+};
+using ImagePointer = std::shared_ptr<const Image>;
+
+// What a long operation tells its user, in the shape of Docker's progress lines.
+struct Progress {
+    std::string id, status;  // "a3ed95caeb02", "Extracting"
+    std::uint64_t current = 0, total = 0;
+    std::string stream;      // a line for `load`: "Loaded image: busybox:latest\n"
+};
+using ProgressSink = std::function<void(const Progress&)>;
+
+struct ImportRequest {
+    std::string reference;             // "" or "name[:tag]"
+    std::string message;
+    std::vector<std::string> changes;  // Dockerfile instructions: CMD, ENV, WORKDIR, ...
+    std::string platform;              // "os/arch[/variant]"; "": this machine's
+};
+
+struct CommitRequest {
+    ImagePointer parent;
+    std::string upper_directory;       // overlay's upper directory of the container
+    std::string reference, author, message, container_id;
+    std::vector<std::string> changes;
+    ImageConfig config;                // of the container, before `changes`
+};
+
+struct Removed {
+    std::vector<std::string> untagged, deleted;  // names; "sha256:..."
+};
+
+class ImageStore {
+public:
+    static Result<std::unique_ptr<ImageStore>> create(const std::string& data_directory, store::Store& store);
+    virtual ~ImageStore() = default;
+    virtual Result<void> recover() = 0;
+
+    // Docker's and OCI's archive forms, plain or gzip, bzip2, xz, zstd. Returns what was loaded ("name:tag" or id).
+    virtual Result<std::vector<std::string>> load(const Context& context, http::BodyReader& archive, const ProgressSink& progress) = 0;
+    // A root file system as tar, any of those compressions.
+    virtual Result<ImagePointer> import(const Context& context, http::BodyReader& tar, const ImportRequest& request) = 0;
+    // OCI layout with Docker's manifest.json beside it (what docker 25+ writes), as a tar.
+    virtual Result<void> save(const Context& context, const std::vector<std::string>& names, http::BodyWriter& out) = 0;
+    virtual Result<ImagePointer> commit(const Context& context, const CommitRequest& request) = 0;
+
+    // By name, name@digest, id or unique prefix of one. NotFound: "No such image: NAME:TAG".
+    virtual Result<ImagePointer> find(std::string_view reference) = 0;
+    virtual std::vector<ImagePointer> list() = 0;
+    virtual Result<void> tag(std::string_view source, std::string_view target) = 0;
+    // `in_use(id)` names a container that uses the image, or "": Docker's rules of untagging, force, and deletion.
+    virtual Result<Removed> remove(std::string_view reference, bool force, bool prune_parents,
+                                   const std::function<std::string(const Digest& id)>& in_use) = 0;
+
+    // Directories for overlay, uppermost first.
+    virtual Result<std::vector<std::string>> layer_directories(const Image& image) = 0;
+};
+
+// "busybox" -> "docker.io/library/busybox:latest"; the short form people see is familiar().
+struct Reference {
+    std::string domain, path, tag;  // tag "" when a digest alone is given
+    std::string digest;
+    static Result<Reference> parse(std::string_view text);  // Docker's grammar and messages ("invalid reference format")
+    std::string familiar() const;       // "busybox:latest"
+    std::string familiar_name() const;  // "busybox"
+};
+
+// Dockerfile instructions as `commit -c` and `import -c` allow them, applied to a configuration.
+Result<void> apply_changes(ImageConfig& config, const std::vector<std::string>& changes);
+
+}  // namespace pila::image
