@@ -23,7 +23,7 @@ struct ClientOptions {
     std::chrono::milliseconds stall_timeout{60'000};  // between two reads or writes that make progress
     std::string ca_file, client_certificate, client_key;
     bool verify_peer = true;
-    std::string proxy;   // http://[user:password@]host:port; "": none. proxy_from_environment() finds the usual one
+    std::string proxy;  // http://[user:password@]host:port; "": none. proxy_from_environment() finds the usual one
 };
 std::string proxy_from_environment(const Endpoint& target);  // HTTP_PROXY, HTTPS_PROXY, NO_PROXY, lower case too
 
@@ -32,15 +32,15 @@ struct ClientRequest {
     std::string target = "/";
     Headers headers;
     std::string body;
-    BodyReader* streamed_body = nullptr;   // sent chunked, or with `streamed_length`
+    BodyReader* streamed_body = nullptr;  // sent chunked, or with `streamed_length`
     std::optional<std::uint64_t> streamed_length;
-    bool has_body = false;                 // send Content-Length: 0 for an empty one
+    bool has_body = false;  // send Content-Length: 0 for an empty one
 };
 
 struct ClientResponse {
     int status = 0;
     Headers headers;
-    std::unique_ptr<BodyReader> body;      // keeps its connection; dropping it unread closes that
+    std::unique_ptr<BodyReader> body;  // keeps its connection; dropping it unread closes that
 };
 
 // One kept-alive connection at a time; reconnects when the server closed it in between. Threads: one at a time.
