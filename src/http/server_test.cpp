@@ -231,10 +231,12 @@ TEST_CASE("parked streams hold no thread, survive their handler, and end") {
     TestServer server(
         [&](Request&) {
             Response response;
-            response.stream = [&](std::shared_ptr<Stream> stream) {
+            response.stream = [&](const std::shared_ptr<Stream>& stream) {
+                {
+                    std::lock_guard lock(mutex);
+                    streams.push_back(stream);
+                }
                 stream->write("hello");
-                std::lock_guard lock(mutex);
-                streams.push_back(std::move(stream));
             };
             return response;
         },
@@ -245,10 +247,7 @@ TEST_CASE("parked streams hold no thread, survive their handler, and end") {
         auto& client = clients.emplace_back(server.port);
         CHECK(client.ask(get, "5\r\nhello\r\n").find("Transfer-Encoding: chunked") != std::string::npos);
     }
-    for (;;) {
-        std::lock_guard lock(mutex);
-        if (streams.size() == 30) break;
-    }
+    REQUIRE(streams.size() == 30);
     CHECK(threads_of_process() <= before + 4);
     for (auto& stream : streams) CHECK(stream->write("again"));
     for (auto& stream : streams) stream->finish();
