@@ -53,17 +53,17 @@ public:
         transaction_.add_chain(table_, {"publish", "", {}, 0});
         transaction_.add_chain(table_, {"prerouting", "nat", Hook::Prerouting, dnat_priority});
         transaction_.add_chain(table_, {"output", "nat", Hook::Output, dnat_priority});
-        append("prerouting", Rule().local_destination().jump("publish"));
-        append("output", Rule().local_destination().jump("publish"));
         // Neighbours that route 127.0.0.0/8 to us must not get at what is published on it. IPv6 cannot translate ::1
         // at all: such connections reach the relay.
         if (family_ == Family::V4)
-            append("publish", Rule()
-                                  .in_interface("lo", false)
-                                  .address(Rule::Side::Destination, *Prefix::parse("127.0.0.0/8"))
-                                  .leave());
+            append("prerouting", Rule()
+                                     .in_interface("lo", false)
+                                     .address(Rule::Side::Destination, *Prefix::parse("127.0.0.0/8"))
+                                     .leave());
         else
             append("publish", Rule().address(Rule::Side::Destination, *Prefix::parse("::1/128")).leave());
+        append("prerouting", Rule().local_destination().jump("publish"));
+        append("output", Rule().local_destination().jump("publish"));
         append("publish", Rule().translate_destination_by(family_, ports, true));
         append("publish", Rule().translate_destination_by(family_, ports_any, false));
     }

@@ -307,6 +307,11 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
             Lock lock(mutex_);
             network = TRY(find_network(endpoint.network_id));
         }
+        // With br_netfilter the bridge itself translates, and a container that calls its own published port stays on
+        // one port of it.
+        Batch hairpin;
+        os::net::set_hairpin(hairpin, state.endpoints[static_cast<std::size_t>(gateway)].host_link);
+        TRY(route_.run(hairpin));
         auto taken = TRY(publish(*network, endpoint, state));
         state.rules = std::move(taken.rules);
         state.ports = sandbox.ports = std::move(taken.published);

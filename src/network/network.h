@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/context.h"
@@ -113,8 +114,9 @@ struct Options {
 
 // A container whose shim lives on over a restart of the daemon.
 struct LiveContainer {
+    LiveContainer(std::string container_id, int container_pid = 0) : id(std::move(container_id)), pid(container_pid) {}
     std::string id;
-    int pid = 0;  // of its first process, in the daemon's pid namespace; 0: names, connect and disconnect do not work
+    int pid;  // of its first process, in the daemon's pid namespace; 0: names, connect and disconnect do not work
 };
 
 class NetworkManager {
@@ -124,6 +126,9 @@ public:
 
     // Called once before anything else: the containers whose shims live on.
     virtual Result<void> recover(const std::vector<LiveContainer>& live) = 0;
+    Result<void> recover(const std::vector<std::string>& live_container_ids) {
+        return recover(std::vector<LiveContainer>(live_container_ids.begin(), live_container_ids.end()));
+    }
 
     virtual Result<Network> create_network(const Context& context, NetworkSpec spec) = 0;
     virtual Result<void> remove_network(const Context& context, std::string_view name_or_id) = 0;  // Conflict: in use

@@ -4,10 +4,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <cerrno>
 
-#include "network/testing/test_host.h"
+#include "network/test_host.h"
 
 using namespace pila;
 using namespace pila::network;

@@ -49,7 +49,8 @@ Result<NetlinkSocket> NetlinkSocket::adopt(Fd socket) {
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof buffer_bytes);
     sockaddr_nl local{};
     local.nl_family = AF_NETLINK;
-    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&local), sizeof local) < 0)
+    // EINVAL: bound already, by having sent something.
+    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&local), sizeof local) < 0 && errno != EINVAL)
         return Error::from_errno(errno, "bind netlink socket");
     return NetlinkSocket(std::move(socket));
 }

@@ -64,6 +64,19 @@ static void create_veth(Batch& batch, const VethSpec& spec) {
     mnl_attr_nest_end(message, info);
 }
 
+// Of a bridge port; only once it is one, hence a message of its own.
+static void set_port_flag(Batch& batch, const std::string& name, std::uint16_t flag) {
+    begin_link(batch, RTM_NEWLINK, 0, "set bridge port flag of " + name);
+    auto* message = batch.current();
+    mnl_attr_put_strz(message, IFLA_IFNAME, name.c_str());
+    auto* info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+    mnl_attr_put_strz(message, IFLA_INFO_SLAVE_KIND, "bridge");
+    auto* data = mnl_attr_nest_start(message, IFLA_INFO_SLAVE_DATA);
+    mnl_attr_put_u8(message, flag, 1);
+    mnl_attr_nest_end(message, data);
+    mnl_attr_nest_end(message, info);
+}
+
 void add_veth(Batch& batch, const VethSpec& spec) {
     create_veth(batch, spec);
     auto* header = begin_link(batch, RTM_NEWLINK, 0, fmt::format("join link {} to bridge {}", spec.name, spec.master));
@@ -78,16 +91,10 @@ void add_veth(Batch& batch, const VethSpec& spec) {
         mnl_attr_nest_end(message, inet6);
         mnl_attr_nest_end(message, families);
     }
-    if (!spec.isolated) return;
-    // Port attributes are only taken once the port exists.
-    auto* port = begin_link(batch, RTM_SETLINK, 0, "isolate link " + spec.name);
-    port->ifi_family = AF_BRIDGE;
-    message = batch.current();
-    mnl_attr_put_strz(message, IFLA_IFNAME, spec.name.c_str());
-    auto* info = mnl_attr_nest_start(message, IFLA_PROTINFO);
-    mnl_attr_put_u8(message, IFLA_BRPORT_ISOLATED, 1);
-    mnl_attr_nest_end(message, info);
+    if (spec.isolated) set_port_flag(batch, spec.name, IFLA_BRPORT_ISOLATED);
 }
+
+void set_hairpin(Batch& batch, const std::string& name) { set_port_flag(batch, name, IFLA_BRPORT_MODE); }
 
 void set_link_up(Batch& batch, int index, const std::string& name) {
     auto* header = begin_link(batch, RTM_NEWLINK, 0, fmt::format("bring up {}", name));

@@ -49,6 +49,8 @@ bool have_ipv6();  // the kernel has it at all (ipv6.disable=1 takes it away)
 void add_bridge(Batch& batch, const std::string& name, const Mac& mac, std::uint32_t mtu);
 // Creates the pair, joins the bridge, brings this side up. This side gets no IPv6 address of its own.
 void add_veth(Batch& batch, const VethSpec& spec);
+// The bridge may send a frame back through the port it came from.
+void set_hairpin(Batch& batch, const std::string& name);
 void set_link_up(Batch& batch, int index, const std::string& name);
 void set_link_up(Batch& batch, const std::string& name);
 void set_link_mac(Batch& batch, int index, const Mac& mac);

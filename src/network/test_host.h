@@ -8,7 +8,7 @@
 
 #include "network/helper_client.h"
 #include "network/manager.h"
-#include "network/testing/fake_store.h"
+#include "network/fake_store.h"
 
 namespace pila::network::testing {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "network/testing/test_host.h"
+#include "network/test_host.h"
 
 #include <fcntl.h>
 #include <poll.h>
