@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "runtime/helper.h"
 #include "runtime/shim_internal.h"
 #include "runtime/verbs_internal.h"
 
@@ -18,6 +19,7 @@ int shim(int, char**) { return pila::runtime::shim_main(); }
 
 constexpr Verb verbs[] = {
     {"shim", shim, nullptr},
+    {"helper", helper_main, nullptr},
 };
 
 int usage(FILE* where, int code) {
