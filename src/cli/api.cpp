@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/api.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <fmt/core.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -43,8 +43,10 @@ QueryText& QueryText::add(std::string_view name, std::string_view value) {
 std::string path_part(std::string_view name) {
     std::string encoded;
     for (char c : name) {
-        if (c == '/' || c == ':' || c == '@') encoded += c;
-        else encoded += http::percent_encode(std::string_view(&c, 1));
+        if (c == '/' || c == ':' || c == '@')
+            encoded += c;
+        else
+            encoded += http::percent_encode(std::string_view(&c, 1));
     }
     return encoded;
 }
@@ -52,7 +54,8 @@ std::string path_part(std::string_view name) {
 Result<std::unique_ptr<Api>> Api::connect(const GlobalOptions& global) {
     auto endpoint = http::Endpoint::parse(global.host);
     if (!endpoint)
-        return Error(Errc::Invalid, fmt::format("unable to parse docker host `{}`: {}", global.host, endpoint.error().message()));
+        return Error(Errc::Invalid,
+                     fmt::format("unable to parse docker host `{}`: {}", global.host, endpoint.error().message()));
     http::ClientOptions options;
     options.stall_timeout = forever;
     auto client = TRY(http::Client::create(*endpoint, options));
@@ -86,7 +89,8 @@ Error Api::unreachable(const Error& error) const {
 
 Result<void> Api::negotiate() {
     if (const char* fixed = std::getenv("DOCKER_API_VERSION"); fixed && *fixed) {
-        auto minor = parse_int(std::string_view(fixed).substr(std::min<std::size_t>(2, std::string_view(fixed).size())));
+        auto minor =
+            parse_int(std::string_view(fixed).substr(std::min<std::size_t>(2, std::string_view(fixed).size())));
         if (!minor || *minor > newest_api || !std::string_view(fixed).starts_with("1."))
             return Error(Errc::Invalid, fmt::format("DOCKER_API_VERSION: invalid API version {}", fixed));
         minor_ = static_cast<int>(*minor);
@@ -177,7 +181,8 @@ Result<void> Filters::add(std::string_view text) {
 }
 
 void Filters::add(std::string_view name, std::string_view value) {
-    auto at = std::lower_bound(items_.begin(), items_.end(), name, [](auto& item, auto& key) { return item.first < key; });
+    auto at =
+        std::lower_bound(items_.begin(), items_.end(), name, [](auto& item, auto& key) { return item.first < key; });
     if (at == items_.end() || at->first != name) at = items_.insert(at, {std::string(name), {}});
     auto& values = at->second;
     auto place = std::lower_bound(values.begin(), values.end(), value);

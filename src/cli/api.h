@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Requests to the daemon's Docker API, in the version both sides speak. Errors read as docker's command line shows them.
-// Threads: one at a time; another() gives a second connection.
+// Requests to the daemon's Docker API, in the version both sides speak. Errors read as docker's command line shows
+// them. Threads: one at a time; another() gives a second connection.
 
 #include <memory>
 #include <string>
@@ -50,7 +50,7 @@ public:
     static Result<std::unique_ptr<Api>> connect(const GlobalOptions& global);
     Result<std::unique_ptr<Api>> another() const;
 
-    int minor() const { return minor_; }                 // 41 for API 1.41
+    int minor() const { return minor_; }  // 41 for API 1.41
     const std::string& server_os() const { return server_os_; }
     const GlobalOptions& global() const { return global_; }
 
@@ -80,11 +80,11 @@ private:
 // --filter a=b --filter a=c -> {"a":{"b":true,"c":true}}
 class Filters {
 public:
-    Result<void> add(std::string_view text);                       // "name=value"
+    Result<void> add(std::string_view text);  // "name=value"
     void add(std::string_view name, std::string_view value);
     bool has(std::string_view name) const;
     bool empty() const { return items_.empty(); }
-    std::string text() const;                                      // JSON
+    std::string text() const;  // JSON
 
 private:
     std::vector<std::pair<std::string, std::vector<std::string>>> items_;  // sorted by name

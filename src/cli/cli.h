@@ -20,8 +20,8 @@ struct GlobalOptions {
 // One call of one verb.
 struct Invocation {
     const GlobalOptions& global;
-    std::string name;                     // "ps", "container ls": as it was called, without the program's name
-    std::vector<std::string> arguments;   // after the verb
+    std::string name;                    // "ps", "container ls": as it was called, without the program's name
+    std::vector<std::string> arguments;  // after the verb
 };
 
 using VerbFunction = int (*)(Invocation&);  // returns the exit code

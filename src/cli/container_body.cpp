@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The JSON of a new container, field for field what docker's command line sends (tests/cli/request_cases.json).
-#include <algorithm>
 #include <fmt/core.h>
-#include <set>
+#include <algorithm>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -40,7 +39,8 @@ Result<json::value> health_of(const ContainerOptions& o) {
     bool has_times = o.health_interval != 0 || o.health_timeout != 0 || o.health_start_period != 0 ||
                      o.health_start_interval != 0 || o.health_retries != 0;
     if (o.no_healthcheck) {
-        if (!o.health_command.empty() || has_times) return invalid("--no-healthcheck conflicts with --health-* options");
+        if (!o.health_command.empty() || has_times)
+            return invalid("--no-healthcheck conflicts with --health-* options");
         return json::value{{"Test", json::array{"NONE"}}};
     }
     if (o.health_command.empty() && !has_times) return json::value(nullptr);
@@ -88,8 +88,10 @@ Result<Volumes> volumes_of(const ContainerOptions& options) {
     Texts binds;
     for (const auto& text : options.volumes) {
         auto spec = TRY(parse_volume(text));
-        if (spec.anonymous) volumes.anonymous[text] = json::object();
-        else binds.push_back(spec.bind);
+        if (spec.anonymous)
+            volumes.anonymous[text] = json::object();
+        else
+            binds.push_back(spec.bind);
     }
     volumes.binds = list_or_null(binds);
     return volumes;
@@ -117,8 +119,10 @@ Result<Devices> devices_of(const ContainerOptions& options) {
         std::string host(parts[0]), container = host, mode = "rwm";
         if (parts.size() == 3) mode = parts[2];
         if (parts.size() >= 2) {
-            if (parts.size() == 2 && is_mode(parts[1])) mode = parts[1];
-            else container = parts[1];
+            if (parts.size() == 2 && is_mode(parts[1]))
+                mode = parts[1];
+            else
+                container = parts[1];
         }
         if (container.empty()) container = host;
         if (!container.starts_with('/')) return invalid(fmt::format("{} is not an absolute path", container));
@@ -159,8 +163,11 @@ Result<void> add_resources(json::object& host, const ContainerOptions& o) {
     json::array requests;
     if (!o.gpus.empty()) requests = TRY(parse_json(o.gpus)).as_array();
     if (!devices.cdi.empty())
-        requests.push_back(json::object{{"Driver", "cdi"}, {"Count", 0}, {"DeviceIDs", list_or_null(devices.cdi)},
-                                        {"Capabilities", nullptr}, {"Options", nullptr}});
+        requests.push_back(json::object{{"Driver", "cdi"},
+                                        {"Count", 0},
+                                        {"DeviceIDs", list_or_null(devices.cdi)},
+                                        {"Capabilities", nullptr},
+                                        {"Options", nullptr}});
     host["DeviceRequests"] = requests.empty() ? json::value(nullptr) : json::value(std::move(requests));
     host["MemoryReservation"] = o.memory_reservation;
     host["MemorySwap"] = o.memory_swap;
@@ -198,7 +205,8 @@ Result<json::object> storage_options_of(const Texts& options) {
     return out;
 }
 
-Result<json::object> host_config(const ContainerOptions& o, Volumes& volumes, Ports& ports, const Networking& networking) {
+Result<json::object> host_config(const ContainerOptions& o, Volumes& volumes, Ports& ports,
+                                 const Networking& networking) {
     TRY(check_namespaces(o));
     json::object host;
     host["Binds"] = std::move(volumes.binds);
@@ -216,8 +224,8 @@ Result<json::object> host_config(const ContainerOptions& o, Volumes& volumes, Po
     host["VolumesFrom"] = list_or_null(o.volumes_from);
     host["ConsoleSize"] = json::array{0, 0};
     if (!o.annotations.empty()) host["Annotations"] = pairs_of(o.annotations);
-    host["CapAdd"] = TRY(capabilities(o.cap_add, {}));
-    host["CapDrop"] = TRY(capabilities(o.cap_drop, o.cap_add));
+    host["CapAdd"] = capabilities(o.cap_add);
+    host["CapDrop"] = capabilities(o.cap_drop);
     host["CgroupnsMode"] = o.cgroupns;
     host["Dns"] = list_of(o.dns);
     host["DnsOptions"] = list_of(o.dns_options);
@@ -291,7 +299,6 @@ Result<json::object> container_body(const ContainerOptions& o, const std::string
     body["AttachStdin"] = in && !(o.detach && any);
     body["AttachStdout"] = any ? !o.detach : attached(o, "stdout");
     body["AttachStderr"] = any ? !o.detach : attached(o, "stderr");
-    if (any && o.tty && !o.detach) body["AttachStderr"] = true;
     if (!ports.exposed.empty()) body["ExposedPorts"] = std::move(ports.exposed);
     body["Tty"] = o.tty;
     body["OpenStdin"] = o.interactive;
@@ -312,8 +319,10 @@ Result<json::object> container_body(const ContainerOptions& o, const std::string
     json::object endpoints;
     for (const auto& network : networking.endpoints) {
         if (!network.mac_address.empty() && api_minor < 44)
-            return Error(Errc::Unsupported, fmt::format("\"specify mac-address per network\" requires API version 1.44, but "
-                                                        "the Docker daemon API version is 1.{}", api_minor));
+            return Error(Errc::Unsupported,
+                         fmt::format("\"specify mac-address per network\" requires API version 1.44, but "
+                                     "the Docker daemon API version is 1.{}",
+                                     api_minor));
         endpoints[network.target] = endpoint_settings(network);
     }
     body["NetworkingConfig"] = json::object{{"EndpointsConfig", std::move(endpoints)}};

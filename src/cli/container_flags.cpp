@@ -102,9 +102,9 @@ void add_isolation_flags(Flags& flags, ContainerOptions& o) {
         {"security-opt", 0, &o.security_options, "Security option"},
         {"sysctl", 0, any_sysctl(o.sysctls), "Set a kernel parameter of the namespaces", "map", "map[]"},
         {"privileged", 0, &o.privileged, "Give the container the rights of the host's root"},
-        {"use-api-socket", 0, FlagSetter([](std::string_view) -> Result<void> {
-             return Error(Errc::Unsupported, "not supported");
-         }), "", "", "", 0, true},
+        {"use-api-socket", 0,
+         FlagSetter([](std::string_view) -> Result<void> { return Error(Errc::Unsupported, "not supported"); }), "", "",
+         "", 0, true},
     });
 }
 
@@ -151,8 +151,8 @@ void add_life_flags(Flags& flags, ContainerOptions& o) {
         {"health-cmd", 0, &o.health_command, "Command that checks the container's health"},
         {"health-interval", 0, duration(o.health_interval), "Time between two checks (ms|s|m|h)", "duration", "0s"},
         {"health-timeout", 0, duration(o.health_timeout), "Longest time of one check (ms|s|m|h)", "duration", "0s"},
-        {"health-start-period", 0, duration(o.health_start_period),
-         "Time to start before failures count (ms|s|m|h)", "duration", "0s"},
+        {"health-start-period", 0, duration(o.health_start_period), "Time to start before failures count (ms|s|m|h)",
+         "duration", "0s"},
         {"health-start-interval", 0, duration(o.health_start_interval), "Time between checks while starting (ms|s|m|h)",
          "duration", "0s", 44},
         {"health-retries", 0, &o.health_retries, "Failures in a row that mean unhealthy"},

@@ -64,7 +64,8 @@ struct ContainerOptions {
     // life
     std::string restart = "no", log_driver, health_command, cid_file, platform, pull = "missing", name;
     Texts log_options;
-    std::int64_t health_interval = 0, health_timeout = 0, health_start_period = 0, health_start_interval = 0, health_retries = 0;
+    std::int64_t health_interval = 0, health_timeout = 0, health_start_period = 0, health_start_interval = 0,
+                 health_retries = 0;
     bool no_healthcheck = false, remove = false, quiet = false, distrust = true;
     // not flags of a container
     bool detach = false;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/container_values.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <cstdlib>
-#include <fmt/core.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -49,9 +49,12 @@ Result<PathAndNumber> split_device(std::string_view text) {
 }
 
 void replace(std::vector<Ulimit>& limits, Ulimit limit) {
-    auto at = std::lower_bound(limits.begin(), limits.end(), limit.name, [](auto& l, auto& name) { return l.name < name; });
-    if (at != limits.end() && at->name == limit.name) *at = std::move(limit);
-    else limits.insert(at, std::move(limit));
+    auto at =
+        std::lower_bound(limits.begin(), limits.end(), limit.name, [](auto& l, auto& name) { return l.name < name; });
+    if (at != limits.end() && at->name == limit.name)
+        *at = std::move(limit);
+    else
+        limits.insert(at, std::move(limit));
 }
 
 Result<json::array> gpu_fields(std::string_view text) {
@@ -67,7 +70,8 @@ Result<json::array> gpu_fields(std::string_view text) {
         if (key == "count") {
             auto number = parse_int(value);
             if (value != "all" && !number)
-                return invalid(fmt::format("invalid count ({}): value must be either \"all\" or an integer: invalid syntax", value));
+                return invalid(fmt::format(
+                    "invalid count ({}): value must be either \"all\" or an integer: invalid syntax", value));
             count = value == "all" ? -1 : *number;
             has_count = true;
         } else if (key == "device") {
@@ -131,9 +135,11 @@ FlagSetter extra_host(Texts& target) {
     return [&target](std::string_view value) -> Result<void> {
         auto at = value.find('=');
         if (at == std::string_view::npos) at = value.find(':');
-        if (at == std::string_view::npos || at == 0) return invalid(fmt::format("bad format for add-host: {}", go_quote(value)));
+        if (at == std::string_view::npos || at == 0)
+            return invalid(fmt::format("bad format for add-host: {}", go_quote(value)));
         auto address = value.substr(at + 1);
-        if (address.size() > 2 && address.front() == '[' && address.back() == ']') address = address.substr(1, address.size() - 2);
+        if (address.size() > 2 && address.front() == '[' && address.back() == ']')
+            address = address.substr(1, address.size() - 2);
         if (address != "host-gateway" && !is_ip_address(address))
             return invalid(fmt::format("invalid IP address in add-host: {}", go_quote(address)));
         target.push_back(fmt::format("{}:{}", value.substr(0, at), address));
@@ -143,7 +149,8 @@ FlagSetter extra_host(Texts& target) {
 
 FlagSetter dns_server(Texts& target) {
     return [&target](std::string_view value) -> Result<void> {
-        if (!is_ip_address(trim(value))) return invalid(fmt::format("IP address is not correctly formatted: {}", value));
+        if (!is_ip_address(trim(value)))
+            return invalid(fmt::format("IP address is not correctly formatted: {}", value));
         target.emplace_back(trim(value));
         return {};
     };
@@ -161,7 +168,8 @@ FlagSetter dns_domain(Texts& target) {
 FlagSetter link_name(Texts& target) {
     return [&target](std::string_view value) -> Result<void> {
         if (value.empty()) return invalid("empty string specified for links");
-        if (std::count(value.begin(), value.end(), ':') > 1) return invalid(fmt::format("bad format for links: {}", value));
+        if (std::count(value.begin(), value.end(), ':') > 1)
+            return invalid(fmt::format("bad format for links: {}", value));
         target.emplace_back(value);
         return {};
     };
@@ -169,8 +177,9 @@ FlagSetter link_name(Texts& target) {
 
 FlagSetter sysctl(Texts& target) {
     return [&target](std::string_view value) -> Result<void> {
-        static constexpr std::string_view names[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
-                                                     "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
+        static constexpr std::string_view names[] = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                                     "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
+                                                     "kernel.shmmni", "kernel.shm_rmid_forced"};
         auto name = value.substr(0, value.find('='));
         bool known = std::find(std::begin(names), std::end(names), name) != std::end(names) ||
                      name.starts_with("net.") || name.starts_with("fs.mqueue.");
@@ -199,21 +208,27 @@ FlagSetter device_rule(Texts& target) {
 
 FlagSetter ulimit(std::vector<Ulimit>& target) {
     return [&target](std::string_view value) -> Result<void> {
-        static constexpr std::string_view names[] = {"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice",
-                                                     "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+        static constexpr std::string_view names[] = {"core",    "cpu",      "data",   "fsize",      "locks",
+                                                     "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                                     "rss",     "rtprio",   "rttime", "sigpending", "stack"};
         auto equals = value.find('=');
         if (equals == std::string_view::npos) return invalid(fmt::format("invalid ulimit argument: {}", value));
         Ulimit limit{std::string(value.substr(0, equals))};
         if (std::find(std::begin(names), std::end(names), limit.name) == std::end(names))
             return invalid(fmt::format("invalid ulimit type: {}", limit.name));
         auto numbers = split(value.substr(equals + 1), ':');
-        if (numbers.size() > 2) return invalid(fmt::format("too many limit value arguments - {}, can only have up to two, `soft[:hard]`", value.substr(equals + 1)));
+        if (numbers.size() > 2)
+            return invalid(fmt::format("too many limit value arguments - {}, can only have up to two, `soft[:hard]`",
+                                       value.substr(equals + 1)));
         limit.soft = TRY(parse_go_int(numbers[0]));
         limit.hard = numbers.size() > 1 ? TRY(parse_go_int(numbers[1])) : limit.soft;
         if (limit.hard != -1 && limit.soft == -1)
-            return invalid(fmt::format("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: {}", limit.hard));
+            return invalid(fmt::format(
+                "ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), hard: {}",
+                limit.hard));
         if (limit.hard != -1 && limit.soft > limit.hard)
-            return invalid(fmt::format("ulimit soft limit must be less than or equal to hard limit: {} > {}", limit.soft, limit.hard));
+            return invalid(fmt::format("ulimit soft limit must be less than or equal to hard limit: {} > {}",
+                                       limit.soft, limit.hard));
         replace(target, std::move(limit));
         return {};
     };
@@ -235,8 +250,10 @@ FlagSetter bytes_rate(std::vector<DeviceRate>& target) {
         auto parts = TRY(split_device(value));
         auto rate = parse_ram_size(parts.number);
         if (!rate || *rate < 0)
-            return invalid(fmt::format("invalid rate for device: {}. The correct format is <device-path>:<number>[<unit>]. "
-                                       "Number must be a positive integer. Unit is optional and can be kb, mb, or gb", value));
+            return invalid(
+                fmt::format("invalid rate for device: {}. The correct format is <device-path>:<number>[<unit>]. "
+                            "Number must be a positive integer. Unit is optional and can be kb, mb, or gb",
+                            value));
         target.push_back({parts.path, static_cast<std::uint64_t>(*rate)});
         return {};
     };
@@ -247,8 +264,10 @@ FlagSetter operations_rate(std::vector<DeviceRate>& target) {
         auto parts = TRY(split_device(value));
         auto rate = parse_uint(parts.number);
         if (!rate)
-            return invalid(fmt::format("invalid rate for device: {}. The correct format is <device-path>:<number>. "
-                                       "Number must be a positive integer", value));
+            return invalid(
+                fmt::format("invalid rate for device: {}. The correct format is <device-path>:<number>. "
+                            "Number must be a positive integer",
+                            value));
         target.push_back({parts.path, *rate});
         return {};
     };

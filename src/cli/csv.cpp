@@ -17,9 +17,12 @@ Result<std::vector<std::string>> split_csv(std::string_view text) {
         if (at < text.size() && text[at] == '"') {
             for (++at;; ++at) {
                 if (at >= text.size()) return bad(text.size() + 1, "extraneous or missing \" in quoted-field");
-                if (text[at] != '"') field += text[at];
-                else if (at + 1 < text.size() && text[at + 1] == '"') field += text[at++];
-                else break;
+                if (text[at] != '"')
+                    field += text[at];
+                else if (at + 1 < text.size() && text[at + 1] == '"')
+                    field += text[at++];
+                else
+                    break;
             }
             ++at;
             if (at < text.size() && text[at] != ',') return bad(at, "extraneous or missing \" in quoted-field");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/env_file.h"
 
+#include <fmt/core.h>
 #include <cerrno>
 #include <cstdlib>
-#include <fmt/core.h>
 
 #include "base/text.h"
 #include "cli/units.h"
@@ -32,7 +32,8 @@ Result<std::vector<std::string>> parse_env_text(std::string_view text, const std
         if (equals != std::string_view::npos) {
             variables.emplace_back(line);
         } else if (bare == BareNames::FromEnvironment) {
-            if (const char* value = std::getenv(std::string(name).c_str())) variables.push_back(fmt::format("{}={}", name, value));
+            if (const char* value = std::getenv(std::string(name).c_str()))
+                variables.push_back(fmt::format("{}={}", name, value));
         }
     }
     return variables;

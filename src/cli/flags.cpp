@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/flags.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <cstdio>
-#include <fmt/core.h>
 
 #include "base/text.h"
 #include "cli/units.h"
@@ -122,9 +122,12 @@ Result<void> Flags::parse_arguments() {
             arguments_.insert(arguments_.end(), given.begin() + static_cast<std::ptrdiff_t>(next), given.end());
             return {};
         }
-        if (plain) arguments_.emplace_back(argument);
-        else if (argument[1] == '-') TRY(parse_long(argument, next));
-        else TRY(parse_short(argument, next));
+        if (plain)
+            arguments_.emplace_back(argument);
+        else if (argument[1] == '-')
+            TRY(parse_long(argument, next));
+        else
+            TRY(parse_short(argument, next));
         if (help_) return {};
     }
     return {};
@@ -135,12 +138,16 @@ std::optional<int> Flags::check_count(Count count) const {
     if (given >= count.least && given <= count.most) return std::nullopt;
     std::string wants;
     auto noun = [](std::size_t number) { return number == 1 ? "argument" : "arguments"; };
-    if (count.most == 0) wants = "accepts no arguments";
-    else if (count.least == count.most) wants = fmt::format("requires {} {}", count.least, noun(count.least));
+    if (count.most == 0)
+        wants = "accepts no arguments";
+    else if (count.least == count.most)
+        wants = fmt::format("requires {} {}", count.least, noun(count.least));
     else if (given < count.least && count.most == Count{}.most)
         wants = fmt::format("requires at least {} {}", count.least, noun(count.least));
-    else if (count.least > 0) wants = fmt::format("requires at least {} and at most {} arguments", count.least, count.most);
-    else wants = fmt::format("requires at most {} {}", count.most, noun(count.most));
+    else if (count.least > 0)
+        wants = fmt::format("requires at least {} and at most {} arguments", count.least, count.most);
+    else
+        wants = fmt::format("requires at most {} {}", count.most, noun(count.most));
     fmt::print(stderr, "pila: 'pila {0}' {1}\n\nUsage:  pila {0} {2}\n\nSee 'pila {0} --help' for more information\n",
                invocation_.name, wants, synopsis_);
     return 1;
@@ -175,9 +182,10 @@ Result<void> Flags::check_api(int minor) const {
     for (const auto& flag : flags_) {
         if (!flag.changed || flag.minimum_api == 0) continue;
         if (flag.minimum_api == windows_only)
-            problems.push_back(fmt::format("\"--{}\" is only supported on a Docker daemon running on windows, but the "
-                                           "Docker daemon is running on linux",
-                                           flag.name));
+            problems.push_back(
+                fmt::format("\"--{}\" is only supported on a Docker daemon running on windows, but the "
+                            "Docker daemon is running on linux",
+                            flag.name));
         else if (flag.minimum_api > minor)
             problems.push_back(
                 fmt::format("\"--{}\" requires API version 1.{}, but the Docker daemon API version is 1.{}", flag.name,
@@ -194,7 +202,7 @@ std::string Flags::help() const {
     for (const auto& flag : flags_) any_shorthand |= flag.shorthand != 0 && !flag.hidden;
     for (const auto& flag : flags_) {
         if (flag.hidden) continue;
-        std::string left = flag.shorthand ? fmt::format("  -{}, --{}", flag.shorthand, flag.name)
+        std::string left = flag.shorthand  ? fmt::format("  -{}, --{}", flag.shorthand, flag.name)
                            : any_shorthand ? fmt::format("      --{}", flag.name)
                                            : fmt::format("      --{}", flag.name);
         if (auto type = type_of(flag); !type.empty()) left += fmt::format(" {}", type);

@@ -30,7 +30,7 @@ struct Flag {
     std::string_view default_text = "";  // shown in the help as (default ...)
     int minimum_api = 0;                 // 43 for API 1.43; windows_only
     bool hidden = false;
-    bool changed = false;                // set by parse()
+    bool changed = false;  // set by parse()
 };
 inline constexpr int windows_only = -1;
 

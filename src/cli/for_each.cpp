@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
 #include <atomic>
 #include <cstdio>
-#include <fmt/core.h>
 #include <optional>
 #include <thread>
 

@@ -75,10 +75,14 @@ std::string indent_json(std::string_view text, std::string_view indent) {
         if (just_opened) new_line();
         just_opened = c == '{' || c == '[';
         out += c;
-        if (just_opened) ++depth;
-        else if (c == ',') new_line();
-        else if (c == ':') out += ' ';
-        else if (c == '"') in_string = true;
+        if (just_opened)
+            ++depth;
+        else if (c == ',')
+            new_line();
+        else if (c == ':')
+            out += ' ';
+        else if (c == '"')
+            in_string = true;
     }
     return out;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/mounts.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <fmt/core.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cstdio>
 #include <vector>
 
 #include <boost/json/object.hpp>
@@ -29,8 +29,10 @@ std::string absolute(std::string_view path) {
     std::string whole = fmt::format("{}/{}", directory, path);
     for (auto part : split(whole, '/')) {
         if (part.empty() || part == ".") continue;
-        if (part == ".." && !kept.empty()) kept.pop_back();
-        else if (part != "..") kept.push_back(part);
+        if (part == ".." && !kept.empty())
+            kept.pop_back();
+        else if (part != "..")
+            kept.push_back(part);
     }
     std::string clean;
     for (auto part : kept) clean += "/" + std::string(part);
@@ -55,13 +57,17 @@ Result<bool> flag_value(std::string_view key, std::string_view value, bool has_v
 Result<void> set_recursion(Mount& mount, std::string_view value) {
     mount.has_bind = true;
     if (value == "enabled") return {};
-    if (value == "disabled") mount.bind["NonRecursive"] = true;
-    else if (value == "writable") mount.bind["ReadOnlyNonRecursive"] = true;
-    else if (value == "readonly") mount.bind["ReadOnlyForceRecursive"] = true;
+    if (value == "disabled")
+        mount.bind["NonRecursive"] = true;
+    else if (value == "writable")
+        mount.bind["ReadOnlyNonRecursive"] = true;
+    else if (value == "readonly")
+        mount.bind["ReadOnlyForceRecursive"] = true;
     else
-        return invalid(fmt::format("invalid value for bind-recursive: {} (must be \"enabled\", \"disabled\", "
-                                   "\"writable\", or \"readonly\")",
-                                   value));
+        return invalid(
+            fmt::format("invalid value for bind-recursive: {} (must be \"enabled\", \"disabled\", "
+                        "\"writable\", or \"readonly\")",
+                        value));
     return {};
 }
 
@@ -77,10 +83,14 @@ Result<void> set_volume_or_tmpfs(Mount& mount, std::string_view key, std::string
     if (key == "volume-nocopy") {
         bool yes = TRY(flag_value(key, value, has_value));
         if (yes) mount.volume["NoCopy"] = true;
-    } else if (key == "volume-subpath") mount.volume["Subpath"] = value;
-    else if (key == "volume-label") set_pair(mount.labels, value);
-    else if (key == "volume-driver") mount.driver["Name"] = value;
-    else if (key == "volume-opt") set_pair(mount.driver_options, value);
+    } else if (key == "volume-subpath")
+        mount.volume["Subpath"] = value;
+    else if (key == "volume-label")
+        set_pair(mount.labels, value);
+    else if (key == "volume-driver")
+        mount.driver["Name"] = value;
+    else if (key == "volume-opt")
+        set_pair(mount.driver_options, value);
     else if (key == "image-subpath") {
         mount.has_image = true;
         mount.image["Subpath"] = value;
@@ -105,13 +115,17 @@ Result<void> set_field(Mount& mount, std::string_view field) {
     auto value = has_value ? field.substr(equals + 1) : std::string_view();
     bool alone = key == "readonly" || key == "ro" || key == "volume-nocopy" || key == "bind-nonrecursive";
     if (!has_value && !alone) return invalid(fmt::format("invalid field '{}' must be a key=value pair", field));
-    if (key == "type") mount.type = to_lower(value);
+    if (key == "type")
+        mount.type = to_lower(value);
     else if (key == "source" || key == "src") {
         bool relative = value.starts_with("./") || value.starts_with("../") || value == "." || value == "..";
         mount.source = relative ? absolute(value) : std::string(value);
-    } else if (key == "target" || key == "dst" || key == "destination") mount.target = value;
-    else if (key == "readonly" || key == "ro") mount.read_only = TRY(flag_value(key, value, has_value));
-    else if (key == "consistency") mount.consistency = to_lower(value);
+    } else if (key == "target" || key == "dst" || key == "destination")
+        mount.target = value;
+    else if (key == "readonly" || key == "ro")
+        mount.read_only = TRY(flag_value(key, value, has_value));
+    else if (key == "consistency")
+        mount.consistency = to_lower(value);
     else if (key == "bind-propagation") {
         mount.has_bind = true;
         mount.bind["Propagation"] = to_lower(value);
@@ -120,8 +134,10 @@ Result<void> set_field(Mount& mount, std::string_view field) {
         bool yes = TRY(flag_value(key, value, has_value));
         if (yes) mount.bind["NonRecursive"] = true;
         fmt::print(stderr, "bind-nonrecursive is deprecated, use bind-recursive=disabled instead\n");
-    } else if (key == "bind-recursive") TRY(set_recursion(mount, value));
-    else TRY(set_volume_or_tmpfs(mount, key, value, has_value, field));
+    } else if (key == "bind-recursive")
+        TRY(set_recursion(mount, value));
+    else
+        TRY(set_volume_or_tmpfs(mount, key, value, has_value, field));
     return {};
 }
 
@@ -159,10 +175,12 @@ Result<std::string> parse_mount(std::string_view text) {
     if (mount.has_bind && mount.type != "bind") return mixed("bind");
     if (mount.has_tmpfs && mount.type != "tmpfs") return mixed("tmpfs");
     if (mount.bind.contains("ReadOnlyForceRecursive")) {
-        if (!mount.read_only) return invalid("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction");
+        if (!mount.read_only)
+            return invalid("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction");
         auto* propagation = mount.bind.if_contains("Propagation");
         if (!propagation || propagation->get_string() != "rprivate")
-            return invalid("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction");
+            return invalid(
+                "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction");
     }
     if (mount.bind.contains("ReadOnlyNonRecursive") && !mount.read_only)
         return invalid("option 'bind-recursive=writable' requires 'readonly' to be specified in conjunction");
@@ -183,8 +201,10 @@ Result<VolumeSpec> parse_volume(std::string_view text) {
     std::vector<std::string> fields(1);
     for (char c : text) {
         bool drive = fields.back().size() == 1 && std::isalpha(static_cast<unsigned char>(fields.back()[0]));
-        if (c == ':' && !drive) fields.emplace_back();
-        else fields.back() += c;
+        if (c == ':' && !drive)
+            fields.emplace_back();
+        else
+            fields.back() += c;
     }
     if (fields.size() > 3) return invalid(fmt::format("invalid spec: {}: too many colons", text));
     if (std::any_of(fields.begin(), fields.end(), [](auto& field) { return field.empty(); }))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/network_options.h"
 
-#include <algorithm>
 #include <fmt/core.h>
+#include <algorithm>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -48,12 +48,18 @@ Result<NetworkAttachment> parse_network(std::string_view text) {
         if (equals == std::string::npos) return invalid(fmt::format("invalid field {}", field));
         auto key = to_lower(trim(std::string_view(field).substr(0, equals)));
         auto value = std::string(trim(std::string_view(field).substr(equals + 1)));
-        if (key == "name") network.target = value;
-        else if (key == "alias") network.aliases.push_back(value);
-        else if (key == "ip") network.ip = value;
-        else if (key == "ip6") network.ip6 = value;
-        else if (key == "mac-address") network.mac_address = value;
-        else if (key == "link-local-ip") network.link_local_ips.push_back(value);
+        if (key == "name")
+            network.target = value;
+        else if (key == "alias")
+            network.aliases.push_back(value);
+        else if (key == "ip")
+            network.ip = value;
+        else if (key == "ip6")
+            network.ip6 = value;
+        else if (key == "mac-address")
+            network.mac_address = value;
+        else if (key == "link-local-ip")
+            network.link_local_ips.push_back(value);
         else if (key == "driver-opt") {
             auto at = value.find('=');
             if (at == std::string::npos) return invalid("invalid key value pair format in driver options");
@@ -126,8 +132,8 @@ Result<void> apply_to_first(NetworkAttachment& first, const ContainerOptions& op
 
 bool is_plain(const NetworkAttachment& network) {
     return network.aliases.empty() && network.link_local_ips.empty() && network.links.empty() &&
-           network.driver_options.empty() && network.ip.empty() && network.ip6.empty() &&
-           network.mac_address.empty() && network.gateway_priority == 0;
+           network.driver_options.empty() && network.ip.empty() && network.ip6.empty() && network.mac_address.empty() &&
+           network.gateway_priority == 0;
 }
 
 }  // namespace

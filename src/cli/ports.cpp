@@ -2,8 +2,8 @@
 #include "cli/ports.h"
 
 #include <arpa/inet.h>
-#include <cstdint>
 #include <fmt/core.h>
+#include <cstdint>
 
 #include "base/text.h"
 #include "cli/units.h"
@@ -63,9 +63,12 @@ Result<std::string> short_form(std::string_view text) {
         if (equals == std::string_view::npos || equals == 0)
             return invalid(fmt::format("invalid publish opts format (should be name=value but got '{}')", field));
         auto key = field.substr(0, equals), value = field.substr(equals + 1);
-        if (key == "published") published = value;
-        else if (key == "target") target = value;
-        else if (key == "protocol") protocol = value;
+        if (key == "published")
+            published = value;
+        else if (key == "target")
+            target = value;
+        else if (key == "protocol")
+            protocol = value;
     }
     return fmt::format("{}:{}/{}", published, target, protocol);
 }
@@ -75,7 +78,8 @@ Result<std::string> short_form(std::string_view text) {
 bool is_ip_address(std::string_view text) {
     std::string terminated(text);
     in6_addr buffer{};
-    return ::inet_pton(AF_INET, terminated.c_str(), &buffer) == 1 || ::inet_pton(AF_INET6, terminated.c_str(), &buffer) == 1;
+    return ::inet_pton(AF_INET, terminated.c_str(), &buffer) == 1 ||
+           ::inet_pton(AF_INET6, terminated.c_str(), &buffer) == 1;
 }
 
 Result<std::vector<PortBinding>> parse_publish(std::string_view text) {
@@ -99,8 +103,8 @@ Result<std::vector<PortBinding>> parse_publish(std::string_view text) {
         host = *parsed;
         bool dynamic = container->first == container->last;
         if (!dynamic && container->last - container->first != host.last - host.first)
-            return invalid(fmt::format("invalid ranges specified for container and host Ports: {} and {}", parts.container,
-                                       parts.host));
+            return invalid(fmt::format("invalid ranges specified for container and host Ports: {} and {}",
+                                       parts.container, parts.host));
     }
     if (!is_protocol(protocol)) return invalid("invalid proto: " + protocol);
     std::vector<PortBinding> bindings;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/security_options.h"
 
-#include <cerrno>
 #include <fmt/core.h>
+#include <cerrno>
 #include <set>
 
 #include "base/text.h"
@@ -29,10 +29,8 @@ std::set<std::string> normalised(const std::vector<std::string>& names) {
 
 }  // namespace
 
-Result<json::value> capabilities(const std::vector<std::string>& names, const std::vector<std::string>& except) {
+json::value capabilities(const std::vector<std::string>& names) {
     auto wanted = normalised(names);
-    for (const auto& name : normalised(except))
-        if (name != "ALL") wanted.erase(name);
     return list_or_null({wanted.begin(), wanted.end()});
 }
 
@@ -57,9 +55,9 @@ Result<Security> security_of(const std::vector<std::string>& options) {
         }
         auto file = os::read_file(value, 16U << 20);
         if (!file)
-            return Error(Errc::NotFound,
-                         fmt::format("opening seccomp profile ({}) failed: open {}: {}", value, value,
-                                     file.error().os_errno() == ENOENT ? "no such file or directory" : file.error().message()));
+            return Error(Errc::NotFound, fmt::format("opening seccomp profile ({}) failed: open {}: {}", value, value,
+                                                     file.error().os_errno() == ENOENT ? "no such file or directory"
+                                                                                       : file.error().message()));
         auto parsed = parse_json(*file);
         if (!parsed)
             return Error(Errc::Invalid, fmt::format("compacting json for seccomp profile ({}) failed: {}", value,

@@ -19,7 +19,7 @@ struct Security {
 // Reads seccomp profiles from their files.
 Result<Security> security_of(const std::vector<std::string>& options);
 
-// CAP_NAME in capitals, sorted, each once; those in `except` are left out; ALL alone stands for all.
-Result<json::value> capabilities(const std::vector<std::string>& names, const std::vector<std::string>& except);
+// CAP_NAME in capitals, sorted, each once; null for none.
+json::value capabilities(const std::vector<std::string>& names);
 
 }  // namespace pila::cli

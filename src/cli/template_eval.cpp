@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <fmt/core.h>
+#include <algorithm>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -18,11 +18,13 @@ namespace {
 // What Go prints for a nil field of docker's structs; lists are the common case.
 std::string_view nil_text(std::string_view field) {
     static constexpr std::string_view maps[] = {
-        "Labels", "Volumes", "ExposedPorts", "Ports", "PortBindings", "Options", "DriverOpts", "Sysctls", "Tmpfs",
-        "Networks", "StorageOpt", "Annotations", "Config", "Containers", "Data", "GraphDriver", "AuxiliaryAddresses"};
+        "Labels",     "Volumes",    "ExposedPorts", "Ports",       "PortBindings",      "Options",
+        "DriverOpts", "Sysctls",    "Tmpfs",        "Networks",    "StorageOpt",        "Annotations",
+        "Config",     "Containers", "Data",         "GraphDriver", "AuxiliaryAddresses"};
     static constexpr std::string_view pointers[] = {
-        "Init", "OomKillDisable", "PidsLimit", "MemorySwappiness", "Health", "Healthcheck", "IPAMConfig", "StopTimeout",
-        "SizeRw", "SizeRootFs", "ConfigFrom", "UsageData", "ContainerConfig", "ClusterVolume"};
+        "Init",        "OomKillDisable", "PidsLimit",       "MemorySwappiness", "Health",
+        "Healthcheck", "IPAMConfig",     "StopTimeout",     "SizeRw",           "SizeRootFs",
+        "ConfigFrom",  "UsageData",      "ContainerConfig", "ClusterVolume"};
     if (std::find(std::begin(maps), std::end(maps), field) != std::end(maps)) return "map[]";
     if (std::find(std::begin(pointers), std::end(pointers), field) != std::end(pointers)) return "<nil>";
     return "[]";
@@ -32,11 +34,13 @@ std::string_view nil_text(std::string_view field) {
 const json::value* omitted_field(std::string_view field) {
     static const json::value none, text("");
     static constexpr std::string_view nothing[] = {
-        "Health", "Healthcheck", "Init", "Annotations", "Mounts", "Tmpfs", "Sysctls", "StorageOpt", "StopTimeout",
-        "ExposedPorts", "SizeRw", "SizeRootFs", "ExecIDs", "OnBuild", "DeviceRequests", "Shell", "ContainerConfig",
-        "UsageData", "RepoTags", "RepoDigests", "ArgsEscaped", "Options", "Status", "AuxiliaryAddresses"};
-    static constexpr std::string_view texts[] = {"StopSignal", "MacAddress", "Variant", "OsVersion", "Gateway", "IPRange",
-                                                 "Comment", "Author", "Runtime", "CreatedAt", "Parent"};
+        "Health",   "Healthcheck", "Init",           "Annotations",  "Mounts",          "Tmpfs",
+        "Sysctls",  "StorageOpt",  "StopTimeout",    "ExposedPorts", "SizeRw",          "SizeRootFs",
+        "ExecIDs",  "OnBuild",     "DeviceRequests", "Shell",        "ContainerConfig", "UsageData",
+        "RepoTags", "RepoDigests", "ArgsEscaped",    "Options",      "Status",          "AuxiliaryAddresses"};
+    static constexpr std::string_view texts[] = {"StopSignal", "MacAddress", "Variant", "OsVersion",
+                                                 "Gateway",    "IPRange",    "Comment", "Author",
+                                                 "Runtime",    "CreatedAt",  "Parent"};
     if (std::find(std::begin(nothing), std::end(nothing), field) != std::end(nothing)) return &none;
     if (std::find(std::begin(texts), std::end(texts), field) != std::end(texts)) return &text;
     return nullptr;
@@ -205,7 +209,8 @@ private:
             case Operand::Kind::Nested: return follow(TRY(pipeline(*operand.nested, dot)), operand);
             case Operand::Kind::Function: {
                 auto result = call_function(operand.name, {}, options_.header);
-                if (!result) return at(operand, fmt::format("error calling {}: {}", operand.name, result.error().message()));
+                if (!result)
+                    return at(operand, fmt::format("error calling {}: {}", operand.name, result.error().message()));
                 return follow(result.take(), operand);
             }
             case Operand::Kind::Variable: {
@@ -233,7 +238,8 @@ private:
             if (!found) {
                 static const json::value nothing;
                 if (options_.typed) return at(operand, fmt::format("map has no entry for key {}", go_quote(field)));
-                if (options_.methods) return at(operand, fmt::format("can't evaluate field {} in type *formatter.SubContext", field));
+                if (options_.methods)
+                    return at(operand, fmt::format("can't evaluate field {} in type *formatter.SubContext", field));
                 found = &nothing;
             }
             value = share(value, *found);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <fmt/core.h>
+#include <algorithm>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -94,7 +94,8 @@ Result<Value> element(const Arguments& arguments) {
             found = object->if_contains(key.get_string());
         } else if (const auto* list = value->if_array()) {
             auto index = whole_of(key);
-            if (!index) return wrong(fmt::format("cannot index slice/array with type {}", key.is_string() ? "string" : "nil"));
+            if (!index)
+                return wrong(fmt::format("cannot index slice/array with type {}", key.is_string() ? "string" : "nil"));
             if (*index < 0 || static_cast<std::size_t>(*index) >= list->size())
                 return wrong(fmt::format("reflect: slice index out of range: {}", *index));
             found = &(*list)[static_cast<std::size_t>(*index)];
@@ -102,7 +103,8 @@ Result<Value> element(const Arguments& arguments) {
             auto index = whole_of(key);
             if (!index || *index < 0 || static_cast<std::size_t>(*index) >= text->size())
                 return wrong("index out of range");
-            value = Value::of(static_cast<std::int64_t>(static_cast<unsigned char>((*text)[static_cast<std::size_t>(*index)])));
+            value = Value::of(
+                static_cast<std::int64_t>(static_cast<unsigned char>((*text)[static_cast<std::size_t>(*index)])));
             continue;
         } else {
             return wrong(value->is_null() ? "index of untyped nil" : "can't index item of this type");
@@ -193,7 +195,8 @@ Result<Value> title(const Arguments& arguments) {
 Result<Value> padded(const Arguments& arguments) {
     auto text = TRY(text_of(arguments[0]));
     auto before = whole_of(*arguments[1]), after = whole_of(*arguments[2]);
-    if (!before || !after || *before < 0 || *after < 0 || *before > 4096 || *after > 4096) return wrong("invalid padding");
+    if (!before || !after || *before < 0 || *after < 0 || *before > 4096 || *after > 4096)
+        return wrong("invalid padding");
     if (text.empty()) return Value::of("");
     return Value::of(json::value(std::string(static_cast<std::size_t>(*before), ' ') + text +
                                  std::string(static_cast<std::size_t>(*after), ' ')));
@@ -209,21 +212,30 @@ Result<Value> url_query(const Arguments& arguments) {
     for (char c : text) {
         auto byte = static_cast<unsigned char>(c);
         bool plain = (byte < 0x80 && std::isalnum(byte)) || c == '-' || c == '_' || c == '.' || c == '~';
-        if (plain) encoded += c;
-        else if (c == ' ') encoded += '+';
-        else encoded += fmt::format("%{:02X}", byte);
+        if (plain)
+            encoded += c;
+        else if (c == ' ')
+            encoded += '+';
+        else
+            encoded += fmt::format("%{:02X}", byte);
     }
     return Value::of(json::value(encoded));
 }
 Result<Value> html(const Arguments& arguments) {
     std::string escaped;
     for (char c : concatenated(arguments, false)) {
-        if (c == '<') escaped += "&lt;";
-        else if (c == '>') escaped += "&gt;";
-        else if (c == '&') escaped += "&amp;";
-        else if (c == '"') escaped += "&#34;";
-        else if (c == '\'') escaped += "&#39;";
-        else escaped += c;
+        if (c == '<')
+            escaped += "&lt;";
+        else if (c == '>')
+            escaped += "&gt;";
+        else if (c == '&')
+            escaped += "&amp;";
+        else if (c == '"')
+            escaped += "&#34;";
+        else if (c == '\'')
+            escaped += "&#39;";
+        else
+            escaped += c;
     }
     return Value::of(json::value(escaped));
 }
@@ -236,17 +248,36 @@ struct Entry {
 };
 constexpr std::size_t any = SIZE_MAX;
 constexpr Entry functions[] = {
-    {"and", 1, any, all_of}, {"or", 1, any, any_of}, {"not", 1, 1, negate}, {"len", 1, 1, length},
-    {"index", 1, any, element}, {"slice", 1, 3, part}, {"print", 0, any, print}, {"println", 0, any, print_line},
-    {"printf", 1, any, print_formatted}, {"eq", 2, any, equal}, {"ne", 2, 2, not_equal}, {"lt", 2, 2, less},
-    {"le", 2, 2, at_most}, {"gt", 2, 2, greater}, {"ge", 2, 2, at_least}, {"html", 1, any, html},
-    {"urlquery", 1, any, url_query}, {"json", 1, 1, as_json, true}, {"join", 2, 2, joined, true},
-    {"split", 2, 2, separated, true}, {"lower", 1, 1, lower, true}, {"upper", 1, 1, upper, true},
-    {"title", 1, 1, title, true}, {"pad", 3, 3, padded}, {"truncate", 2, 2, truncated, true},
+    {"and", 1, any, all_of},
+    {"or", 1, any, any_of},
+    {"not", 1, 1, negate},
+    {"len", 1, 1, length},
+    {"index", 1, any, element},
+    {"slice", 1, 3, part},
+    {"print", 0, any, print},
+    {"println", 0, any, print_line},
+    {"printf", 1, any, print_formatted},
+    {"eq", 2, any, equal},
+    {"ne", 2, 2, not_equal},
+    {"lt", 2, 2, less},
+    {"le", 2, 2, at_most},
+    {"gt", 2, 2, greater},
+    {"ge", 2, 2, at_least},
+    {"html", 1, any, html},
+    {"urlquery", 1, any, url_query},
+    {"json", 1, 1, as_json, true},
+    {"join", 2, 2, joined, true},
+    {"split", 2, 2, separated, true},
+    {"lower", 1, 1, lower, true},
+    {"upper", 1, 1, upper, true},
+    {"title", 1, 1, title, true},
+    {"pad", 3, 3, padded},
+    {"truncate", 2, 2, truncated, true},
 };
 
 const Entry* find(std::string_view name) {
-    auto found = std::find_if(std::begin(functions), std::end(functions), [&](auto& entry) { return entry.name == name; });
+    auto found =
+        std::find_if(std::begin(functions), std::end(functions), [&](auto& entry) { return entry.name == name; });
     return found == std::end(functions) ? nullptr : found;
 }
 

@@ -18,12 +18,12 @@ struct Pipeline;
 struct Operand {
     enum class Kind : std::uint8_t { Dot, Variable, Literal, Function, Nested };
     Kind kind = Kind::Dot;
-    std::string name;                  // variable (with $) or function
+    std::string name;  // variable (with $) or function
     json::value literal;
     std::unique_ptr<Pipeline> nested;
-    std::vector<std::string> fields;   // .A.B after any of them
-    std::size_t at = 0;                // offset in the text
-    std::string text;                  // as written, for messages
+    std::vector<std::string> fields;  // .A.B after any of them
+    std::size_t at = 0;               // offset in the text
+    std::string text;                 // as written, for messages
 };
 
 struct Command {

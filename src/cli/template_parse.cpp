@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <charconv>
 #include <fmt/core.h>
+#include <charconv>
 
 #include "base/text.h"
 #include "cli/template_internal.h"
@@ -17,7 +17,7 @@ constexpr int max_depth = 64;
 struct Token {
     enum class Kind : std::uint8_t { End, Field, Variable, Identifier, String, Number, Character, Symbol };
     Kind kind = Kind::End;
-    std::string text;   // decoded for strings
+    std::string text;  // decoded for strings
     std::size_t at = 0, end = 0;
     bool space_before = false;
 };
@@ -253,8 +253,10 @@ private:
         Operand operand;
         operand.at = token.at;
         operand.kind = Operand::Kind::Literal;
-        if (token.text == "true" || token.text == "false") operand.literal = token.text == "true";
-        else if (token.text == "nil") operand.literal = nullptr;
+        if (token.text == "true" || token.text == "false")
+            operand.literal = token.text == "true";
+        else if (token.text == "nil")
+            operand.literal = nullptr;
         else if (is_function(token.text)) {
             operand.kind = Operand::Kind::Function;
             operand.name = token.text;
@@ -304,7 +306,9 @@ private:
             token.kind = Token::Kind::Variable;
             ++at_;
             token.text = "$" + take_word();
-        } else if ((c >= '0' && c <= '9') || c == '.' || ((c == '-' || c == '+') && at_ + 1 < text_.size() && text_[at_ + 1] >= '0' && text_[at_ + 1] <= '9')) {
+        } else if ((c >= '0' && c <= '9') || c == '.' ||
+                   ((c == '-' || c == '+') && at_ + 1 < text_.size() && text_[at_ + 1] >= '0' &&
+                    text_[at_ + 1] <= '9')) {
             token.kind = Token::Kind::Number;
             auto begin = at_++;
             while (at_ < text_.size() && (is_word(text_[at_]) || text_[at_] == '.')) ++at_;
@@ -340,7 +344,8 @@ private:
             if (++at_ >= text_.size()) break;
             TRY(escape(token.text));
         }
-        if (at_ >= text_.size()) return fail(quote == '`' ? "unterminated raw quoted string" : "unterminated quoted string");
+        if (at_ >= text_.size())
+            return fail(quote == '`' ? "unterminated raw quoted string" : "unterminated quoted string");
         token.end = ++at_;
         return token;
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <fmt/core.h>
 
 #include "base/text.h"
 #include "cli/template_internal.h"
@@ -51,7 +51,11 @@ std::string floating(const json::value& value, const Verb& verb) {
 std::string converted(const json::value& value, const Verb& verb) {
     bool whole = value.is_int64() || value.is_uint64();
     auto bad = [&] {
-        std::string_view type = value.is_string() ? "string" : whole ? "int" : value.is_bool() ? "bool" : value.is_double() ? "float64" : "";
+        std::string_view type = value.is_string()   ? "string"
+                                : whole             ? "int"
+                                : value.is_bool()   ? "bool"
+                                : value.is_double() ? "float64"
+                                                    : "";
         return value.is_null() ? fmt::format("%!{}(<nil>)", verb.letter)
                                : fmt::format("%!{}({}={})", verb.letter, type, printed(value));
     };
@@ -72,9 +76,10 @@ std::string converted(const json::value& value, const Verb& verb) {
         case 'o': return whole ? in_base(value, verb, 8) : bad();
         case 'x':
         case 'X': return whole ? in_base(value, verb, 16) : value.is_string() ? hex(value.get_string()) : bad();
-        case 'c': return whole && value.to_number<std::int64_t>() >= 0 && value.to_number<std::int64_t>() < 128
-                             ? std::string(1, static_cast<char>(value.to_number<std::int64_t>()))
-                             : bad();
+        case 'c':
+            return whole && value.to_number<std::int64_t>() >= 0 && value.to_number<std::int64_t>() < 128
+                       ? std::string(1, static_cast<char>(value.to_number<std::int64_t>()))
+                       : bad();
         case 'e':
         case 'E':
         case 'f':
@@ -119,20 +124,29 @@ Result<std::string> go_printf(const std::vector<Value>& arguments) {
         Verb verb;
         for (++at; at < format.size(); ++at) {
             char c = format[at];
-            if (c == '-') verb.minus = true;
-            else if (c == '+') verb.plus = true;
-            else if (c == '0') verb.zero = true;
-            else if (c == ' ') verb.space = true;
-            else if (c == '#') verb.sharp = true;
-            else break;
+            if (c == '-')
+                verb.minus = true;
+            else if (c == '+')
+                verb.plus = true;
+            else if (c == '0')
+                verb.zero = true;
+            else if (c == ' ')
+                verb.space = true;
+            else if (c == '#')
+                verb.sharp = true;
+            else
+                break;
         }
         verb.width = number_at(format, at);
         if (at < format.size() && format[at] == '.') verb.precision = number_at(format, ++at);
         if (at >= format.size()) return out + "%!(NOVERB)";
         verb.letter = format[at++];
-        if (verb.letter == '%') out += '%';
-        else if (next >= arguments.size()) out += fmt::format("%!{}(MISSING)", verb.letter);
-        else append_padded(out, converted(*arguments[next++], verb), verb);
+        if (verb.letter == '%')
+            out += '%';
+        else if (next >= arguments.size())
+            out += fmt::format("%!{}(MISSING)", verb.letter);
+        else
+            append_padded(out, converted(*arguments[next++], verb), verb);
     }
     return out;
 }

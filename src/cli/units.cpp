@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/units.h"
 
+#include <fmt/core.h>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <ctime>
-#include <fmt/core.h>
 
 #include "base/text.h"
 
@@ -65,7 +65,8 @@ Result<std::int64_t> parse_ram_size(std::string_view text) {
     if (!suffix.empty()) {
         auto lower = to_lower(suffix);
         auto unit = std::string_view("kmgtp").find(lower[0]);
-        bool known = unit != std::string_view::npos && (lower.size() == 1 || lower.substr(1) == "b" || lower.substr(1) == "ib");
+        bool known =
+            unit != std::string_view::npos && (lower.size() == 1 || lower.substr(1) == "b" || lower.substr(1) == "ib");
         if (lower != "b" && !known) return Error(Errc::Invalid, fmt::format("invalid suffix: '{}'", suffix));
         if (known) factor = std::pow(1024.0, static_cast<double>(unit) + 1);
     }
@@ -102,7 +103,8 @@ Result<std::int64_t> parse_go_duration(std::string_view text) {
     if (rest == "0") return 0;
     if (rest.empty()) return invalid();
     static constexpr std::pair<std::string_view, double> units[] = {
-        {"ns", 1}, {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+        {"ns", 1},   {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
+        {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
     double total = 0;
     while (!rest.empty()) {
         auto length = std::min(rest.find_first_not_of("0123456789."), rest.size());
@@ -190,8 +192,10 @@ std::string go_quote(std::string_view text) {
             case '\r': quoted += "\\r"; break;
             case '\t': quoted += "\\t"; break;
             default:
-                if (byte < 0x20 || byte == 0x7f) quoted += fmt::format("\\x{:02x}", byte);
-                else quoted += c;
+                if (byte < 0x20 || byte == 0x7f)
+                    quoted += fmt::format("\\x{:02x}", byte);
+                else
+                    quoted += c;
         }
     }
     return quoted + "\"";

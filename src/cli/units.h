@@ -29,8 +29,8 @@ Result<std::string> parse_since(std::string_view text, WallTime now);
 Result<bool> parse_go_bool(std::string_view text);
 Result<std::int64_t> parse_go_int(std::string_view text);
 Result<std::uint64_t> parse_go_uint(std::string_view text, std::string_view function = "ParseUint");
-std::string go_quote(std::string_view text);       // as %q: printable UTF-8 stays
-std::string go_float(double value);                // as %v
+std::string go_quote(std::string_view text);               // as %q: printable UTF-8 stays
+std::string go_float(double value);                        // as %v
 std::string format_significant(double value, int digits);  // as %.Ng
 
 // Go's layout "2006-01-02 15:04:05 -0700 MST" in local time.
