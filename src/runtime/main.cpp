@@ -18,6 +18,9 @@ struct Verb {
 int shim(int, char**) { return pila::runtime::shim_main(); }
 
 constexpr Verb verbs[] = {
+    {"run", pila::runtime::run_verb, "run a container from an OCI bundle in the foreground: run [--bundle DIR] ID"},
+    {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
+    {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
     {"shim", shim, nullptr},
     {"helper", helper_main, nullptr},
 };

@@ -14,7 +14,7 @@ import time
 class Terminal:
     def __init__(self, command, environment=None, rows=24, columns=80, echo=None):
         """echo: called with every piece of output as it comes."""
-        self.seen, self.echo, self.status = "", echo, None
+        self.seen, self.before, self.echo, self.status = "", "", echo, None
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             try:
@@ -49,12 +49,12 @@ class Terminal:
         while True:
             found = re.search(pattern, self.seen)
             if found:
-                self.seen = self.seen[found.end():]
+                self.before, self.seen = self.seen[:found.end()], self.seen[found.end():]
                 return found
             if self.read(deadline - time.monotonic()) == "":
-                raise AssertionError(f"ended before {pattern!r}; seen: {self.seen!r}")
+                raise AssertionError(f"ended before {pattern!r}; seen last: {self.seen[-500:]!r}")
             if time.monotonic() > deadline:
-                raise AssertionError(f"no {pattern!r} within {seconds} s; seen: {self.seen!r}")
+                raise AssertionError(f"no {pattern!r} within {seconds} s; seen last: {self.seen[-500:]!r}")
 
     def send(self, text):
         os.write(self.fd, text.encode())
@@ -71,7 +71,7 @@ class Terminal:
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
             elif time.monotonic() > deadline:
-                raise AssertionError(f"still running after {seconds} s; seen: {self.seen!r}")
+                raise AssertionError(f"still running after {seconds} s; seen last: {self.seen[-500:]!r}")
             elif piece == "":
                 time.sleep(0.01)
         while self.read(0):
