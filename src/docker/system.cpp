@@ -26,6 +26,9 @@ static Reply version(Api& api, http::Request&) {
     body["Version"] = api.options().version;
     body["ApiVersion"] = api_version;
     body["MinAPIVersion"] = oldest;
+    body["GitCommit"] = "";
+    body["GoVersion"] = "none (C++, " __VERSION__ ")";
+    body["BuildTime"] = "";
     body["Os"] = "linux";
     body["Arch"] = host.go_architecture;
     body["KernelVersion"] = host.kernel_version;
