@@ -30,6 +30,18 @@ inline bool possible() {
     return false;
 }
 
+// On a v2 tree the memory and pids controllers may be bound to v1 hierarchies elsewhere.
+inline bool limits_possible() {
+    auto layout = os::probe_cgroup_layout();
+    if (layout && layout->mode == os::CgroupMode::V1) return true;
+    auto controllers = layout && layout->mode == os::CgroupMode::V2
+                           ? os::read_file(layout->hierarchies.front().mount_point + "/cgroup.controllers", 4096)
+                           : Result<std::string>(std::string());
+    if (controllers && controllers->find("memory") != std::string::npos) return true;
+    MESSAGE("skipped in part: no memory controller");
+    return false;
+}
+
 class Events : public ShimEvents {
 public:
     void container_exited(const std::string& id, const ExitRecord& record) override {
