@@ -20,7 +20,8 @@ std::string shown(const ImageConfig& config) {
         const auto& value = member.value();
         bool command = member.key() == "Cmd" || member.key() == "Entrypoint";
         bool empty = value.is_null() || (value.is_string() && value.as_string().empty()) ||
-                     (value.is_bool() && !value.as_bool()) || (value.is_array() && value.as_array().empty() && !command) ||
+                     (value.is_bool() && !value.as_bool()) ||
+                     (value.is_array() && value.as_array().empty() && !command) ||
                      (value.is_object() && value.as_object().empty());
         if (!empty) members[member.key()] = json::serialize(value);
     }

@@ -164,6 +164,7 @@ Result<Image> parse_image_config(std::string text) {
         TRY(read_runtime_part(part->get_object(), config));
     }
     TRY(read_root(root, image));
+    if (config.comment.empty() && !image.history.empty()) config.comment = image.history.back().comment;
     image.created = parse_rfc3339(config.created).value_or(WallTime{});
     image.config_json = std::move(text);
     return image;
@@ -177,12 +178,8 @@ std::string write_image_config(const NewImage& image) {
     if (!image.config.comment.empty()) root["comment"] = image.config.comment;
     root["config"] = write_runtime_part(image.config);
     if (!image.container_id.empty()) root["container"] = image.container_id;
-    if (!image.container_config_json.empty()) {
-        auto container = parse_json(image.container_config_json);
-        if (container) root["container_config"] = *container;
-    }
+    if (image.container_config) root["container_config"] = write_runtime_part(*image.container_config);
     root["created"] = image.config.created;
-    if (!image.docker_version.empty()) root["docker_version"] = image.docker_version;
     json::array history;
     for (const auto& entry : image.history) {
         json::object item;

@@ -17,9 +17,8 @@ struct NewImage {
     ImageConfig config;
     std::vector<HistoryEntry> history;
     std::vector<Digest> layers;
-    std::string container_id;           // of a commit
-    std::string container_config_json;  // "" or Docker's container_config
-    std::string docker_version;
+    std::string container_id;  // of a commit
+    std::optional<ImageConfig> container_config;
 };
 std::string write_image_config(const NewImage& image);
 

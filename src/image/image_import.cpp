@@ -56,7 +56,6 @@ Result<ImagePointer> Images::import(const Context& context, http::BodyReader& ta
     CheckedChunks checked(context, body);
     Decompressed plain(checked);
     auto layer = TRY(layers_->unpack(context, plain, LayerStore::KeepTar::Recipe).in("import"));
-    if (layer.tar_size == 0) return Error(Errc::Invalid, "import: no tar archive, but nothing at all");
     auto pin = layers_->pin(layer.diff_id);
     image.layers.push_back(layer.diff_id);
     TRY(layers_->commit(std::move(layer)));

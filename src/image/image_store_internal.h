@@ -3,6 +3,7 @@
 // The one ImageStore, for the files of this room: names and records in memory, each change one transaction of the node
 // store ("image/HEX": a line of JSON, then the configuration's bytes). Lock order: writes_, then state_.
 
+#include <list>
 #include <map>
 #include <set>
 

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/image_store.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <doctest/doctest.h>
 
 #include "image/image_test_util.h"
+#include "image/layer_commit.h"
+#include "image/overlay_form.h"
 
 using namespace pila;
 using namespace pila::image;
@@ -216,7 +222,7 @@ TEST_CASE("recover deletes what no image has") {
     REQUIRE(os::make_directories(fixture.directory.path + "/tmp/layer-x/tree").ok());
     auto orphan = fixture.directory.path + "/layers/" + std::string(64, 'a');
     REQUIRE(os::make_directories(orphan + "/tree").ok());
-    REQUIRE(os::replace_file(orphan + "/size", "1\n").ok());
+    REQUIRE(os::replace_file(orphan + "/size", "1 2\n").ok());
     REQUIRE(os::replace_file(fixture.directory.path + "/blobs/sha256/" + std::string(64, 'b'), "1").ok());
     fixture.reopen();
     REQUIRE(fixture.images->recover().ok());
@@ -224,4 +230,138 @@ TEST_CASE("recover deletes what no image has") {
     CHECK(fixture.entries("layers") == std::string(Digest::of(layer_one).hex()));
     CHECK(fixture.entries("blobs/sha256") == "");
     CHECK(fixture.images->find("a:1").ok());
+}
+
+namespace {
+
+std::string saved(ImageStore& images, const std::vector<std::string>& names) {
+    Context context;
+    MemoryWriter out;
+    auto result = images.save(context, names, out);
+    return result ? out.bytes : "error: " + result.error().message();
+}
+
+}  // namespace
+
+TEST_CASE("what is saved can be loaded elsewhere, and layers come back byte for byte") {
+    Fixture here, there;
+    // Everything that could go wrong on the way back: an overwritten file, a hard link, pax, odd padding, trailing
+    // zeros.
+    auto odd = TarBuilder()
+                   .directory("d/", 0700)
+                   .file("d/a", std::string(100'000, 'a'))
+                   .file("d/b", "first")
+                   .file("d/b", "second")
+                   .hardlink("d/c", "d/a")
+                   .pax({{"path", "d/" + std::string(150, 'n')}, {"mtime", "1700000000.123456789"}, {"comment", "x"}})
+                   .file("short", std::string(1, 'z'))
+                   .file("d/x/y", "inside")
+                   .file("d/x", "now a file")
+                   .symlink("l", "d/a")
+                   .finish() +
+               std::string(8192, '\0');
+    auto config = config_json({Digest::of(layer_one), Digest::of(odd), Digest::of(layer_one)});
+    REQUIRE(here.load(docker_archive({layer_one, odd, layer_one}, config, {"test:1", "test:2", "other:1"})).ok());
+    auto archive = saved(*here.images, {"test", std::string(Digest::of(config).hex())});
+    CHECK(archive.substr(0, 6) != "error:");
+    REQUIRE(there.load(archive).ok());
+    CHECK(there.said == "Loaded image: test:1\nLoaded image: test:2\n");
+    CHECK((*there.images->find("test:2"))->id == Digest::of(config));
+    auto& layers = dynamic_cast<Images&>(*there.images).layers();
+    CHECK(read_to_end(**layers.open_tar(Digest::of(odd))) == odd);
+    CHECK(saved(*there.images, {"test"}) == saved(*here.images, {"test"}));
+    CHECK(saved(*here.images, {"none"}) == "error: No such image: none");
+    CHECK(saved(*here.images, {"none:1"}) == "error: reference does not exist");
+    CHECK(saved(*here.images, {"Bad:1"}) == "error: invalid reference format: repository name must be lowercase");
+
+    auto file = there.directory.path + "/layers/" + std::string(Digest::of(odd).hex()) + "/tree/d/a";
+    REQUIRE(os::write_file(file, "X").ok());
+    CHECK(saved(*there.images, {"test"}).find("was changed on disk") != std::string::npos);
+}
+
+TEST_CASE("the pure OCI layout of the same archive is loaded too") {
+    Fixture here, there;
+    auto config = config_json({Digest::of(layer_one)});
+    REQUIRE(here.load(docker_archive({layer_one}, config, {"test:1"})).ok());
+    auto archive = saved(*here.images, {"test"});
+    // Without Docker's manifest, only index.json says what is in it.
+    auto at = archive.find("manifest.json");
+    REQUIRE(at != std::string::npos);
+    archive.replace(at, 8, "manifesT");
+    TarBuilder::seal(archive.data() + at);
+    REQUIRE(there.load(archive).ok());
+    CHECK(there.said == "Loaded image: test:1\n");
+    CHECK((*there.images->find("test:1"))->id == Digest::of(config));
+}
+
+TEST_CASE("commit makes a child with one more layer") {
+    if (::geteuid() != 0) {
+        MESSAGE("skipped: whiteouts need root");
+        return;
+    }
+    Fixture fixture;
+    REQUIRE(fixture.load(docker_archive({layer_one}, config_json({Digest::of(layer_one)}), {"base:1"})).ok());
+    auto upper = fixture.directory.path + "/upper";
+    REQUIRE(os::make_directories(upper + "/etc/opaque").ok());
+    REQUIRE(os::replace_file(upper + "/etc/new", "12345").ok());
+    REQUIRE(::link((upper + "/etc/new").c_str(), (upper + "/etc/same").c_str()) == 0);
+    REQUIRE(::mknod((upper + "/etc/name").c_str(), S_IFCHR, 0) == 0);
+    REQUIRE(::mkfifo((upper + "/fifo").c_str(), 0640) == 0);
+    REQUIRE(mark_opaque(*os::open(upper + "/etc/opaque", O_RDONLY)).ok());
+    REQUIRE(::chown((upper + "/etc/new").c_str(), 1000, 1001) == 0);
+    REQUIRE(::chmod((upper + "/etc/new").c_str(), 04755) == 0);
+    CommitRequest request;
+    request.parent = *fixture.images->find("base:1");
+    request.upper_directory = upper;
+    request.reference = "child:1";
+    request.author = "me";
+    request.message = "why";
+    request.config = request.parent->config;
+    request.config.command = {"sh", "-c", "x"};
+    request.changes = {"ENV PATH=$PATH:/x"};
+    auto child = fixture.images->commit(fixture.context, request);
+    REQUIRE_MESSAGE(child.ok(), child.error().message());
+    CHECK((*child)->tags == std::vector<std::string>{"child:1"});
+    CHECK((*child)->parent == request.parent->id);
+    CHECK((*child)->layers.size() == 2);
+    CHECK((*child)->config.environment == std::vector<std::string>{"PATH=/bin:/x"});
+    CHECK((*child)->config.author == "me");
+    CHECK((*child)->history.back().created_by == "sh -c x");
+    CHECK((*child)->history.back().comment == "why");
+    auto tree = fixture.images->layer_directories(**child)->front();
+    struct stat info {};
+    REQUIRE(::stat((tree + "/etc/new").c_str(), &info) == 0);
+    CHECK((info.st_mode & 07777) == 04755);
+    CHECK(info.st_uid == 1000);
+    CHECK(info.st_nlink == 2);
+    REQUIRE(::stat((tree + "/etc/name").c_str(), &info) == 0);
+    CHECK(is_whiteout(info));
+    CHECK(is_opaque(*os::open(tree + "/etc/opaque", O_RDONLY)));
+
+    // Unpacked from its own tar it is the same again.
+    auto& images = dynamic_cast<Images&>(*fixture.images);
+    auto tar = read_to_end(**images.layers().open_tar((*child)->layers[1]));
+    CHECK(Digest::of(tar) == (*child)->layers[1]);
+    MemoryChunks chunks(tar);
+    auto again = images.layers().unpack(fixture.context, chunks, LayerStore::KeepTar::No);
+    REQUIRE(again.ok());
+    auto twice = commit_layer(fixture.context, images.layers(), again->path() + "/tree");
+    REQUIRE(twice.ok());
+    CHECK(twice->layer.diff_id == (*child)->layers[1]);
+    REQUIRE(::stat((again->path() + "/tree/etc/new").c_str(), &info) == 0);
+    CHECK((info.st_mode & 07777) == 04755);
+    CHECK(is_opaque(*os::open(again->path() + "/tree/etc/opaque", O_RDONLY)));
+
+    auto id = std::string(request.parent->id.hex().substr(0, 12));
+    CHECK(fixture.images->remove(id, true, true, {}).error().message() ==
+          "conflict: unable to delete " + id + " (cannot be forced) - image has dependent child images");
+
+    // Nothing changed: a step in the history, no layer.
+    request.upper_directory = fixture.directory.path + "/nothing";
+    request.reference.clear();
+    REQUIRE(os::make_directory(request.upper_directory).ok());
+    auto empty = fixture.images->commit(fixture.context, request);
+    REQUIRE(empty.ok());
+    CHECK((*empty)->layers.size() == 1);
+    CHECK((*empty)->history.back().empty_layer);
 }

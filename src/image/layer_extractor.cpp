@@ -276,6 +276,8 @@ Result<void> LayerExtractor::extract_link(const TarEntry& entry, const std::stri
 Result<void> LayerExtractor::extract_special(const TarEntry& entry, const Place& place) {
     TRY(budget_.take(4096));
     if (entry.type == TarType::SymbolicLink) {
+        if (entry.link.empty())
+            return Error(Errc::Invalid, fmt::format("symbolic link {} to nothing", printable(entry.path)));
         TRY(make(entry, place, [&] { return ::symlinkat(entry.link.c_str(), place.directory(), place.name.c_str()); }));
     } else {
         mode_t kind = entry.type == TarType::Fifo ? S_IFIFO : entry.type == TarType::BlockDevice ? S_IFBLK : S_IFCHR;

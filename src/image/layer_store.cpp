@@ -73,9 +73,12 @@ Result<void> LayerStore::read_all() {
 
 Result<LayerStore::Layer> LayerStore::read_layer(const std::string& path) const {
     Layer layer;
-    auto size = parse_uint(trim(TRY(os::read_file(path + "/size", 64))));
-    if (!size) return Error(Errc::Internal, "its size is no number");
+    auto text = TRY(os::read_file(path + "/size", 64));
+    auto numbers = split(trim(text), ' ');
+    auto size = parse_uint(numbers.front()), tar_size = parse_uint(numbers.back());
+    if (numbers.size() != 2 || !size || !tar_size) return Error(Errc::Internal, "its size is not two numbers");
     layer.size = *size;
+    layer.tar_size = *tar_size;
     auto blobs = os::read_file(path + "/blobs", 1 << 20);
     if (!blobs) return layer;
     for (auto line : split(*blobs, '\n')) {
@@ -104,6 +107,12 @@ std::optional<std::uint64_t> LayerStore::size(const Digest& diff_id) const {
     Lock lock(mutex_);
     auto found = layers_.find(diff_id);
     return found == layers_.end() ? std::nullopt : std::optional(found->second.size);
+}
+
+std::optional<std::uint64_t> LayerStore::tar_size(const Digest& diff_id) const {
+    Lock lock(mutex_);
+    auto found = layers_.find(diff_id);
+    return found == layers_.end() ? std::nullopt : std::optional(found->second.tar_size);
 }
 
 std::vector<Digest> LayerStore::all() const {
@@ -192,7 +201,8 @@ Result<void> LayerStore::commit(UnpackedLayer layer) {
         for (const auto& blob : layer.blobs) TRY(add_blob(layer.diff_id, blob));
         return {};
     }
-    TRY(os::replace_file(layer.path() + "/size", std::to_string(layer.size) + "\n", 0600, os::Sync::No));
+    TRY(os::replace_file(layer.path() + "/size", fmt::format("{} {}\n", layer.size, layer.tar_size), 0600,
+                         os::Sync::No));
     if (!layer.blobs.empty())
         TRY(os::replace_file(layer.path() + "/blobs", blobs_text(layer.blobs), 0600, os::Sync::No));
     Lock lock(mutex_);
@@ -204,7 +214,7 @@ Result<void> LayerStore::commit(UnpackedLayer layer) {
         TRY(os::rename(place, fmt::format("{}/tmp/damaged-{}", data_directory_, random_hex(16))));
         TRY(os::rename(layer.path(), place));
     }
-    layers_[layer.diff_id] = {layer.size, layer.blobs};
+    layers_[layer.diff_id] = {layer.size, layer.tar_size, layer.blobs};
     layer.path_.clear();
     return {};
 }

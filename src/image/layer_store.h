@@ -67,6 +67,7 @@ public:
 
     bool has(const Digest& diff_id) const;
     std::optional<std::uint64_t> size(const Digest& diff_id) const;
+    std::optional<std::uint64_t> tar_size(const Digest& diff_id) const;
     std::vector<Digest> all() const;
     std::string tree(const Digest& diff_id) const;
     [[nodiscard]] LayerPin pin(const Digest& diff_id);
@@ -92,7 +93,7 @@ public:
 private:
     friend class LayerPin;
     struct Layer {
-        std::uint64_t size = 0;
+        std::uint64_t size = 0, tar_size = 0;
         std::vector<LayerBlob> blobs;
     };
     LayerStore(std::string data_directory, BlobStore& blobs)

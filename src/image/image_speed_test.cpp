@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Figures, not checks: PILA_SPEED_ARCHIVE=archive image-test -tc="speed*"
+
+#include <fcntl.h>
+#include <chrono>
+#include <cstdlib>
+
+#include <doctest/doctest.h>
+
+#include "image/image_test_util.h"
+
+using namespace pila;
+using namespace pila::image;
+using namespace pila::image::test;
+
+namespace {
+
+double milliseconds_since(std::chrono::steady_clock::time_point begin) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+class NullWriter final : public http::BodyWriter {
+public:
+    Result<void> write(std::string_view bytes) override {
+        count += bytes.size();
+        return {};
+    }
+    std::uint64_t count = 0;
+};
+
+}  // namespace
+
+TEST_CASE("speed of load, load again, save, remove") {
+    const char* archive = std::getenv("PILA_SPEED_ARCHIVE");
+    if (!archive) return;
+    for (int round = 0; round < 3; ++round) {
+        TemporaryDirectory directory;
+        auto node = store::Store::open(directory.path + "/node.db", store::Durability::Relaxed).take();
+        auto images = ImageStore::create(directory.path, *node).take();
+        Context context;
+        std::string line;
+        std::string name;
+        auto step = [&](const char* what, auto action) {
+            auto begin = std::chrono::steady_clock::now();
+            action();
+            line += std::string(what) + " " + std::to_string(static_cast<int>(milliseconds_since(begin))) + " ms  ";
+        };
+        for (const char* what : {"load", "again"})
+            step(what, [&] {
+                FileReader body(os::open(archive, O_RDONLY).take());
+                auto loaded = images->load(context, body, {});
+                REQUIRE_MESSAGE(loaded.ok(), loaded.error().message());
+                name = loaded->front();
+            });
+        step("save", [&] {
+            NullWriter out;
+            REQUIRE(images->save(context, {name}, out).ok());
+        });
+        step("remove", [&] { REQUIRE(images->remove(name, true, true, {}).ok()); });
+        MESSAGE(line);
+    }
+}
