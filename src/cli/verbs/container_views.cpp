@@ -38,8 +38,9 @@ int port_verb(Invocation& invocation) {
     const auto& ports = members(*container, "NetworkSettings.Ports");
     std::vector<std::string> lines;
     auto add = [&](std::string_view port, std::string_view prefix) {
+        static const json::value nothing;
         const auto* list = ports.if_contains(port);
-        for (const auto& binding : items(list ? *list : json::value()))
+        for (const auto& binding : items(list ? *list : nothing))
             lines.push_back(std::string(prefix) + host_and_port(text(binding, "HostIp"), text(binding, "HostPort")));
     };
     if (arguments.size() > 1) {

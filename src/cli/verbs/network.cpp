@@ -120,7 +120,7 @@ int network_create_verb(Invocation& invocation) {
                {"ip-range", 0, &addressing.ranges, "Range of a subnet that addresses are taken from", "strings"},
                {"ipam-driver", 0, &ipam_driver, "Driver of address management", "", "\"default\""},
                {"ipam-opt", 0, &ipam_options, "Option of address management", "map", "map[]"},
-               {"ipv4", 0, &ipv4, "Assign IPv4 addresses", "", "true", 48},
+               {"ipv4", 0, &ipv4, "Assign IPv4 addresses", "", "true"},
                {"ipv6", 0, &ipv6, "Assign IPv6 addresses"},
                {"label", 0, label(labels), "Set a label", "list"},
                {"opt", 'o', &options, "Option of the driver", "map", "map[]"},
@@ -177,6 +177,8 @@ int network_connect_verb(Invocation& invocation) {
     if (!api) return fail(api.error());
     auto endpoint = endpoint_settings(settings);
     if (endpoint["IPAMConfig"].is_null()) endpoint["IPAMConfig"] = json::object();
+    if (endpoint["Aliases"].is_null()) endpoint["Aliases"] = json::array();
+    if (endpoint["DriverOpts"].is_null()) endpoint["DriverOpts"] = json::object();
     json::object body{{"Container", flags.arguments()[1]}, {"EndpointConfig", std::move(endpoint)}};
     auto connected = (*api)->done({.method = "POST",
                                    .path = fmt::format("/networks/{}/connect", path_part(flags.arguments()[0])),

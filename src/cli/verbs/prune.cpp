@@ -21,7 +21,8 @@ Result<Pruned> prune(Api& api, std::string_view kind, const Filters& filters, st
     Call call{.method = "POST", .path = fmt::format("/{}/prune", kind)};
     call.query.add_if(!filters.empty(), "filters", filters.text());
     auto report = TRY(api.json(call));
-    Pruned pruned{"", real(report, "SpaceReclaimed")};
+    Pruned pruned;
+    if (!items(report, list).empty()) pruned.reclaimed = real(report, "SpaceReclaimed");
     for (const auto& item : items(report, list)) {
         if (pruned.text.empty()) pruned.text = fmt::format("Deleted {}:\n", title);
         if (item.is_string())
@@ -40,13 +41,13 @@ struct Options {
 };
 
 int prune_one(Invocation& invocation, Flags& flags, const Options& options, std::string_view warning,
-              std::string_view kind, std::string_view list, std::string_view title, std::string_view failure) {
+              std::string_view kind, std::string_view list, std::string_view title) {
     bool agreed = options.force || confirm(fmt::format("WARNING! {}\nAre you sure you want to continue?", warning));
     if (!agreed) return 0;
     auto api = connect(invocation, flags);
     if (!api) return fail(api.error());
     auto pruned = prune(**api, kind, options.filters, list, title);
-    if (!pruned) return fail(failure.empty() ? pruned.error().message() : pruned.error().message());
+    if (!pruned) return fail(pruned.error());
     if (!pruned->text.empty()) fmt::print("{}\n", pruned->text);
     if (kind != "networks") fmt::print("Total reclaimed space: {}\n", decimal_size(pruned->reclaimed));
     return 0;
@@ -65,7 +66,7 @@ int prune_containers_verb(Invocation& invocation) {
     add_flags(flags, options);
     if (auto code = flags.parse({0, 0})) return *code;
     return prune_one(invocation, flags, options, "This will remove all stopped containers.", "containers",
-                     "ContainersDeleted", "Containers", "");
+                     "ContainersDeleted", "Containers");
 }
 
 int prune_images_verb(Invocation& invocation) {
@@ -78,7 +79,7 @@ int prune_images_verb(Invocation& invocation) {
     return prune_one(invocation, flags, options,
                      options.all ? "This will remove all images without at least one container associated to them."
                                  : "This will remove all dangling images.",
-                     "images", "ImagesDeleted", "Images", "");
+                     "images", "ImagesDeleted", "Images");
 }
 
 int prune_networks_verb(Invocation& invocation) {
@@ -88,7 +89,7 @@ int prune_networks_verb(Invocation& invocation) {
     if (auto code = flags.parse({0, 0})) return *code;
     return prune_one(invocation, flags, options,
                      "This will remove all custom networks not used by at least one container.", "networks",
-                     "NetworksDeleted", "Networks", "");
+                     "NetworksDeleted", "Networks");
 }
 
 int prune_volumes_verb(Invocation& invocation) {
@@ -111,7 +112,7 @@ int prune_volumes_verb(Invocation& invocation) {
     return prune_one(invocation, flags, options,
                      everything ? "This will remove all local volumes not used by at least one container."
                                 : "This will remove anonymous local volumes not used by at least one container.",
-                     "volumes", "VolumesDeleted", "Volumes", "");
+                     "volumes", "VolumesDeleted", "Volumes");
 }
 
 namespace {
@@ -167,7 +168,7 @@ int system_prune_verb(Invocation& invocation) {
         reclaimed += pruned->reclaimed;
     }
     Call cache{.method = "POST", .path = "/build/prune"};
-    cache.query.add_if(options.all, "all", "1").add_if(!options.filters.empty(), "filters", options.filters.text());
+    cache.query.add_if(options.all, "all", "1").add("filters", options.filters.empty() ? "" : options.filters.text());
     if (auto report = (*api)->json(cache)) reclaimed += real(*report, "SpaceReclaimed");
     fmt::print("Total reclaimed space: {}\n", decimal_size(reclaimed));
     return 0;
