@@ -108,10 +108,7 @@ int logout_verb(Invocation& invocation) {
     auto server = auth_key(flags.arguments().empty() ? "" : flags.arguments()[0]);
     auto erased = erase_credentials(invocation.global, server);
     if (!erased) return fail(erased.error());
-    if (*erased)
-        fmt::print("Removing login credentials for {}\n", server);
-    else
-        fmt::print("Not logged in to {}\n", server);
+    fmt::print("Removing login credentials for {}\n", server);
     return 0;
 }
 

@@ -11,7 +11,7 @@ namespace pila::cli {
 
 namespace {
 
-Result<json::object> update_body(const ContainerOptions& o, const Flags& flags, int minor) {
+Result<json::object> update_body(const ContainerOptions& o, const Flags& flags) {
     json::object body;
     body["CpuShares"] = o.cpu_shares;
     body["Memory"] = o.memory;
@@ -28,7 +28,7 @@ Result<json::object> update_body(const ContainerOptions& o, const Flags& flags, 
     body["CpusetCpus"] = o.cpuset_cpus;
     body["CpusetMems"] = o.cpuset_mems;
     for (const char* key : {"Devices", "DeviceCgroupRules", "DeviceRequests"}) body[key] = nullptr;
-    if (o.kernel_memory != 0 && minor < 42) body["KernelMemory"] = o.kernel_memory;
+    if (o.kernel_memory != 0) body["KernelMemory"] = o.kernel_memory;
     body["MemoryReservation"] = o.memory_reservation;
     body["MemorySwap"] = o.memory_swap;
     body["MemorySwappiness"] = nullptr;
@@ -69,7 +69,7 @@ int update_verb(Invocation& invocation) {
     if (!any) return fail("you must provide one or more flags when using this command");
     auto api = connect(invocation, flags);
     if (!api) return fail(api.error());
-    auto body = update_body(o, flags, (*api)->minor());
+    auto body = update_body(o, flags);
     if (!body) return fail(body.error());
     auto json = compact_json(*body);
     std::vector<std::string> warnings, problems;
