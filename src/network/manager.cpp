@@ -41,6 +41,7 @@ Manager::Manager(Options options, store::Store& store, os::net::NetlinkSocket ro
       helper_(options_.runtime_exe),
       route_(std::move(route)),
       firewall_(options_.instance),
+      neighbours_(firewall_, options_.instance),
       dns_(DnsServer::create(helper_, names_)),
       reaper_(firewall_, store, doomed_group(options_.instance),
               [this](const std::vector<EndpointState>& endpoints) { give_back(endpoints); }),
@@ -56,6 +57,8 @@ Manager::~Manager() {
 }
 
 void Manager::remove_everything() {
+    neighbours_.stop();
+    neighbours_.withdraw();
     Remains remains;
     for (auto& prepared : pool_.stop_and_drain())
         if (!prepared.host_link.empty()) remains.links.push_back(std::move(prepared.host_link));
@@ -157,6 +160,9 @@ Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
     TRY(remove_orphans(route_, bridges, kept_links));
     firewall_.adopt_ports(rules);
     TRY(firewall_.rebuild());
+    neighbours_.check();
+    auto watching = neighbours_.start();
+    if (!watching) log::warning("network: {}", watching.error().message());
     reaper_.start();
     pool_.start();
     return {};

@@ -14,6 +14,7 @@
 #include "network/helper_client.h"
 #include "network/host_ports.h"
 #include "network/name_table.h"
+#include "network/neighbours.h"
 #include "network/prepared_pool.h"
 #include "network/reaper.h"
 #include "network/sandbox.h"
@@ -91,6 +92,7 @@ private:
     HelperClient helper_;
     os::net::NetlinkSocket route_;  // of the host
     Firewall firewall_;
+    Neighbours neighbours_;
     NameTable names_;
     std::unique_ptr<DnsServer> dns_;
     KeyedLock containers_, changes_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include <fmt/core.h>
+#include <netinet/in.h>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -181,6 +182,13 @@ Result<Manager::NetworkPtr> Manager::network_for(const EndpointRequest& request)
     return network;
 }
 
+static std::vector<PortRule> datagram_ports(const std::vector<PortRule>& rules) {
+    std::vector<PortRule> result;
+    for (const auto& rule : rules)
+        if (rule.protocol == IPPROTO_UDP) result.push_back(rule);
+    return result;
+}
+
 Result<TakenPorts> Manager::publish(const NetworkState& network, const Endpoint& endpoint,
                                     const SandboxState& sandbox) {
     auto ipv4 = IpAddress::parse(endpoint.ipv4);
@@ -283,6 +291,9 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
         state.ports = sandbox.ports = std::move(taken.published);
         sandbox.held = std::move(taken.held);
         sandbox.relays = std::move(taken.relays);
+        Remains stale;
+        stale.changed_ports = datagram_ports(state.rules);
+        if (!stale.changed_ports.empty()) reaper_.add(std::move(stale));
     }
     for (const auto& endpoint : state.endpoints) sandbox.endpoints.push_back(endpoint.info);
     state.key = fmt::format("{}{}/{}", sandbox_prefix, state.container_id, random_hex(8));
@@ -309,6 +320,7 @@ void Manager::take_down(SandboxState sandbox) {
     dns_->stop(sandbox.container_id);
     firewall_.remove_ports_later(sandbox.rules);
     Remains remains;
+    remains.changed_ports = datagram_ports(sandbox.rules);
     for (const auto& endpoint : sandbox.endpoints) remains.links.push_back(endpoint.host_link);
     if (!sandbox.key.empty()) remains.store_keys.push_back(std::move(sandbox.key));
     remains.endpoints = std::move(sandbox.endpoints);

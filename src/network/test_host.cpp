@@ -190,7 +190,7 @@ static std::string output_of(const char* command) {
     return text;
 }
 
-std::string ruleset() { return output_of("nft list ruleset"); }
+std::string ruleset() { return output_of("nft -s list ruleset"); }
 
 std::string link_names() {
     std::string names;
