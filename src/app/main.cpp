@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "app/daemon.h"
+#include "cli/cli.h"
 
-static int daemon_main(int argc, char** argv) {
-    std::vector<std::string> arguments(argv + 2, argv + argc);
-    auto options = pila::app::parse_daemon_options(arguments);
+static int daemon_main(pila::cli::Invocation& invocation) {
+    auto options = pila::app::parse_daemon_options(invocation.arguments);
     if (!options) {
         std::fprintf(stderr, "pila daemon: %s\nSee 'pila daemon --help'.\n", options.error().message().c_str());
         return 2;
@@ -22,9 +22,11 @@ static int daemon_main(int argc, char** argv) {
     return 1;
 }
 
+static constexpr pila::cli::Verb verbs[] = {
+    {"daemon", "Run the engine", daemon_main, pila::cli::Section::Management},
+};
+
 int main(int argc, char** argv) {
-    std::string_view verb = argc > 1 ? argv[1] : "";
-    if (verb == "daemon") return daemon_main(argc, argv);
-    std::fprintf(stderr, "usage: pila daemon [OPTIONS]\n");
-    return 125;
+    pila::cli::register_verbs(verbs);
+    return pila::cli::run(argc, argv);
 }

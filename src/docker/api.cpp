@@ -22,13 +22,14 @@ static Result<int> take_version(std::string_view& path) {
     if (!path.starts_with("/v")) return newest_minor_version;
     auto slash = path.find('/', 1);
     auto version = path.substr(2, slash == std::string_view::npos ? slash : slash - 2);
-    if (!version.starts_with("1.")) return newest_minor_version;
-    auto minor = parse_uint(version.substr(2));
-    if (!minor) return newest_minor_version;
+    auto dot = version.find('.');
+    auto major = parse_uint(version.substr(0, dot));
+    auto minor = dot == std::string_view::npos ? std::nullopt : parse_uint(version.substr(dot + 1));
+    if (!major || !minor) return newest_minor_version;  // "/volumes" and other names that begin with v
     path = slash == std::string_view::npos ? "/" : path.substr(slash);
-    if (*minor > newest_minor_version)
+    if (*major > 1 || (*major == 1 && *minor > newest_minor_version))
         return Error(Errc::Invalid, fmt::format("client version {} is too new. Maximum supported API version is 1.{}", version, newest_minor_version));
-    if (*minor < oldest_minor_version)
+    if (*major < 1 || *minor < oldest_minor_version)
         return Error(Errc::Invalid, fmt::format("client version {} is too old. Minimum supported API version is 1.{}, "
                                                 "please upgrade your client to a newer version", version, oldest_minor_version));
     return static_cast<int>(*minor);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -161,6 +162,51 @@ static Reply resize(Api& api, http::Request& request) {
     return http::Response::empty(200);
 }
 
+namespace {
+
+// Between a container's end and a client's stream, whichever comes first.
+class WaitAnswer {
+public:
+    WaitAnswer(ContainerPointer container, engine::WaitCondition condition) : container_(std::move(container)) {
+        outcome_ = std::make_shared<Outcome>();
+        key_ = container_->wait_for(condition, [outcome = outcome_](const engine::WaitResult& result) { outcome->ended(result); });
+    }
+    ~WaitAnswer() { container_->cancel_wait(key_); }
+    WaitAnswer(const WaitAnswer&) = delete;
+    WaitAnswer& operator=(const WaitAnswer&) = delete;
+
+    void send_to(std::shared_ptr<http::Stream> stream) { outcome_->send_to(std::move(stream)); }
+
+private:
+    struct Outcome {
+        void ended(const engine::WaitResult& now) {
+            Lock lock(mutex);
+            if (stream) send(*std::exchange(stream, nullptr), now);
+            else result = now;
+        }
+        void send_to(std::shared_ptr<http::Stream> to) {
+            Lock lock(mutex);
+            if (result) send(*to, *result);
+            else stream = std::move(to);
+        }
+        static void send(http::Stream& to, const engine::WaitResult& result) {
+            json::object body{{"StatusCode", result.status_code}};
+            if (!result.error.empty()) body["Error"] = {{"Message", result.error}};
+            to.write(to_json(body) + "\n");
+            to.finish();
+        }
+        Mutex mutex;
+        std::shared_ptr<http::Stream> stream GUARDED_BY(mutex);
+        std::optional<engine::WaitResult> result GUARDED_BY(mutex);
+    };
+
+    ContainerPointer container_;
+    std::shared_ptr<Outcome> outcome_;
+    std::uint64_t key_;
+};
+
+}  // namespace
+
 static Reply wait(Api& api, http::Request& request) {
     auto container = TRY(api.engine().find(request.parameters[0]));
     auto text = request.query.get("condition");
@@ -169,23 +215,14 @@ static Reply wait(Api& api, http::Request& request) {
     else if (text == "removed") condition = engine::WaitCondition::Removed;
     else if (!text.empty() && text != "not-running")
         return Error(Errc::Invalid, fmt::format("invalid condition: {}", json_quote(text)));
+    // In place before the headers go out: with them the client knows that it may start the container.
+    auto answer = std::make_shared<WaitAnswer>(container, condition);
     http::Response response;
     response.headers.set("Content-Type", "application/json");
-    // Headers at once: the client starts the container when it knows that its wait is in place.
-    response.stream = [container, condition](std::shared_ptr<http::Stream> stream) {
-        auto answer = [weak = std::weak_ptr(stream)](const engine::WaitResult& result) {
-            auto open = weak.lock();
-            if (!open) return;
-            json::object body{{"StatusCode", result.status_code}};
-            if (!result.error.empty()) body["Error"] = {{"Message", result.error}};
-            open->write(to_json(body) + "\n");
-            open->finish();
-        };
-        // The waiter keeps the stream alive until it is met or the client goes.
-        auto key = container->wait_for(condition, [answer, stream](const engine::WaitResult& result) { answer(result); });
-        stream->on_closed([weak = std::weak_ptr(container), key] {
-            if (auto alive = weak.lock()) alive->cancel_wait(key);
-        });
+    response.stream = [answer](std::shared_ptr<http::Stream> stream) {
+        // Lives as long as the stream; a client that goes away takes it along.
+        stream->on_closed([answer] {});
+        answer->send_to(std::move(stream));
     };
     return response;
 }

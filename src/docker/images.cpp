@@ -42,6 +42,20 @@ static json::object inspect_json(const image::Image& image) {
     return object;
 }
 
+// With a reference filter only the names that it matches are shown.
+static std::vector<std::string> matching_tags(const Filters& filters, const std::vector<std::string>& tags) {
+    const auto& patterns = filters.get("reference");
+    if (patterns.empty()) return tags;
+    std::vector<std::string> matching;
+    for (const auto& tag : tags) {
+        bool any = std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+            return wildcard_match(pattern, tag) || wildcard_match(pattern, tag.substr(0, tag.rfind(':')));
+        });
+        if (any) matching.push_back(tag);
+    }
+    return matching;
+}
+
 static Result<bool> passes(Api& api, const Filters& filters, const image::Image& image) {
     if (!filters.labels(image.config.labels)) return false;
     if (filters.has("dangling")) {
@@ -50,14 +64,7 @@ static Result<bool> passes(Api& api, const Filters& filters, const image::Image&
         bool wanted = !values.empty() && (values[0] == "true" || values[0] == "1");
         if (dangling != wanted) return false;
     }
-    if (filters.has("reference")) {
-        const auto& patterns = filters.get("reference");
-        bool any = std::any_of(image.tags.begin(), image.tags.end(), [&](const std::string& tag) {
-            return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) { return wildcard_match(pattern, tag) ||
-                                       wildcard_match(pattern, tag.substr(0, tag.rfind(':'))); });
-        });
-        if (!any) return false;
-    }
+    if (filters.has("reference") && matching_tags(filters, image.tags).empty()) return false;
     for (auto key : {"before", "since"})
         for (const auto& name : filters.get(key)) {
             auto other = TRY(api.engine().parts().images.find(name));
@@ -79,7 +86,7 @@ static Reply list(Api& api, http::Request& request) {
         object["Labels"] = image->config.labels.empty() ? json::value(nullptr) : json::value(object_of(image->config.labels));
         object["ParentId"] = image->parent.text();
         object["RepoDigests"] = array_of(image->repo_digests);
-        object["RepoTags"] = array_of(image->tags);
+        object["RepoTags"] = array_of(matching_tags(filters, image->tags));
         object["SharedSize"] = -1;
         object["Size"] = image->size;
         object["VirtualSize"] = image->size;

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/sysinfo.h>
-#include <sys/utsname.h>
-
 #include <fmt/core.h>
 
-#include "base/text.h"
 #include "docker/reply.h"
-#include "os/file.h"
+#include "engine/host_info.h"
 
 namespace pila::docker {
 
@@ -19,18 +15,10 @@ static Reply ping(Api&, http::Request& request) {
     return response;
 }
 
-static std::string machine_architecture(const utsname& kernel, bool as_go) {
-    std::string_view machine = kernel.machine;
-    if (!as_go) return std::string(machine);
-    return machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : std::string(machine);
-}
-
 static Reply version(Api& api, http::Request&) {
-    utsname kernel{};
-    ::uname(&kernel);
-    auto architecture = machine_architecture(kernel, true);
+    auto host = engine::host_info();
     auto api_version = fmt::format("1.{}", newest_minor_version), oldest = fmt::format("1.{}", oldest_minor_version);
-    json::object details{{"ApiVersion", api_version}, {"Arch", architecture}, {"KernelVersion", kernel.release},
+    json::object details{{"ApiVersion", api_version}, {"Arch", host.go_architecture}, {"KernelVersion", host.kernel_version},
                          {"MinAPIVersion", oldest}, {"Os", "linux"}};
     json::object body;
     body["Platform"] = {{"Name", "pila"}};
@@ -38,21 +26,13 @@ static Reply version(Api& api, http::Request&) {
     body["Version"] = api.options().version;
     body["ApiVersion"] = api_version;
     body["MinAPIVersion"] = oldest;
+    body["GitCommit"] = "";
+    body["GoVersion"] = "none (C++, " __VERSION__ ")";
+    body["BuildTime"] = "";
     body["Os"] = "linux";
-    body["Arch"] = architecture;
-    body["KernelVersion"] = kernel.release;
+    body["Arch"] = host.go_architecture;
+    body["KernelVersion"] = host.kernel_version;
     return json_response(200, body);
-}
-
-static std::string operating_system() {
-    auto text = os::read_file("/etc/os-release", 64U << 10).value_or("");
-    for (auto line : split(text, '\n')) {
-        if (!line.starts_with("PRETTY_NAME=")) continue;
-        line.remove_prefix(12);
-        if (line.size() >= 2 && line.front() == '"') line = line.substr(1, line.size() - 2);
-        return std::string(line);
-    }
-    return "Linux";
 }
 
 static Reply info(Api& api, http::Request&) {
@@ -65,11 +45,7 @@ static Reply info(Api& api, http::Request&) {
         else if (status == engine::Status::Paused) ++paused;
         else ++stopped;
     }
-    utsname kernel{};
-    ::uname(&kernel);
-    struct sysinfo memory {};
-    ::sysinfo(&memory);
-    bool v2 = os::exists("/sys/fs/cgroup/cgroup.controllers");
+    auto host = engine::host_info();
     json::object body;
     body["ID"] = engine.options().instance;
     body["Containers"] = containers.size();
@@ -85,26 +61,26 @@ static Reply info(Api& api, http::Request&) {
                       "IPv4Forwarding", "OomKillDisable"})
         body[flag] = true;
     body["Debug"] = false;
-    body["NFd"] = os::list_directory("/proc/self/fd").value_or({}).size();
-    body["NGoroutines"] = os::list_directory("/proc/self/task").value_or({}).size();
+    body["NFd"] = host.open_descriptors;
+    body["NGoroutines"] = host.threads;
     body["SystemTime"] = rfc3339_nano(now_wall());
     body["LoggingDriver"] = "json-file";
     body["CgroupDriver"] = "cgroupfs";
-    body["CgroupVersion"] = v2 ? "2" : "1";
-    body["KernelVersion"] = kernel.release;
-    body["OperatingSystem"] = operating_system();
+    body["CgroupVersion"] = host.cgroup_v2 ? "2" : "1";
+    body["KernelVersion"] = host.kernel_version;
+    body["OperatingSystem"] = host.operating_system;
     body["OSType"] = "linux";
-    body["Architecture"] = machine_architecture(kernel, false);
+    body["Architecture"] = host.machine;
     body["IndexServerAddress"] = "https://index.docker.io/v1/";
     body["RegistryConfig"] = {{"InsecureRegistryCIDRs", json::array{"127.0.0.0/8", "::1/128"}}, {"IndexConfigs", json::object{}},
                               {"Mirrors", array_of(api.options().registry_mirrors)}};
-    body["NCPU"] = ::get_nprocs();
-    body["MemTotal"] = static_cast<std::uint64_t>(memory.totalram) * memory.mem_unit;
+    body["NCPU"] = host.cpus;
+    body["MemTotal"] = host.memory_bytes;
     body["DockerRootDir"] = engine.options().data_directory;
     body["HttpProxy"] = "";
     body["HttpsProxy"] = "";
     body["NoProxy"] = "";
-    body["Name"] = kernel.nodename;
+    body["Name"] = host.hostname;
     body["Labels"] = json::array{};
     body["ExperimentalBuild"] = false;
     body["ServerVersion"] = api.options().version;

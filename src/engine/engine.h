@@ -174,7 +174,7 @@ private:
     std::unique_ptr<runtime::ShimSupervisor> supervisor_;
 };
 
-// "SIGTERM", "TERM", "15", "RTMIN+3" -> number; Invalid: "invalid signal: X".
+// "SIGTERM", "TERM", "15", "RTMIN+3" -> number; Invalid: "Invalid signal: X".
 Result<int> parse_signal(std::string_view text);
 // "ctrl-p,ctrl-q", "a,ctrl-\\" -> bytes.
 Result<std::string> parse_detach_keys(std::string_view text);

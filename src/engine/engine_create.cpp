@@ -7,7 +7,9 @@
 #include "base/failpoint.h"
 #include "base/json_reader.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "engine/engine.h"
+#include "os/capability.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -46,7 +48,9 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
     if (spec.full_command().empty()) return Error(Errc::Invalid, "no command specified");
     for (const auto* mode : {&spec.network_mode, &spec.pid_mode, &spec.ipc_mode}) {
         if (!mode->starts_with("container:")) continue;
-        TRY(table.find(std::string_view(*mode).substr(10)));
+        // Not 404: the docker client would take it for a missing image and pull that.
+        auto other = table.find(std::string_view(*mode).substr(10));
+        if (!other) return other.take_error().with_code(Errc::Conflict);
     }
     if (spec.shares_network_of_container()) {
         if (!spec.ports.empty() || spec.publish_all)
@@ -54,6 +58,14 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
         if (!spec.dns.empty()) return Error(Errc::Invalid, "conflicting options: dns and the network mode");
     }
     if (!spec.stop_signal.empty()) TRY(parse_signal(spec.stop_signal));
+    for (auto [field, names] : {std::pair{"CapAdd", &spec.cap_add}, std::pair{"CapDrop", &spec.cap_drop}})
+        for (const auto& name : *names) {
+            if (to_lower(name) == "all" || os::capability_by_name(name)) continue;
+            std::string full;
+            for (char c : name) full += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+            if (!full.starts_with("CAP_")) full.insert(0, "CAP_");
+            return Error(Errc::Invalid, fmt::format("invalid {}: unknown capability: \"{}\"", field, full));
+        }
     return {};
 }
 
@@ -123,7 +135,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     TRY(context.check());
     auto id = random_hex(64);
     auto image_name = JsonReader(body).text("Image");
-    if (image_name.empty()) return Error(Errc::Invalid, "no image specified");
+    if (image_name.empty()) return Error(Errc::Invalid, "Config cannot be empty in order to create a container");
     auto image = TRY(parts_.images.find(image_name));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(body, image->config, id)));
     TRY(check_modes(*spec, table_));

@@ -14,7 +14,7 @@ namespace pila::engine {
 static Context recovery_context() { return {{}, {}, "pila", "the daemon started"}; }
 
 Result<void> Engine::recover() {
-    std::vector<std::string> live;
+    std::vector<network::LiveContainer> live;
     std::vector<std::pair<ContainerPointer, runtime::ExitRecord>> ended;
     for (const auto& container : table_.list()) {
         // Also those whose start was cut short: their shim may have come up after the last record.
@@ -29,7 +29,7 @@ Result<void> Engine::recover() {
             });
             container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
             TRY(table_.save_state(*container));
-            live.push_back(container->id());
+            live.push_back({container->id(), shim->started().pid});
             continue;
         }
         auto state = container->state();

@@ -37,21 +37,16 @@ Result<network::Sandbox> Engine::attach_networks(const Context& context, const C
     request.hostname = spec->hostname;
     const auto& mode = spec->network_mode;
     if (mode != "none") {
-        bool by_default = mode == "default" || mode.empty();
+        // The default network answers to both names.
+        auto real_name = [](const std::string& name) { return name.empty() || name == "default" ? "bridge" : name; };
         network::EndpointRequest first;
-        first.network = by_default ? "bridge" : mode;
-        for (const auto& endpoint : spec->endpoints) {
-            bool same = endpoint.network == first.network || (by_default && endpoint.network == "default");
-            if (same) {
-                auto network_name = first.network;
-                first = endpoint;
-                first.network = network_name;
-            }
-        }
+        for (const auto& endpoint : spec->endpoints)
+            if (real_name(endpoint.network) == real_name(mode)) first = endpoint;
+        first.network = real_name(mode);
         if (first.mac_address.empty()) first.mac_address = spec->mac_address;
         request.endpoints.push_back(first);
         for (const auto& endpoint : spec->endpoints)
-            if (endpoint.network != first.network && endpoint.network != "default") request.endpoints.push_back(endpoint);
+            if (real_name(endpoint.network) != first.network) request.endpoints.push_back(endpoint);
         request.ports = spec->ports;
         if (spec->publish_all) {
             for (const auto& exposed : spec->exposed_ports) {

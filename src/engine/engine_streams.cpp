@@ -66,7 +66,7 @@ Result<std::string> Engine::create_exec(const Context& context, std::string_view
 static void tell(int socket, bool terminal, std::string text) {
     text += "\r\n";
     if (!terminal) {
-        std::string frame{2, 0, 0, 0};
+        std::string frame{1, 0, 0, 0};  // standard output, as dockerd
         for (int shift : {24, 16, 8, 0}) frame += static_cast<char>(text.size() >> shift & 0xff);
         text.insert(0, frame);
     }
@@ -107,7 +107,7 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
     if (outcome) return outcome;
     auto error = outcome.take_error();
     execs_.set_ended(exec_id, error.code() == Errc::NotFound ? 127 : error.code() == Errc::Denied ? 126 : 128);
-    if (connection) tell(connection->socket.get(), terminal, "exec failed: " + error.message());
+    if (connection) tell(connection->socket.get(), terminal, "OCI runtime exec failed: exec failed: " + error.message());
     if (error.code() == Errc::NotFound || error.code() == Errc::Denied) error = std::move(error).with_code(Errc::Invalid);
     return std::move(error).in("exec failed");
 }

@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "os/capability.h"
 #include "runtime/defaults.h"
 
 namespace pila::engine {
@@ -43,14 +44,14 @@ static std::vector<std::string> environment_of(const ContainerSpec& spec, bool t
 }
 
 static Result<std::uint64_t> capabilities_of(const ContainerSpec& spec) {
-    if (spec.privileged) return runtime::all_capabilities();
+    if (spec.privileged) return os::all_capabilities();
     auto set = runtime::default_capabilities();
     auto apply = [&](const std::string& name, bool add) -> Result<void> {
         if (to_lower(name) == "all") {
-            set = add ? runtime::all_capabilities() : 0;
+            set = add ? os::all_capabilities() : 0;
             return {};
         }
-        auto number = runtime::capability_number(name);
+        auto number = os::capability_by_name(name);
         if (!number) return Error(Errc::Invalid, fmt::format("invalid capability: \"{}\"", name));
         auto bit = std::uint64_t{1} << *number;
         set = add ? set | bit : set & ~bit;
@@ -218,7 +219,7 @@ static void choose_namespaces(const PlanInputs& inputs, const ContainerSpec& spe
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     auto spec = inputs.container->spec();
-    auto plan = runtime::default_plan();
+    auto plan = spec->privileged ? runtime::privileged_plan() : runtime::default_plan();
     plan.id = inputs.container->id();
     plan.root_fd = inputs.root_index;
     plan.root_readonly = spec->read_only_root;
@@ -227,12 +228,7 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     choose_namespaces(inputs, *spec, plan);
     add_mounts(inputs, *spec, plan);
     if (spec->masked_paths) plan.masked_paths = *spec->masked_paths;
-    else if (spec->privileged) plan.masked_paths.clear();
     if (spec->readonly_paths) plan.readonly_paths = *spec->readonly_paths;
-    else if (spec->privileged) plan.readonly_paths.clear();
-    if (spec->privileged)
-        for (auto& mount : plan.mounts)
-            if (mount.type == "sysfs" || mount.type == "cgroup") mount.flags &= ~std::uint64_t{MS_RDONLY};
     for (const auto& [key, value] : spec->sysctls) plan.sysctl.emplace_back(key, value);
     plan.cgroup_path = inputs.cgroup_path;
     apply_resources(*spec, plan.resources);

@@ -28,7 +28,7 @@ constexpr NamedSignal signals[] = {
 }  // namespace
 
 Result<int> parse_signal(std::string_view text) {
-    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("invalid signal: {}", text)); };
+    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("Invalid signal: {}", text)); };
     if (auto number = parse_int(text)) {
         if (*number < 1 || *number > 64) return invalid();
         return static_cast<int>(*number);

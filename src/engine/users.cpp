@@ -78,6 +78,8 @@ Result<ResolvedUser> resolve_user(std::string_view user, std::string_view passwd
             return false;
         });
     }
+    // The primary group is listed too: a setgid program must not be able to shed it (CVE-2022-36109).
+    resolved.additional_gids.insert(resolved.additional_gids.begin(), resolved.gid);
     for (const auto& extra : extra_groups) {
         auto gid = TRY(group_id(extra, group));
         auto& gids = resolved.additional_gids;

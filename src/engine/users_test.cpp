@@ -12,7 +12,7 @@ TEST_CASE("a name brings its groups and home") {
     auto user = resolve_user("www", passwd, group, {});
     REQUIRE(user);
     CHECK(user->uid == 33);
-    CHECK(user->additional_gids == std::vector<std::uint32_t>{29, 44});
+    CHECK(user->additional_gids == std::vector<std::uint32_t>{33, 29, 44});
     CHECK(user->home == "/var/www");
 }
 
@@ -20,7 +20,7 @@ TEST_CASE("an explicit group replaces them") {
     auto user = resolve_user("www:audio", passwd, group, {"44", "audio"});
     REQUIRE(user);
     CHECK(user->gid == 29);
-    CHECK(user->additional_gids == std::vector<std::uint32_t>{44, 29});
+    CHECK(user->additional_gids == std::vector<std::uint32_t>{29, 44});
 }
 
 TEST_CASE("numbers need no entry, names do") {

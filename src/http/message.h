@@ -74,8 +74,8 @@ public:
     static constexpr std::size_t max_queued = 1U << 20;
 };
 
-// A connection taken over from HTTP. For plain sockets this is the client's own socket; for TLS (and WebSocket) one end
-// of a socket pair that the pump relays.
+// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; for TLS (and
+// WebSocket) one end of a socket pair that the pump relays.
 struct Hijacked {
     Fd socket;
     std::string already_read;
@@ -98,7 +98,8 @@ struct Response {
     Headers headers;
     std::string body;
     // At most one of these instead of `body`:
-    std::function<Result<void>(BodyWriter&)> produce;     // chunked; headers go out before it runs
+    // produce: chunked, or with the Content-Length that `headers` give; the head goes out before it runs.
+    std::function<Result<void>(BodyWriter&)> produce;
     std::function<void(std::shared_ptr<Stream>)> stream;  // chunked; headers go out at once; the thread is given back
     std::function<void(Hijacked)> hijack;                 // after status line and headers; must not block
 

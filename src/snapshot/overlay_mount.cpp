@@ -92,6 +92,7 @@ Result<Fd> finish_new(const OverlayPlan& plan, FdView context, OptionPaths& path
     for (auto [key, value] : options) TRY(set_option(context, key, value));
     if (overlay_uses_user_xattrs()) TRY(set_flag(context, "userxattr"));
     if (plan.no_sync) TRY(set_flag(context, "volatile"));
+    ::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", "overlay", 0);  // what mount(8) shows
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) < 0)
         return context_error(errno, context, fmt::format("mount overlay of {} layers", plan.lowers.size()));
     unsigned attributes = plan.upper.empty() ? MOUNT_ATTR_RDONLY : 0;

@@ -71,7 +71,7 @@ def busybox_layer():
         layer.add(f"bin/{applet}", tarfile.LNKTYPE, mode=0o755, target="bin/busybox")
     layer.add("etc/passwd", data=passwd.encode()).add("etc/group", data=group.encode())
     layer.add("etc/shadow", data=b"root:*:19000:0:99999:7:::\n", mode=0o640)
-    layer.add("var/www/index.html", data=b"<h1>pila</h1>\n")
+    layer.add("var/www/index.html", data=b"page of pila\n")
     layer.add("not-executable", data=b"#!/bin/sh\necho never\n")
     return layer.bytes()
 

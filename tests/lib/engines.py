@@ -41,6 +41,7 @@ class Engine:
         self.socket = str(self.directory / "docker.sock")
         self.log_path = self.directory / "daemon.log"
         self.process = None
+        self.outlives_us = False
 
     @property
     def host(self):
@@ -49,7 +50,9 @@ class Engine:
     def start(self, seconds=30):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=os.environ | self.environment, preexec_fn=sandbox.die_with_parent)
+                                            env=os.environ | self.environment,
+                                            start_new_session=self.outlives_us,
+                                            preexec_fn=None if self.outlives_us else sandbox.die_with_parent)
         try:
             wait_until(self.answers, f"{self.name} answers", seconds)
         except AssertionError:
