@@ -42,10 +42,11 @@ private:
     std::vector<std::pair<std::string, std::string>> items_;
 };
 
-std::string percent_encode(std::string_view text);                        // everything but unreserved characters
-std::optional<std::string> percent_decode(std::string_view text);         // nullopt: malformed
+std::string percent_encode(std::string_view text);                 // everything but unreserved characters
+std::optional<std::string> percent_decode(std::string_view text);  // nullopt: malformed
 
-// A body as it arrives. 0 bytes: the end. Errors: Unavailable (peer gone), Timeout, Exhausted (over the limit), Invalid.
+// A body as it arrives. 0 bytes: the end. Errors: Unavailable (peer gone), Timeout, Exhausted (over the limit),
+// Invalid.
 class BodyReader {
 public:
     virtual ~BodyReader() = default;
@@ -73,8 +74,8 @@ public:
     static constexpr std::size_t max_queued = 1U << 20;
 };
 
-// A connection taken over from HTTP. For plain sockets this is the client's own socket; for TLS (and WebSocket) one end
-// of a socket pair that the pump relays.
+// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; for TLS (and
+// WebSocket) one end of a socket pair that the pump relays.
 struct Hijacked {
     Fd socket;
     std::string already_read;
@@ -82,14 +83,14 @@ struct Hijacked {
 
 struct Request {
     std::string method;
-    std::string target;           // as sent
-    std::string path;             // decoded, without query; "." and ".." segments are refused before a handler sees it
+    std::string target;  // as sent
+    std::string path;    // decoded, without query; "." and ".." segments are refused before a handler sees it
     Query query;
     Headers headers;
-    BodyReader* body = nullptr;   // valid while the handler runs
-    std::string peer;             // "unix:uid=0,pid=12" or "tcp:127.0.0.1:4711"
+    BodyReader* body = nullptr;           // valid while the handler runs
+    std::string peer;                     // "unix:uid=0,pid=12" or "tcp:127.0.0.1:4711"
     std::vector<std::string> parameters;  // of the route, in order
-    Context context;              // stop: the client went away or the server stops
+    Context context;                      // stop: the client went away or the server stops
 };
 
 struct Response {
@@ -97,9 +98,10 @@ struct Response {
     Headers headers;
     std::string body;
     // At most one of these instead of `body`:
-    std::function<Result<void>(BodyWriter&)> produce;          // chunked; headers go out before it runs
-    std::function<void(std::shared_ptr<Stream>)> stream;       // chunked; headers go out at once; the thread is given back
-    std::function<void(Hijacked)> hijack;                      // after status line and headers; must not block
+    // produce: chunked, or with the Content-Length that `headers` give; the head goes out before it runs.
+    std::function<Result<void>(BodyWriter&)> produce;
+    std::function<void(std::shared_ptr<Stream>)> stream;  // chunked; headers go out at once; the thread is given back
+    std::function<void(Hijacked)> hijack;                 // after status line and headers; must not block
 
     static Response json(int status, std::string body);
     static Response text(int status, std::string body);

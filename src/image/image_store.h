@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "base/context.h"
@@ -83,6 +84,17 @@ struct Removed {
     std::vector<std::string> untagged, deleted;  // names; "sha256:..."
 };
 
+// A container that uses an image, "" for none. A plain id converts to one that does not run.
+struct ImageUse {
+    std::string container;
+    bool running = false;
+    ImageUse() = default;
+    template <typename Text>
+        requires std::is_convertible_v<Text, std::string>
+    ImageUse(Text id, bool is_running = false) : container(std::move(id)), running(is_running) {}
+};
+using InUse = std::function<ImageUse(const Digest& id)>;
+
 class ImageStore {
 public:
     static Result<std::unique_ptr<ImageStore>> create(const std::string& data_directory, store::Store& store);
@@ -102,8 +114,10 @@ public:
     virtual std::vector<ImagePointer> list() = 0;
     virtual Result<void> tag(std::string_view source, std::string_view target) = 0;
     // `in_use(id)` names a container that uses the image, or "": Docker's rules of untagging, force, and deletion.
-    virtual Result<Removed> remove(std::string_view reference, bool force, bool prune_parents,
-                                   const std::function<std::string(const Digest& id)>& in_use) = 0;
+    // What is deleted by force while a container uses it stays on disk, found by its full id only, until collect().
+    virtual Result<Removed> remove(std::string_view reference, bool force, bool prune_parents, const InUse& in_use) = 0;
+    // Deletes what such containers no longer need. remove() does it too; call it when a container has been removed.
+    virtual Result<void> collect(const InUse& in_use) = 0;
 
     // Directories for overlay, uppermost first.
     virtual Result<std::vector<std::string>> layer_directories(const Image& image) = 0;

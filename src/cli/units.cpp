@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/units.h"
+
+#include <fmt/core.h>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+
+#include "base/text.h"
+
+namespace pila::cli {
+
+namespace {
+
+std::string scaled(double size, double base, const std::array<std::string_view, 9>& units, int digits) {
+    std::size_t unit = 0;
+    while (size >= base && unit + 1 < units.size()) {
+        size /= base;
+        ++unit;
+    }
+    return format_significant(size, digits) + std::string(units[unit]);
+}
+
+Error syntax(std::string_view function, std::string_view text) {
+    return Error(Errc::Invalid, fmt::format("strconv.{}: parsing {}: invalid syntax", function, go_quote(text)));
+}
+
+Error out_of_range(std::string_view function, std::string_view text) {
+    return Error(Errc::Invalid, fmt::format("strconv.{}: parsing {}: value out of range", function, go_quote(text)));
+}
+
+bool all_digits(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string format_significant(double value, int digits) {
+    char buffer[64];
+    std::snprintf(buffer, sizeof buffer, "%.*g", digits, value);
+    return buffer;
+}
+
+std::string decimal_size(double bytes, int digits) {
+    return scaled(bytes, 1000.0, {"B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"}, digits);
+}
+
+std::string binary_size(double bytes) {
+    return scaled(bytes, 1024.0, {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}, 4);
+}
+
+Result<std::int64_t> parse_ram_size(std::string_view text) {
+    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("invalid size: '{}'", text)); };
+    auto last = text.find_last_of("0123456789. ");
+    if (last == std::string_view::npos) return invalid();
+    auto number = text[last] == ' ' ? text.substr(0, last) : text.substr(0, last + 1);
+    auto suffix = text.substr(last + 1);
+    double value = 0;
+    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    if (error != std::errc{} || end != number.data() + number.size()) return syntax("ParseFloat", number);
+    if (value < 0) return invalid();
+    double factor = 1;
+    if (!suffix.empty()) {
+        auto lower = to_lower(suffix);
+        auto unit = std::string_view("kmgtp").find(lower[0]);
+        bool known =
+            unit != std::string_view::npos && (lower.size() == 1 || lower.substr(1) == "b" || lower.substr(1) == "ib");
+        if (lower != "b" && !known) return Error(Errc::Invalid, fmt::format("invalid suffix: '{}'", suffix));
+        if (known) factor = std::pow(1024.0, static_cast<double>(unit) + 1);
+    }
+    if (!(value * factor < 9.2e18)) return invalid();
+    return static_cast<std::int64_t>(value * factor);
+}
+
+std::string human_duration(std::int64_t nanoseconds) {
+    double hours_exact = static_cast<double>(nanoseconds) / 3.6e12;
+    std::int64_t seconds = nanoseconds / 1'000'000'000, minutes = seconds / 60;
+    auto hours = static_cast<std::int64_t>(hours_exact + 0.5);
+    if (seconds < 1) return "Less than a second";
+    if (seconds == 1) return "1 second";
+    if (seconds < 60) return fmt::format("{} seconds", seconds);
+    if (minutes == 1) return "About a minute";
+    if (minutes < 60) return fmt::format("{} minutes", minutes);
+    if (hours == 1) return "About an hour";
+    if (hours < 48) return fmt::format("{} hours", hours);
+    if (hours < 24 * 7 * 2) return fmt::format("{} days", hours / 24);
+    if (hours < 24 * 30 * 2) return fmt::format("{} weeks", hours / 24 / 7);
+    if (hours < 24 * 365 * 2) return fmt::format("{} months", hours / 24 / 30);
+    return fmt::format("{} years", static_cast<std::int64_t>(hours_exact) / 24 / 365);
+}
+
+std::string ago(std::int64_t unix_seconds) {
+    return human_duration(now_wall().nanoseconds - unix_seconds * 1'000'000'000) + " ago";
+}
+
+Result<std::int64_t> parse_go_duration(std::string_view text) {
+    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("time: invalid duration {}", go_quote(text))); };
+    auto rest = text;
+    bool negative = !rest.empty() && rest[0] == '-';
+    if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) rest.remove_prefix(1);
+    if (rest == "0") return 0;
+    if (rest.empty()) return invalid();
+    static constexpr std::pair<std::string_view, double> units[] = {
+        {"ns", 1},   {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
+        {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
+    double total = 0;
+    while (!rest.empty()) {
+        auto length = std::min(rest.find_first_not_of("0123456789."), rest.size());
+        double value = 0;
+        auto [end, error] = std::from_chars(rest.data(), rest.data() + length, value);
+        if (length == 0 || error != std::errc{} || end != rest.data() + length) return invalid();
+        rest.remove_prefix(length);
+        auto unit_length = std::min(rest.find_first_of("0123456789."), rest.size());
+        auto unit = rest.substr(0, unit_length);
+        if (unit.empty()) return Error(Errc::Invalid, fmt::format("time: missing unit in duration {}", go_quote(text)));
+        double factor = 0;
+        for (const auto& [name, nanoseconds] : units)
+            if (name == unit) factor = nanoseconds;
+        if (factor == 0)
+            return Error(Errc::Invalid,
+                         fmt::format("time: unknown unit {} in duration {}", go_quote(unit), go_quote(text)));
+        total += value * factor;
+        rest.remove_prefix(unit_length);
+    }
+    if (!(total < 9.2e18)) return invalid();
+    auto nanoseconds = static_cast<std::int64_t>(std::llround(total));
+    return negative ? -nanoseconds : nanoseconds;
+}
+
+Result<std::string> parse_since(std::string_view text, WallTime now) {
+    auto as_text = [](std::int64_t nanoseconds) {
+        return fmt::format("{}.{:09}", nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000);
+    };
+    if (auto duration = parse_go_duration(text); duration && text != "0") return as_text(now.nanoseconds - *duration);
+    auto dot = text.find('.');
+    if (all_digits(text.substr(0, dot)) && (dot == std::string_view::npos || all_digits(text.substr(dot + 1))))
+        return std::string(text);
+    // Local time when the text names no zone, as docker does; missing parts are zero.
+    std::string whole(text);
+    auto zone = whole.find_first_of("Z+", 10);
+    if (zone == std::string::npos) zone = whole.find('-', 10);
+    std::string suffix = zone == std::string::npos ? "" : whole.substr(zone);
+    std::string date = whole.substr(0, zone);
+    static constexpr std::string_view filler = "0000-01-01T00:00:00";
+    if (date.size() < filler.size() && (date.size() == 10 || date.size() == 13 || date.size() == 16))
+        date += filler.substr(date.size());
+    auto time = parse_rfc3339(date + (suffix.empty() ? "Z" : suffix));
+    if (!time)
+        return Error(Errc::Invalid, fmt::format("failed to parse value as time or duration: {}", go_quote(text)));
+    if (suffix.empty()) {
+        std::tm parts{};
+        std::time_t seconds = time->seconds();
+        ::gmtime_r(&seconds, &parts);
+        parts.tm_isdst = -1;
+        time->nanoseconds += (std::mktime(&parts) - seconds) * 1'000'000'000;
+    }
+    return as_text(time->nanoseconds);
+}
+
+Result<bool> parse_go_bool(std::string_view text) {
+    for (std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"})
+        if (text == yes) return true;
+    for (std::string_view no : {"0", "f", "F", "false", "FALSE", "False"})
+        if (text == no) return false;
+    return syntax("ParseBool", text);
+}
+
+Result<std::int64_t> parse_go_int(std::string_view text) {
+    auto body = text;
+    if (!body.empty() && body[0] == '+') body.remove_prefix(1);
+    if (auto value = parse_int(body)) return *value;
+    auto digits = !body.empty() && body[0] == '-' ? body.substr(1) : body;
+    return all_digits(digits) ? out_of_range("ParseInt", text) : syntax("ParseInt", text);
+}
+
+Result<std::uint64_t> parse_go_uint(std::string_view text, std::string_view function) {
+    if (auto value = parse_uint(text)) return *value;
+    return all_digits(text) ? out_of_range(function, text) : syntax(function, text);
+}
+
+std::string go_quote(std::string_view text) {
+    if (!is_utf8(text)) return json_quote(text);
+    std::string quoted = "\"";
+    for (char c : text) {
+        auto byte = static_cast<unsigned char>(c);
+        switch (c) {
+            case '"': quoted += "\\\""; break;
+            case '\\': quoted += "\\\\"; break;
+            case '\n': quoted += "\\n"; break;
+            case '\r': quoted += "\\r"; break;
+            case '\t': quoted += "\\t"; break;
+            default:
+                if (byte < 0x20 || byte == 0x7f)
+                    quoted += fmt::format("\\x{:02x}", byte);
+                else
+                    quoted += c;
+        }
+    }
+    return quoted + "\"";
+}
+
+std::string go_float(double value) {
+    char buffer[64];
+    double magnitude = std::fabs(value);
+    auto format = magnitude != 0 && (magnitude < 1e-4 || magnitude >= 1e21) ? std::chars_format::scientific
+                                                                            : std::chars_format::fixed;
+    auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value, format);
+    return error == std::errc{} ? std::string(buffer, end) : fmt::format("{}", value);
+}
+
+std::string local_time(std::int64_t unix_seconds) {
+    std::tm parts{};
+    std::time_t seconds = unix_seconds;
+    ::localtime_r(&seconds, &parts);
+    char buffer[64];
+    auto length = std::strftime(buffer, sizeof buffer, "%Y-%m-%d %H:%M:%S %z %Z", &parts);
+    return std::string(buffer, length);
+}
+
+std::string ellipsis(std::string_view text, std::size_t max_runes) {
+    std::size_t runes = 0, keep = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0xc0) == 0x80) continue;
+        if (runes + 1 == max_runes) keep = i;
+        ++runes;
+    }
+    if (runes <= max_runes) return std::string(text);
+    if (max_runes <= 1) return std::string(text.substr(0, max_runes));
+    return std::string(text.substr(0, keep)) + "\xe2\x80\xa6";
+}
+
+std::string short_id(std::string_view id) {
+    if (auto colon = id.find(':'); colon != std::string_view::npos) id.remove_prefix(colon + 1);
+    return std::string(id.substr(0, 12));
+}
+
+}  // namespace pila::cli

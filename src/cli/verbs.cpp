@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/verbs.h"
+
+namespace pila::cli {
+
+namespace {
+
+constexpr auto common = Section::Common, other = Section::Other, hidden = Section::Hidden;
+
+constexpr Verb table[] = {
+    {"run", "Create and run a new container from an image", run_verb, common},
+    {"exec", "Execute a command in a running container", exec_verb, common},
+    {"ps", "List containers", ps_verb, common},
+    {"pull", "Download an image from a registry", pull_verb, common},
+    {"push", "Upload an image to a registry", push_verb, common},
+    {"images", "List images", images_verb, common},
+    {"login", "Log in to a registry", login_verb, common},
+    {"logout", "Log out from a registry", logout_verb, common},
+    {"search", "Search a registry for images", search_verb, common},
+    {"version", "Show the versions of client and daemon", version_verb, common},
+    {"info", "Display system-wide information", info_verb, common},
+
+    {"attach", "Attach standard input, output and error to a running container", attach_verb},
+    {"commit", "Create a new image from a container's changes", commit_verb},
+    {"cp", "Copy files between a container and the local file system", cp_verb},
+    {"create", "Create a new container", create_verb},
+    {"diff", "Show changes to a container's file system", diff_verb},
+    {"events", "Follow the events of the daemon", events_verb},
+    {"export", "Export a container's file system as a tar archive", export_verb},
+    {"history", "Show the history of an image", history_verb},
+    {"import", "Create an image from a tar archive of a file system", import_verb},
+    {"inspect", "Return low-level information on objects", inspect_verb},
+    {"kill", "Kill one or more running containers", kill_verb},
+    {"load", "Load images from a tar archive or standard input", load_verb},
+    {"logs", "Fetch the logs of a container", logs_verb},
+    {"pause", "Pause all processes of one or more containers", pause_verb},
+    {"port", "List port mappings of a container", port_verb},
+    {"rename", "Rename a container", rename_verb},
+    {"restart", "Restart one or more containers", restart_verb},
+    {"rm", "Remove one or more containers", rm_verb},
+    {"rmi", "Remove one or more images", rmi_verb},
+    {"save", "Save one or more images to a tar archive", save_verb},
+    {"start", "Start one or more stopped containers", start_verb},
+    {"stats", "Display the resource usage of containers", stats_verb},
+    {"stop", "Stop one or more running containers", stop_verb},
+    {"tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", tag_verb},
+    {"top", "Display the running processes of a container", top_verb},
+    {"unpause", "Unpause all processes of one or more containers", unpause_verb},
+    {"update", "Update configuration of one or more containers", update_verb},
+    {"wait", "Block until containers stop, then print their exit codes", wait_verb},
+
+    {"container attach", "Attach standard input, output and error to a running container", attach_verb},
+    {"container commit", "Create a new image from a container's changes", commit_verb},
+    {"container cp", "Copy files between a container and the local file system", cp_verb},
+    {"container create", "Create a new container", create_verb},
+    {"container diff", "Show changes to a container's file system", diff_verb},
+    {"container exec", "Execute a command in a running container", exec_verb},
+    {"container export", "Export a container's file system as a tar archive", export_verb},
+    {"container inspect", "Display detailed information on one or more containers", inspect_container_verb},
+    {"container kill", "Kill one or more running containers", kill_verb},
+    {"container logs", "Fetch the logs of a container", logs_verb},
+    {"container ls", "List containers", ps_verb},
+    {"container list", "", ps_verb, hidden},
+    {"container ps", "", ps_verb, hidden},
+    {"container pause", "Pause all processes of one or more containers", pause_verb},
+    {"container port", "List port mappings of a container", port_verb},
+    {"container prune", "Remove all stopped containers", prune_containers_verb},
+    {"container rename", "Rename a container", rename_verb},
+    {"container restart", "Restart one or more containers", restart_verb},
+    {"container rm", "Remove one or more containers", rm_verb},
+    {"container remove", "", rm_verb, hidden},
+    {"container run", "Create and run a new container from an image", run_verb},
+    {"container start", "Start one or more stopped containers", start_verb},
+    {"container stats", "Display the resource usage of containers", stats_verb},
+    {"container stop", "Stop one or more running containers", stop_verb},
+    {"container top", "Display the running processes of a container", top_verb},
+    {"container unpause", "Unpause all processes of one or more containers", unpause_verb},
+    {"container update", "Update configuration of one or more containers", update_verb},
+    {"container wait", "Block until containers stop, then print their exit codes", wait_verb},
+
+    {"image history", "Show the history of an image", history_verb},
+    {"image import", "Create an image from a tar archive of a file system", import_verb},
+    {"image inspect", "Display detailed information on one or more images", inspect_image_verb},
+    {"image load", "Load images from a tar archive or standard input", load_verb},
+    {"image ls", "List images", images_verb},
+    {"image list", "", images_verb, hidden},
+    {"image prune", "Remove unused images", prune_images_verb},
+    {"image pull", "Download an image from a registry", pull_verb},
+    {"image push", "Upload an image to a registry", push_verb},
+    {"image rm", "Remove one or more images", rmi_verb},
+    {"image remove", "", rmi_verb, hidden},
+    {"image save", "Save one or more images to a tar archive", save_verb},
+    {"image tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE", tag_verb},
+
+    {"network connect", "Connect a container to a network", network_connect_verb},
+    {"network create", "Create a network", network_create_verb},
+    {"network disconnect", "Disconnect a container from a network", network_disconnect_verb},
+    {"network inspect", "Display detailed information on one or more networks", inspect_network_verb},
+    {"network ls", "List networks", network_ls_verb},
+    {"network list", "", network_ls_verb, hidden},
+    {"network prune", "Remove all unused networks", prune_networks_verb},
+    {"network rm", "Remove one or more networks", network_rm_verb},
+    {"network remove", "", network_rm_verb, hidden},
+
+    {"volume create", "Create a volume", volume_create_verb},
+    {"volume inspect", "Display detailed information on one or more volumes", inspect_volume_verb},
+    {"volume ls", "List volumes", volume_ls_verb},
+    {"volume list", "", volume_ls_verb, hidden},
+    {"volume prune", "Remove unused local volumes", prune_volumes_verb},
+    {"volume rm", "Remove one or more volumes", volume_rm_verb},
+    {"volume remove", "", volume_rm_verb, hidden},
+
+    {"system df", "Show disk usage", system_df_verb},
+    {"system events", "Follow the events of the daemon", events_verb},
+    {"system info", "Display system-wide information", info_verb},
+    {"system prune", "Remove unused data", system_prune_verb},
+};
+
+}  // namespace
+
+std::span<const Verb> own_verbs() { return table; }
+
+}  // namespace pila::cli

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// TLS for Channel, on OpenSSL. Nothing of OpenSSL is initialised before the first call.
+
+#include "http/channel.h"
+#include "http/client.h"
+
+namespace pila::http {
+
+// What all connections of one client share: CA store, client certificate, settings. Threads: any.
+class TlsContext {
+public:
+    static Result<std::shared_ptr<TlsContext>> for_client(const ClientOptions& options);
+    virtual ~TlsContext() = default;
+    // Handshake with `host` (name or address) over a connected socket; checks the certificate and its names.
+    virtual Result<Channel> connect(Fd socket, const std::string& host, const Patience& patience) = 0;
+};
+
+}  // namespace pila::http
