@@ -22,6 +22,7 @@
 #include "http/client.h"
 #include "http/server.h"
 #include "image/image_store.h"
+#include "image/registry.h"
 #include "journal/journal.h"
 #include "network/network.h"
 #include "os/file.h"
@@ -144,6 +145,11 @@ Result<void> run_daemon(const DaemonOptions& options) {
     journal::Journal journal;
     auto images = TRY(image::ImageStore::create(options.data_directory, *store));
     TRY(images->recover().in("recovering images"));
+    image::RegistryOptions registry_options;
+    registry_options.mirrors = options.registry_mirrors;
+    registry_options.insecure = options.insecure_registries;
+    registry_options.certificates_directory = "/etc/docker/certs.d";
+    auto registry = image::Registry::create(*images, registry_options);
     auto snapshots = TRY(snapshot::Snapshots::create(options.data_directory));
     network::Options network_options;
     network_options.instance = options.instance;
@@ -152,7 +158,7 @@ Result<void> run_daemon(const DaemonOptions& options) {
     network_options.enabled = ::geteuid() == 0;
     auto networks = TRY(network::NetworkManager::create(network_options, *store));
     engine::EngineOptions engine_options{options.instance, options.data_directory, options.run_directory, runtime_exe, ""};
-    auto engine = TRY(engine::Engine::create(engine_options, {*store, journal, *images, snapshots, *networks}));
+    auto engine = TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
     TRY(engine->recover().in("recovering containers"));
 
     docker::Api api(*engine, {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});

@@ -143,15 +143,7 @@ static Reply tag(Api& api, http::Request& request) {
 }
 
 static Reply remove(Api& api, http::Request& request) {
-    auto in_use = [&](const image::Digest& id) -> std::string {
-        std::string stopped;
-        for (const auto& container : api.engine().containers().list()) {
-            if (container->identity().image_id != id) continue;
-            if (container->state().is_running()) return container->short_id() + " (running)";
-            stopped = container->short_id();
-        }
-        return stopped;
-    };
+    auto in_use = [&](const image::Digest& id) { return api.engine().image_user(id); };
     auto removed = TRY(api.engine().parts().images.remove(request.parameters[0], request.query.flag("force"),
                                                           !request.query.flag("noprune"), in_use));
     json::array rows;
@@ -172,13 +164,9 @@ static Reply prune(Api& api, http::Request& request) {
     bool all = !dangling.empty() && (dangling[0] == "false" || dangling[0] == "0");
     json::array rows;
     std::uint64_t reclaimed = 0;
-    auto in_use = [&](const image::Digest& id) -> std::string {
-        for (const auto& container : api.engine().containers().list())
-            if (container->identity().image_id == id) return container->short_id();
-        return "";
-    };
+    auto in_use = [&](const image::Digest& id) { return api.engine().image_user(id); };
     for (const auto& image : api.engine().parts().images.list()) {
-        if ((!all && !image->tags.empty()) || !filters.labels(image->config.labels) || !in_use(image->id).empty()) continue;
+        if ((!all && !image->tags.empty()) || !filters.labels(image->config.labels) || !in_use(image->id).container.empty()) continue;
         auto removed = api.engine().parts().images.remove(image->id.text(), true, true, in_use);
         if (!removed) continue;
         for (const auto& name : removed->untagged) rows.push_back(json::object{{"Untagged", name}});

@@ -51,6 +51,16 @@ void Engine::publish(const Context& context, const Container& container, std::st
     parts_.journal.publish(std::move(event));
 }
 
+image::ImageUse Engine::image_user(const image::Digest& id) const {
+    image::ImageUse use;
+    for (const auto& container : table_.list()) {
+        if (container->identity().image_id != id) continue;
+        use = {container->short_id(), container->state().is_running()};
+        if (use.running) break;
+    }
+    return use;
+}
+
 std::string Engine::cgroup_path(const std::string& id) const { return options_.cgroup_parent + "/" + id; }
 
 Result<void> Engine::rename(const Context& context, std::string_view reference, std::string_view name) {

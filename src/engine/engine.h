@@ -25,6 +25,7 @@
 #include "engine/volumes.h"
 #include "http/message.h"
 #include "image/image_store.h"
+#include "image/registry.h"
 #include "journal/journal.h"
 #include "network/network.h"
 #include "runtime/shim_client.h"
@@ -44,6 +45,7 @@ struct Parts {  // made by app/, outlive the engine
     store::Store& store;
     journal::Journal& journal;
     image::ImageStore& images;
+    image::Registry& registry;
     snapshot::Snapshots& snapshots;
     network::NetworkManager& networks;
 };
@@ -85,6 +87,8 @@ public:
     Result<void> recover();
     void stop_all_containers();  // --stop-containers-on-exit
 
+    // Which container keeps an image from being removed, running ones first.
+    image::ImageUse image_user(const image::Digest& id) const;
     const EngineOptions& options() const { return options_; }
     ContainerTable& containers() { return table_; }
     Execs& execs() { return execs_; }

@@ -35,6 +35,7 @@ Result<network::Sandbox> Engine::attach_networks(const Context& context, const C
     request.container_id = container.id();
     request.container_name = container.name();
     request.hostname = spec->hostname;
+    request.dns_servers = spec->dns;
     const auto& mode = spec->network_mode;
     if (mode != "none") {
         // The default network answers to both names.

@@ -201,6 +201,7 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
             auto known = volumes_.find(volume.name);
             if (known && known->anonymous) ignore(volumes_.remove(volume.name), "somebody else removed it");
         }
+    ignore(parts_.images.collect([this](const image::Digest& image) { return image_user(image); }), "the next removal tries again");
     publish(context, *container, "destroy");
     container->notify(WaitCondition::Removed, {container->state().exit_code, ""});
     return {};
