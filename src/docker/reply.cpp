@@ -22,6 +22,10 @@ Result<json::object> read_object(http::Request& request, std::size_t max_bytes) 
     if (!request.body) return json::object{};
     auto text = TRY(request.body->read_all(max_bytes));
     if (trim(text).empty()) return json::object{};
+    auto type = request.headers.get("Content-Type");
+    auto media = to_lower(trim(type.substr(0, type.find(';'))));
+    if (!media.empty() && media != "application/json")
+        return Error(Errc::Invalid, fmt::format("unsupported Content-Type header ({}): must be 'application/json'", printable(type)));
     auto value = TRY(parse_json(text, {max_bytes, 64}));
     if (value.is_null()) return json::object{};
     if (!value.is_object()) return Error(Errc::Invalid, "invalid JSON: the body must be an object");

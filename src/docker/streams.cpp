@@ -36,7 +36,8 @@ static Reply attach(Api& api, http::Request& request) {
     if (!options.detach_keys.empty()) TRY(engine::parse_detach_keys(options.detach_keys));
     if (container->state().status == engine::Status::Paused)
         return Error(Errc::Conflict, fmt::format("container {} is paused, unpause the container before attach", request.parameters[0]));
-    auto take = [&api, container, options, context = request.context](http::Hijacked connection) mutable {
+    auto expected = std::make_shared<engine::Container::Expected>(container);
+    auto take = [&api, container, options, expected, context = request.context](http::Hijacked connection) mutable {
         context.stop = {};  // the request ends here, the stream does not
         auto attached = api.engine().attach(context, container, options, std::move(connection));
         if (!attached) log::warning("attaching to {}: {}", container->name(), attached.error().message());

@@ -45,6 +45,26 @@ void Container::set_shim(std::shared_ptr<runtime::ShimClient> shim) {
     shim_.swap(shim);  // the old one is released after the lock
 }
 
+Container::Expected::Expected(std::shared_ptr<Container> container) : container_(std::move(container)) {
+    Lock lock(container_->mutex_);
+    ++container_->expected_;
+}
+
+Container::Expected::~Expected() {
+    {
+        Lock lock(container_->mutex_);
+        --container_->expected_;
+    }
+    container_->expected_arrived_.notify_all();
+}
+
+void Container::await_expected(std::chrono::milliseconds at_most) {
+    auto until = std::chrono::steady_clock::now() + at_most;
+    Lock lock(mutex_);
+    while (expected_ > 0 && expected_arrived_.wait_until(lock, until)) {
+    }
+}
+
 void Container::add_pending(runtime::Attachment attachment) {
     Lock lock(mutex_);
     pending_.push_back(std::move(attachment));

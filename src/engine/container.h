@@ -81,6 +81,20 @@ public:
     }
     void set_shim(std::shared_ptr<runtime::ShimClient> shim);
 
+    // A client was told that it is attached before its stream has reached add_pending() or the shim: a start waits for
+    // it, or the first output would miss it. The token counts until it is destroyed.
+    class Expected {
+    public:
+        explicit Expected(std::shared_ptr<Container> container);
+        ~Expected();
+        Expected(const Expected&) = delete;
+        Expected& operator=(const Expected&) = delete;
+
+    private:
+        std::shared_ptr<Container> container_;
+    };
+    void await_expected(std::chrono::milliseconds at_most);
+
     // Streams that clients attached before the start; handed to the shim by it.
     void add_pending(runtime::Attachment attachment);
     std::vector<runtime::Attachment> take_pending();
@@ -107,6 +121,8 @@ private:
     std::shared_ptr<runtime::ShimClient> shim_ GUARDED_BY(mutex_);
     std::vector<runtime::Attachment> pending_ GUARDED_BY(mutex_);
     std::vector<Waiter> waiters_ GUARDED_BY(mutex_);
+    Condition expected_arrived_;
+    int expected_ GUARDED_BY(mutex_) = 0;
     std::uint64_t next_key_ GUARDED_BY(mutex_) = 1;
 };
 using ContainerPointer = std::shared_ptr<Container>;

@@ -65,6 +65,7 @@ std::string Engine::cgroup_path(const std::string& id) const { return options_.c
 
 Result<void> Engine::rename(const Context& context, std::string_view reference, std::string_view name) {
     auto container = TRY(find(reference));
+    if (name.empty()) return Error(Errc::Invalid, "Neither old nor new names may be empty");
     auto wanted = TRY(checked_name(name));
     auto guard = operations_.lock(container->id());
     auto old = container->name();

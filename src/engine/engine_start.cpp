@@ -182,6 +182,8 @@ void Engine::note_failed_start(Container& container, const Error& error, int exi
 
 Result<void> Engine::start_locked(const Context& context, const ContainerPointer& container) {
     TRY(context.check());
+    // Before the lock, which an arriving stream takes. A client that never comes to read must not hold a start up.
+    container->await_expected(std::chrono::seconds(2));
     auto transition = transitions_.lock(container->id());
     TRY(os::make_directories(state_directory(container->id()), 0700));
     auto spec = container->spec();
