@@ -11,19 +11,27 @@
 
 namespace pila::runtime {
 
+std::string sysctl_path(std::string_view name) {
+    std::string path(name);
+    auto separator = path.find_first_of("./");
+    if (separator == std::string::npos || path[separator] == '/') return path;
+    for (char& c : path) c = c == '.' ? '/' : c == '/' ? '.' : c;
+    return path;
+}
+
 bool sysctl_is_namespaced(const Plan& plan, std::string_view name) {
-    static constexpr std::string_view ipc[] = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
-                                               "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
-                                               "kernel.shmmni", "kernel.shm_rmid_forced"};
-    std::string dotted(name);
-    if (dotted.find('.') == std::string::npos) std::replace(dotted.begin(), dotted.end(), '/', '.');
-    auto starts = [&](std::string_view prefix) { return dotted.compare(0, prefix.size(), prefix) == 0; };
-    if (dotted.find("..") != std::string::npos || dotted.find("//") != std::string::npos) return false;
-    if (starts("net.")) return init::has_namespace(plan, Namespace::Network);
-    if (starts("fs.mqueue.")) return init::has_namespace(plan, Namespace::Ipc);
-    if (dotted == "kernel.domainname" || dotted == "kernel.hostname") return init::has_namespace(plan, Namespace::Uts);
-    if (starts("user.")) return init::has_namespace(plan, Namespace::User);
-    return std::find(std::begin(ipc), std::end(ipc), dotted) != std::end(ipc) &&
+    static constexpr std::string_view ipc[] = {"kernel/msgmax", "kernel/msgmnb",         "kernel/msgmni",
+                                               "kernel/sem",    "kernel/shmall",         "kernel/shmmax",
+                                               "kernel/shmmni", "kernel/shm_rmid_forced"};
+    auto path = sysctl_path(name);
+    for (auto part : split(path, '/'))
+        if (part.empty() || part == "." || part == "..") return false;
+    auto starts = [&](std::string_view prefix) { return path.compare(0, prefix.size(), prefix) == 0; };
+    if (starts("net/")) return init::has_namespace(plan, Namespace::Network);
+    if (starts("fs/mqueue/")) return init::has_namespace(plan, Namespace::Ipc);
+    if (path == "kernel/domainname" || path == "kernel/hostname") return init::has_namespace(plan, Namespace::Uts);
+    if (starts("user/")) return init::has_namespace(plan, Namespace::User);
+    return std::find(std::begin(ipc), std::end(ipc), path) != std::end(ipc) &&
            init::has_namespace(plan, Namespace::Ipc);
 }
 

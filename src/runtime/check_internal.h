@@ -9,6 +9,8 @@
 namespace pila::runtime {
 
 Result<void> check_plan(const Plan& plan, std::size_t received_fds);
+// Below /proc/sys. As sysctl(8) has it: the first separator decides what "." and "/" mean.
+std::string sysctl_path(std::string_view name);
 // May this sysctl be set for a container with these namespaces, without changing the host's?
 bool sysctl_is_namespaced(const Plan& plan, std::string_view name);
 

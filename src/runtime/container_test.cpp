@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Containers as a whole, through the supervisor and a shim. Need root.
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <csignal>
 
+#include <thread>
+
 #include "base/text.h"
+#include "os/mount.h"
 #include "runtime/container_test_support_internal.h"
 #include "runtime/state_files_internal.h"
 
@@ -168,6 +173,92 @@ TEST_CASE("nothing is lost to a slow reader, and the container waits for it") {
     struct stat info {};
     REQUIRE(::stat(plan.log.path.c_str(), &info) == 0);
     CHECK(info.st_size > 200000 * 90);
+    (*started)->forget();
+}
+
+TEST_CASE("a detached overlay and a network namespace are handed over by descriptor") {
+    if (!test::possible()) return;
+    Box box;
+    for (const char* name : {"/upper", "/work"}) REQUIRE(os::make_directories(box.directory + name));
+    auto overlay = os::new_mount(
+        "overlay", "overlay", fmt::format("lowerdir={0}/root,upperdir={0}/upper,workdir={0}/work", box.directory), 0);
+    if (!overlay) {
+        MESSAGE("skipped: no overlay: " << overlay.error().message());
+        return;
+    }
+    auto plan = box.shell("echo new > /written; ls /; readlink /proc/self/ns/net");
+    plan.root_path.clear();
+    plan.root_fd = 0;
+    for (auto& entry : plan.namespaces)
+        if (entry.type == Namespace::Network) entry.received_fd = 1;
+    auto network = os::open("/proc/self/ns/net", O_RDONLY);
+    REQUIRE(network);
+    std::vector<Fd> fds;
+    fds.push_back(overlay.take());
+    fds.push_back(network.take());
+    auto [mine, theirs] = Box::stream_pair();
+    std::vector<Attachment> attachments(1);
+    attachments[0].stream = std::move(theirs);
+    attachments[0].output = true;
+    attachments[0].raw = true;
+    auto started = box.supervisor->start({}, plan, std::move(fds), std::move(attachments));
+    REQUIRE_MESSAGE(started, (started ? "" : started.error().message()));
+    auto output = test::read_to_end(mine);
+    char link[64] = {};
+    REQUIRE(::readlink("/proc/self/ns/net", link, sizeof link - 1) > 0);
+    CHECK(output.find(link) != std::string::npos);
+    CHECK(output.find("written") != std::string::npos);
+    CHECK(box.events.wait(plan.id).code == 0);
+    CHECK(os::exists(box.directory + "/upper/written"));
+    CHECK(!os::exists(box.directory + "/root/written"));
+    (*started)->forget();
+}
+
+TEST_CASE("many descriptors, a relay, and ports that are held until the end") {
+    if (!test::possible()) return;
+    Box box;
+    auto listener = [] {
+        Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof address;
+        REQUIRE(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+        REQUIRE(::listen(socket.get(), 8) == 0);
+        REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+        return std::pair{std::move(socket), address};
+    };
+    auto [inside, inside_address] = listener();  // stands for the container's server
+    auto [outside, outside_address] = listener();
+    auto plan = box.plan({"sleep", "1000"});
+    std::vector<Fd> fds;
+    for (int i = 0; i < 20; ++i) {
+        fds.push_back(os::open("/dev/null", O_RDONLY).take());
+        plan.held_fds.push_back(i);
+    }
+    fds.push_back(std::move(outside));
+    plan.relays.push_back({.listen_fd = 20, .address = "127.0.0.1", .port = ntohs(inside_address.sin_port)});
+    auto started = box.supervisor->start({}, plan, std::move(fds), {});
+    REQUIRE_MESSAGE(started, (started ? "" : started.error().message()));
+
+    Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), reinterpret_cast<sockaddr*>(&outside_address), sizeof outside_address) == 0);
+    Fd server(::accept(inside.get(), nullptr, nullptr));
+    std::string large(3 << 20, 'r');
+    std::thread sender([&] {
+        CHECK(os::write_all(client, large));
+        ::shutdown(client.get(), SHUT_WR);
+    });
+    CHECK(test::read_to_end(server) == large);
+    sender.join();
+    CHECK(os::write_all(server, "answer"));  // after the client's end of input
+    ::shutdown(server.get(), SHUT_WR);
+    CHECK(test::read_to_end(client) == "answer");
+
+    REQUIRE((*started)->kill_all());
+    box.events.wait(plan.id);
+    Fd late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    CHECK(::connect(late.get(), reinterpret_cast<sockaddr*>(&outside_address), sizeof outside_address) < 0);
     (*started)->forget();
 }
 

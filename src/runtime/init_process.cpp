@@ -22,6 +22,7 @@
 #include "os/capability.h"
 #include "os/file.h"
 #include "os/mount.h"
+#include "runtime/check_internal.h"
 #include "runtime/init_internal.h"
 #include "runtime/init_program_internal.h"
 
@@ -42,9 +43,7 @@ static Result<void> write_below(FdView directory, const std::string& path, std::
 
 Result<void> write_sysctl(FdView host_proc, const Plan& plan) {
     for (const auto& [name, value] : plan.sysctl) {
-        std::string path = "sys/" + name;
-        if (name.find('/') == std::string::npos) std::replace(path.begin() + 4, path.end(), '.', '/');
-        TRY(write_below(host_proc, path, value).in("set sysctl " + name));
+        TRY(write_below(host_proc, "sys/" + sysctl_path(name), value).in("set sysctl " + name));
     }
     return {};
 }

@@ -47,6 +47,15 @@ Error unusable(const std::string& name, int reason) {
     return Error::from_errno(reason, quoted);
 }
 
+// "" if there is none. It is the image's file: a pipe of that name must not hold up the start.
+std::string read_passwd() {
+    constexpr std::size_t largest_passwd = 1U << 20;
+    auto file = os::open("/etc/passwd", O_RDONLY | O_NONBLOCK);
+    auto info = file ? os::stat_of(*file) : Result<struct stat>(file.take_error());
+    if (!info || !S_ISREG(info->st_mode)) return {};
+    return os::read_all(*file, largest_passwd).value_or("");
+}
+
 }  // namespace
 
 Result<std::string> find_program(const ProcessPlan& process) {
@@ -71,9 +80,8 @@ std::vector<std::string> environment_with_home(const ProcessPlan& process) {
     for (const auto& entry : environment)
         if (entry.compare(0, 5, "HOME=") == 0) return environment;
     std::string home = "/";
-    constexpr std::size_t largest_passwd = 1U << 20;
-    auto text = os::read_file("/etc/passwd", largest_passwd);
-    for (auto line : split(text ? std::string_view(*text) : std::string_view(), '\n')) {
+    auto text = read_passwd();
+    for (auto line : split(text, '\n')) {
         auto fields = split(line, ':');
         if (fields.size() < 7 || parse_uint(fields[2]) != process.uid || fields[5].empty()) continue;
         home = fields[5];

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pila-runtime run`: a container from an OCI bundle, in the foreground.
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cerrno>
 #include <climits>
@@ -13,6 +15,7 @@
 
 #include "base/text.h"
 #include "os/file.h"
+#include "os/mount.h"
 #include "runtime/console_internal.h"
 #include "runtime/init_internal.h"
 #include "runtime/launch_internal.h"
@@ -147,7 +150,32 @@ Result<int> run(const RunOptions& options) {
 
 }  // namespace
 
+namespace {
+
+constexpr const char* sealed_name = "pila-runtime-sealed";
+
+// CVE-2019-5736: a container whose program is "#!/proc/self/exe" gets hold of this executable and could overwrite it
+// once nobody runs it. So we go on from a read-only mount of it that is attached nowhere. Only returns if that cannot
+// be done.
+Result<void> continue_sealed(const std::vector<char*>& arguments) {
+    auto own = TRY(os::clone_mount(os::current_directory, "/proc/self/exe", os::Recursive::No));
+    TRY(os::change_mount(own, MOUNT_ATTR_RDONLY, 0, 0, os::Recursive::No));
+    std::vector<char*> argv{const_cast<char*>(sealed_name), const_cast<char*>("run")};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    argv.push_back(nullptr);
+    ::syscall(SYS_execveat, own.get(), "", argv.data(), environ, AT_EMPTY_PATH);
+    return Error::from_errno(errno, "execute the sealed copy");
+}
+
+}  // namespace
+
 int run_verb(int argc, char** argv) {
+    // A user without privileges can overwrite no more than what is his own anyway, and may not clone mounts.
+    if (::geteuid() == 0 && std::string_view(argv[-2]) != sealed_name) {
+        auto failed = continue_sealed({argv, argv + argc});
+        std::fprintf(stderr, "pila-runtime: run: %s\n", failed.error().message().c_str());
+        return 1;
+    }
     auto options = parse_options(argc, argv);
     auto outcome = options ? run(*options) : Result<int>(options.take_error());
     if (outcome) return *outcome;

@@ -179,6 +179,9 @@ bool Shim::over() const {
 }
 
 int shim_main() {
+    // Large buffers go straight back to the kernel: an idle shim is to be small whatever it has moved before.
+    ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
+    ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
     ::signal(SIGPIPE, SIG_IGN);
     // What ends other processes at shutdown must not end the one that records how the container ended.
     for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::signal(signal, SIG_IGN);

@@ -110,7 +110,8 @@ Supervisor::~Supervisor() {
 
 Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, const Plan& plan, std::vector<Fd> fds,
                                                       std::vector<Attachment> attachments) {
-    auto [ours, theirs] = TRY(os::message_socket_pair());
+    auto ends = TRY(os::message_socket_pair());
+    Fd ours = std::move(ends.first), theirs = std::move(ends.second);
     os::Spawn what;
     what.exe = "pila-runtime";
     what.exe_fd = exe_;

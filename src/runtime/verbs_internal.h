@@ -4,7 +4,7 @@
 
 namespace pila::runtime {
 
-// Arguments behind the verb. The value is the exit code.
+// Arguments behind the verb (argv[-1]) and the program (argv[-2]). The value is the exit code.
 int shim_verb(int argc, char** argv);
 int run_verb(int argc, char** argv);
 int spec_verb(int argc, char** argv);
