@@ -110,6 +110,7 @@ Result<void> Images::recover() {
     Lock writes(writes_);
     auto leftovers = TRY(os::list_directory(data_directory_ + "/tmp"));
     for (const auto& name : leftovers) TRY(os::remove_tree(data_directory_ + "/tmp/" + name));
+    TRY(layers_->recover());
     std::set<Digest> used;
     {
         Lock lock(state_);

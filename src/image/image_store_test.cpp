@@ -34,7 +34,9 @@ struct Fixture {
         images.reset();
         images = ImageStore::create(directory.path, *node).take();
     }
+    Images& internals() { return dynamic_cast<Images&>(*images); }
     std::string entries(const std::string& below) {
+        internals().layers().janitor().finish_all();
         return join(os::list_directory(directory.path + "/" + below).take(), " ");
     }
     static std::string join(const std::vector<std::string>& texts, const std::string& separator) {
@@ -267,7 +269,7 @@ TEST_CASE("what is saved can be loaded elsewhere, and layers come back byte for 
     REQUIRE(there.load(archive).ok());
     CHECK(there.said == "Loaded image: test:1\nLoaded image: test:2\n");
     CHECK((*there.images->find("test:2"))->id == Digest::of(config));
-    auto& layers = dynamic_cast<Images&>(*there.images).layers();
+    auto& layers = there.internals().layers();
     CHECK(read_to_end(**layers.open_tar(Digest::of(odd))) == odd);
     CHECK(saved(*there.images, {"test"}) == saved(*here.images, {"test"}));
     CHECK(saved(*here.images, {"none"}) == "error: No such image: none");
@@ -339,7 +341,7 @@ TEST_CASE("commit makes a child with one more layer") {
     CHECK(is_opaque(*os::open(tree + "/etc/opaque", O_RDONLY)));
 
     // Unpacked from its own tar it is the same again.
-    auto& images = dynamic_cast<Images&>(*fixture.images);
+    auto& images = fixture.internals();
     auto tar = read_to_end(**images.layers().open_tar((*child)->layers[1]));
     CHECK(Digest::of(tar) == (*child)->layers[1]);
     MemoryChunks chunks(tar);
@@ -364,4 +366,29 @@ TEST_CASE("commit makes a child with one more layer") {
     REQUIRE(empty.ok());
     CHECK((*empty)->layers.size() == 1);
     CHECK((*empty)->history.back().empty_layer);
+}
+
+TEST_CASE("layers that may not have reached the disk are checked after a crash of the machine") {
+    Fixture fixture;
+    auto config = config_json({Digest::of(layer_one), Digest::of(layer_two)});
+    REQUIRE(fixture.load(docker_archive({layer_one, layer_two}, config, {"a:1"})).ok());
+    fixture.entries("tmp");
+    auto layer = [&](const std::string& tar) {
+        return fixture.directory.path + "/layers/" + std::string(Digest::of(tar).hex());
+    };
+    CHECK_FALSE(os::exists(layer(layer_one) + "/unsynced"));
+    for (const auto& tar : {layer_one, layer_two})
+        REQUIRE(os::replace_file(layer(tar) + "/unsynced", "another-boot").ok());
+    REQUIRE(::truncate((layer(layer_two) + "/tree/etc/name").c_str(), 0) == 0);
+    fixture.reopen();
+    REQUIRE(fixture.images->recover().ok());
+    fixture.entries("tmp");
+    CHECK(os::exists(layer(layer_one)));
+    CHECK_FALSE(os::exists(layer(layer_one) + "/unsynced"));
+    CHECK_FALSE(os::exists(layer(layer_two)));
+    CHECK(fixture.images->layer_directories(**fixture.images->find("a:1")).error().message().find("is not there") !=
+          std::string::npos);
+    // Loading it again mends it.
+    REQUIRE(fixture.load(docker_archive({layer_one, layer_two}, config, {"a:1"})).ok());
+    CHECK(fixture.images->layer_directories(**fixture.images->find("a:1")).ok());
 }
