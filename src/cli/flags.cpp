@@ -80,7 +80,7 @@ Result<void> Flags::parse_long(std::string_view argument, std::size_t& next) {
     Flag* flag = find(name);
     if (!flag) {
         if (name != "help") return refusal(fmt::format("unknown flag: --{}", name));
-        help_ = true;
+        help_ = equals == std::string_view::npos || parse_go_bool(body.substr(equals + 1)).value_or(true);
         return {};
     }
     if (equals != std::string_view::npos) return assign(*flag, body.substr(equals + 1));

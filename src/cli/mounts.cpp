@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 #include <unistd.h>
 #include <algorithm>
-#include <cstdio>
 #include <vector>
 
 #include <boost/json/object.hpp>
@@ -133,7 +132,6 @@ Result<void> set_field(Mount& mount, std::string_view field) {
         mount.has_bind = true;
         bool yes = TRY(flag_value(key, value, has_value));
         if (yes) mount.bind["NonRecursive"] = true;
-        fmt::print(stderr, "bind-nonrecursive is deprecated, use bind-recursive=disabled instead\n");
     } else if (key == "bind-recursive")
         TRY(set_recursion(mount, value));
     else

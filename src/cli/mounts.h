@@ -9,7 +9,7 @@
 
 namespace pila::cli {
 
-// The API's JSON of one mount. Warnings for old spellings go to standard error.
+// The API's JSON of one mount.
 Result<std::string> parse_mount(std::string_view text);
 // Options of a mount that an older API cannot carry: the message, or "".
 std::string mount_needs_newer_api(std::string_view text, int api_minor);

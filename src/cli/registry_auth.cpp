@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/json_helpers.h"
 #include "cli/template.h"
+#include "crypto/base64.h"
 #include "os/file.h"
 #include "os/spawn.h"
 
@@ -22,33 +23,10 @@ namespace pila::cli {
 
 namespace {
 
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::string base64(std::string_view bytes, bool url) {
-    std::string out;
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t group = 0;
-        auto count = std::min<std::size_t>(3, bytes.size() - i);
-        for (std::size_t k = 0; k < 3; ++k)
-            group = group << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
-        for (std::size_t k = 0; k < 4; ++k) out += k <= count ? alphabet[group >> (18 - 6 * k) & 63] : '=';
-    }
-    if (url)
-        for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
-    return out;
-}
-
-std::string from_base64(std::string_view text) {
-    std::string out;
-    std::uint32_t bits = 0;
-    int count = 0;
-    for (char c : text) {
-        auto value = alphabet.find(c);
-        if (value == std::string_view::npos) break;
-        bits = bits << 6 | static_cast<std::uint32_t>(value);
-        if ((count += 6) >= 8) out += static_cast<char>(bits >> (count -= 8) & 0xff);
-    }
-    return out;
+std::string url_safe_base64(std::string_view bytes) {
+    auto text = crypto::base64_encode(bytes);
+    for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return text;
 }
 
 std::string config_path(const GlobalOptions& global) { return global.config_directory + "/config.json"; }
@@ -134,7 +112,7 @@ Result<std::optional<Credentials>> load_credentials(const GlobalOptions& global,
     }
     const auto& entry = field(field(config, "auths"), server);
     if (!entry.is_object()) return std::optional<Credentials>();
-    auto plain = from_base64(text(entry, "auth"));
+    auto plain = crypto::base64_decode(text(entry, "auth")).value_or("");
     auto colon = plain.find(':');
     if (colon != std::string::npos) {
         found.username = plain.substr(0, colon);
@@ -160,7 +138,7 @@ Result<void> save_credentials(const GlobalOptions& global, const std::string& se
             return Error(Errc::Internal, "Error saving credentials: " + std::string(trim(answer.output)));
         return save_config(global, config);
     }
-    entry.get_object()["auth"] = base64(credentials.username + ":" + credentials.password, false);
+    entry.get_object()["auth"] = crypto::base64_encode(credentials.username + ":" + credentials.password);
     if (!credentials.identity_token.empty()) entry.get_object()["identitytoken"] = credentials.identity_token;
     return save_config(global, config);
 }
@@ -184,13 +162,13 @@ std::string encode_auth(const Credentials& credentials, const std::string& serve
         auth["password"] = credentials.password;
     }
     auth["serveraddress"] = server;
-    return base64(compact_json(auth), true);
+    return url_safe_base64(compact_json(auth));
 }
 
 Result<std::string> registry_auth_header(const GlobalOptions& global, std::string_view domain) {
     auto server = auth_key(domain);
     auto credentials = TRY(load_credentials(global, server));
-    if (!credentials) return base64("{}", true);
+    if (!credentials) return url_safe_base64("{}");
     return encode_auth(*credentials, server);
 }
 

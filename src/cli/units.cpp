@@ -133,7 +133,8 @@ Result<std::string> parse_since(std::string_view text, WallTime now) {
     auto as_text = [](std::int64_t nanoseconds) {
         return fmt::format("{}.{:09}", nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000);
     };
-    if (auto duration = parse_go_duration(text); duration && text != "0") return as_text(now.nanoseconds - *duration);
+    if (auto duration = parse_go_duration(text); duration && text != "0")
+        return std::to_string((now.nanoseconds - *duration) / 1'000'000'000);
     auto dot = text.find('.');
     if (all_digits(text.substr(0, dot)) && (dot == std::string_view::npos || all_digits(text.substr(dot + 1))))
         return std::string(text);

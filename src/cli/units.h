@@ -23,7 +23,7 @@ std::string human_duration(std::int64_t nanoseconds);
 // "1h30m", "100ms", "-1.5h": Go's syntax, to nanoseconds
 Result<std::int64_t> parse_go_duration(std::string_view text);
 // What --since and --until take: a Unix time, RFC 3339 (also without parts at the end), or a duration before `now`.
-// The result is what the API wants: "SECONDS.NANOSECONDS".
+// The result is what the API wants: "SECONDS" or "SECONDS.NANOSECONDS".
 Result<std::string> parse_since(std::string_view text, WallTime now);
 
 Result<bool> parse_go_bool(std::string_view text);

@@ -13,11 +13,13 @@ namespace pila::engine {
 
 static constexpr std::string_view default_detach_keys = "ctrl-p,ctrl-q";
 
-static Result<runtime::Attachment> attachment_of(http::Hijacked connection, const std::string& detach_keys) {
+// Only what a person types can detach: bytes that pass through without a terminal mean nothing to us.
+static Result<runtime::Attachment> attachment_of(http::Hijacked connection, const std::string& detach_keys, bool terminal) {
     runtime::Attachment attachment;
     attachment.stream = std::move(connection.socket);
     attachment.already_read = std::move(connection.already_read);
-    attachment.detach_keys = TRY(parse_detach_keys(detach_keys.empty() ? default_detach_keys : detach_keys));
+    auto keys = TRY(parse_detach_keys(detach_keys.empty() ? default_detach_keys : detach_keys));
+    if (terminal) attachment.detach_keys = std::move(keys);
     return attachment;
 }
 
@@ -32,7 +34,7 @@ Result<void> Engine::attach(const Context& context, const ContainerPointer& cont
         TRY(read_logs(*container, logs, write));
     }
     if (!options.stream) return {};
-    auto attachment = TRY(attachment_of(std::move(connection), options.detach_keys));
+    auto attachment = TRY(attachment_of(std::move(connection), options.detach_keys, spec->tty));
     attachment.input = options.input && spec->open_stdin;
     attachment.output = options.output;
     attachment.error = options.error;
@@ -91,7 +93,7 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
         if (connection) {
             // A copy stays here until the outcome is known, to tell the client of a failure.
             http::Hijacked copy{TRY(connection->socket.duplicate()), connection->already_read};
-            auto attachment = TRY(attachment_of(std::move(copy), detach_keys.empty() ? exec.spec.detach_keys : detach_keys));
+            auto attachment = TRY(attachment_of(std::move(copy), detach_keys.empty() ? exec.spec.detach_keys : detach_keys, exec.spec.tty));
             attachment.input = exec.spec.attach_stdin;
             attachment.output = exec.spec.attach_stdout;
             attachment.error = exec.spec.attach_stderr;

@@ -143,10 +143,11 @@ Result<Removed> Images::remove(std::string_view given, bool force, bool prune_pa
     auto image = TRY(find(given));
     if (is_hidden(image->id)) return Error(Errc::NotFound, "No such image: " + std::string(given));
     Removal removal{*this, in_use, {}};
-    if (is_id_prefix(image->id, given))
-        TRY(removal.by_id(image, force, prune_parents));
-    else
-        TRY(removal.by_name(image, given, force, prune_parents));
+    auto manifests = manifest_blobs({image});
+    auto done = is_id_prefix(image->id, given) ? removal.by_id(image, force, prune_parents)
+                                               : removal.by_name(image, given, force, prune_parents);
+    if (!manifests.empty()) TRY(forget_manifests(std::move(manifests)));
+    TRY(std::move(done));
     return std::move(removal.removed);
 }
 

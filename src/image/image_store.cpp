@@ -112,16 +112,21 @@ Result<void> Images::recover() {
     for (const auto& name : leftovers) TRY(os::remove_tree(data_directory_ + "/tmp/" + name));
     TRY(layers_->recover());
     std::set<Digest> used;
+    std::vector<ImagePointer> images;
     {
         Lock lock(state_);
-        for (const auto& [id, image] : images_) used.insert(image->layers.begin(), image->layers.end());
+        for (const auto& [id, image] : images_) {
+            used.insert(image->layers.begin(), image->layers.end());
+            images.push_back(image);
+        }
     }
+    auto manifests = manifest_blobs(images);
     for (const auto& layer : layers_->all())
         if (!used.contains(layer)) TRY(layers_->remove(layer));
     auto names = TRY(os::list_directory(data_directory_ + "/blobs/sha256"));
     for (const auto& name : names) {
         auto digest = Digest::parse("sha256:" + name);
-        if (digest && layers_->layer_of_blob(*digest)) continue;
+        if (digest && (manifests.contains(*digest) || layers_->layer_of_blob(*digest))) continue;
         TRY(os::remove_file(data_directory_ + "/blobs/sha256/" + name));
     }
     return {};

@@ -45,6 +45,9 @@ public:
     };
     Result<Added> add(Image image, const Names& names);
 
+    // Manifests that this image came with or was pushed as, as far as their bytes are still here (registry_manifests.cpp).
+    std::vector<std::string> manifests_of(const Image& image) const;
+
 private:
     // The work of remove(), under writes_.
     struct Removal;
@@ -58,6 +61,8 @@ private:
     ImagePointer by_prefix(std::string_view prefix) const;
     std::vector<ImagePointer> children(const Digest& id) const;
     bool is_hidden(const Digest& id) const;
+    std::set<Digest> manifest_blobs(const std::vector<ImagePointer>& images) const;
+    Result<void> forget_manifests(std::set<Digest> candidates);  // unless an image still has them
 
     // One transaction, then the same in memory.
     struct Update {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Figures for docs/decisions: run with PILA_BENCH=1. Without it only the limits that hold on any machine are checked.
+#include <doctest/doctest.h>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <doctest/doctest.h>
 #include <thread>
 
 #include <fmt/core.h>
@@ -16,7 +16,9 @@ using namespace pila::network;
 using namespace pila::network::testing;
 using Clock = std::chrono::steady_clock;
 
-static double microseconds(Clock::duration duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
+static double microseconds(Clock::duration duration) {
+    return std::chrono::duration<double, std::micro>(duration).count();
+}
 
 struct Times {
     std::vector<double> values;
@@ -25,7 +27,8 @@ struct Times {
         return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
     }
     void print(const char* what) {
-        fmt::print("{}: median {:.0f} us, p90 {:.0f}, max {:.0f}, n {}\n", what, at(0.5), at(0.9), at(1), values.size());
+        fmt::print("{}: median {:.0f} us, p90 {:.0f}, max {:.0f}, n {}\n", what, at(0.5), at(0.9), at(1),
+                   values.size());
     }
 };
 
@@ -104,7 +107,8 @@ TEST_CASE("teardown and throughput" * doctest::skip(std::getenv("PILA_BENCH") ==
     auto begin = Clock::now();
     for (int i = 0; i < 100; ++i) manager->detach(fmt::format("c{}", i));
     manager->wait_until_idle();
-    fmt::print("100 detached, namespaces held elsewhere: {:.2f} ms each\n", microseconds(Clock::now() - begin) / 100'000);
+    fmt::print("100 detached, namespaces held elsewhere: {:.2f} ms each\n",
+               microseconds(Clock::now() - begin) / 100'000);
     sandboxes.clear();
 
     begin = Clock::now();

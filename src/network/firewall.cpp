@@ -157,6 +157,26 @@ Result<void> Firewall::change_ports(Family family, const std::vector<PortRule>& 
     return rebuild_family(family);
 }
 
+std::vector<BridgeRules> Firewall::bridges() {
+    std::vector<BridgeRules> result;
+    Lock lock(mutex_);
+    for (const auto& [name, bridge] : bridges_) result.push_back(bridge);
+    return result;
+}
+
+Result<void> Firewall::restore_if_gone() {
+    Lock lock(mutex_);
+    TRY(connect());
+    for (auto family : families) {
+        if (!state(family).built) continue;
+        auto tables = TRY(os::net::nft::list_tables(*socket_, family));
+        if (std::find(tables.begin(), tables.end(), table_) != tables.end()) continue;
+        log::warning("network: somebody removed the nftables table {}; it is back", table_);
+        TRY(rebuild_family(family));
+    }
+    return {};
+}
+
 Result<void> Firewall::add_ports(const std::vector<PortRule>& ports) {
     Lock lock(mutex_);
     for (auto family : families) {

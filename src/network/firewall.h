@@ -51,6 +51,9 @@ public:
     Result<void> flush_removals();
 
     const std::string& table() const { return table_; }
+    std::vector<BridgeRules> bridges();
+    // Builds the tables again if somebody took one away ("nft flush ruleset", a firewall's reload).
+    Result<void> restore_if_gone();
 
 private:
     using Transaction = os::net::nft::Transaction;

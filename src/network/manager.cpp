@@ -41,6 +41,8 @@ Manager::Manager(Options options, store::Store& store, os::net::NetlinkSocket ro
       helper_(options_.runtime_exe),
       route_(std::move(route)),
       firewall_(options_.instance),
+      neighbours_(firewall_, options_.instance),
+      dns_(DnsServer::create(helper_, names_)),
       reaper_(firewall_, store, doomed_group(options_.instance),
               [this](const std::vector<EndpointState>& endpoints) { give_back(endpoints); }),
       pool_(options_.pool_size, (options_.pool_size + 1) / 2,
@@ -55,6 +57,8 @@ Manager::~Manager() {
 }
 
 void Manager::remove_everything() {
+    neighbours_.stop();
+    neighbours_.withdraw();
     Remains remains;
     for (auto& prepared : pool_.stop_and_drain())
         if (!prepared.host_link.empty()) remains.links.push_back(std::move(prepared.host_link));
@@ -95,6 +99,27 @@ static Fd namespace_of(const LiveContainer& container) {
     return {};
 }
 
+// A container that lived on: its addresses, ports and names are taken again.
+void Manager::adopt(SandboxState sandbox) {
+    add_names(sandbox);
+    auto served = serve_names(sandbox);
+    if (!served) log::error("network: names for {}: {}", sandbox.container_name, served.error().message());
+    Lock lock(mutex_);
+    for (const auto& endpoint : sandbox.endpoints) {
+        auto network = networks_.find(endpoint.info.network_id);
+        if (network == networks_.end()) continue;
+        ++network->second->users;
+        for (const auto& text : {endpoint.info.ipv4, endpoint.info.ipv6}) {
+            auto address = IpAddress::parse(text);
+            auto* pool = address ? network->second->pool_with(*address) : nullptr;
+            if (pool) ignore(pool->take(*address), "a subnet that was changed under it");
+        }
+    }
+    index_ports(sandbox.rules, true);
+    auto id = sandbox.container_id;
+    sandboxes_.emplace(std::move(id), std::move(sandbox));
+}
+
 Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
     TRY(load_networks());
     if (!options_.enabled) return {};
@@ -115,20 +140,8 @@ Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
         sandbox->key = entry.key;
         sandbox->space = namespace_of(*found);
         rules.insert(rules.end(), sandbox->rules.begin(), sandbox->rules.end());
-        Lock lock(mutex_);
-        for (const auto& endpoint : sandbox->endpoints) {
-            kept_links.push_back(endpoint.host_link);
-            auto network = networks_.find(endpoint.info.network_id);
-            if (network == networks_.end()) continue;
-            ++network->second->users;
-            for (const auto& text : {endpoint.info.ipv4, endpoint.info.ipv6}) {
-                auto address = IpAddress::parse(text);
-                auto* pool = address ? network->second->pool(address->family()) : nullptr;
-                if (pool) ignore(pool->take(*address), "a subnet that was changed under it");
-            }
-        }
-        index_ports(sandbox->rules, true);
-        sandboxes_.emplace(sandbox->container_id, sandbox.take());
+        for (const auto& endpoint : sandbox->endpoints) kept_links.push_back(endpoint.host_link);
+        adopt(sandbox.take());
     }
     if (!dead.empty()) TRY(store_.transact(dead));
 
@@ -147,6 +160,9 @@ Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
     TRY(remove_orphans(route_, bridges, kept_links));
     firewall_.adopt_ports(rules);
     TRY(firewall_.rebuild());
+    neighbours_.check();
+    auto watching = neighbours_.start();
+    if (!watching) log::warning("network: {}", watching.error().message());
     reaper_.start();
     pool_.start();
     return {};

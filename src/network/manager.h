@@ -9,9 +9,12 @@
 #include <utility>
 
 #include "base/keyed_lock.h"
+#include "network/dns_server.h"
 #include "network/firewall.h"
 #include "network/helper_client.h"
 #include "network/host_ports.h"
+#include "network/name_table.h"
+#include "network/neighbours.h"
 #include "network/prepared_pool.h"
 #include "network/reaper.h"
 #include "network/sandbox.h"
@@ -44,6 +47,8 @@ private:
     using NetworkPtr = std::shared_ptr<NetworkState>;
     struct Building;  // an attachment under way; undone unless finished
 
+    void adopt(SandboxState sandbox);
+
     // Networks (manager_networks.cpp)
     Result<void> load_networks();
     Result<void> ensure_default_network();
@@ -54,6 +59,18 @@ private:
     Result<NetworkPtr> begin_removal(std::string_view name_or_id);
     Network describe(const NetworkState& network) const REQUIRES(mutex_);
     std::vector<os::net::Prefix> own_subnets() const REQUIRES(mutex_);
+
+    // Names (manager_connect.cpp)
+    void add_names(const SandboxState& sandbox);
+    void remove_names(const SandboxState& sandbox);
+    Result<void> serve_names(const SandboxState& sandbox);
+
+    // Connecting (manager_connect.cpp)
+    struct Connected;  // what connect and disconnect need of a sandbox, copied out
+    Result<Connected> connected(const std::string& container_id);
+    Result<void> route_outside(const Connected& sandbox);
+    Result<void> move_ports(const std::string& container_id);
+    Result<void> save(const std::string& container_id);
 
     // Attaching (manager_attach.cpp)
     Result<void> build_endpoints(const AttachRequest& request, Building& building, Sandbox& sandbox);
@@ -75,6 +92,9 @@ private:
     HelperClient helper_;
     os::net::NetlinkSocket route_;  // of the host
     Firewall firewall_;
+    Neighbours neighbours_;
+    NameTable names_;
+    std::unique_ptr<DnsServer> dns_;
     KeyedLock containers_, changes_;
     Mutex mutex_;
     std::map<std::string, NetworkPtr> networks_ GUARDED_BY(mutex_);               // by id

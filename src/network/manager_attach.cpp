@@ -5,10 +5,12 @@
 #include <algorithm>
 
 #include <fmt/core.h>
+#include <netinet/in.h>
 
 #include "base/log.h"
 #include "base/random.h"
 #include "network/bridge.h"
+#include "network/endpoint.h"
 #include "network/record.h"
 #include "os/net/route.h"
 
@@ -19,10 +21,6 @@ using os::net::Family;
 using os::net::IpAddress;
 using os::net::NetlinkSocket;
 using os::net::Prefix;
-
-static const Prefix default_v4{IpAddress::from_number(Family::V4, 0), 0};
-static const Prefix default_v6{IpAddress::from_number(Family::V6, 0), 0};
-static constexpr std::size_t short_id = 12;
 
 // An attachment under way: taken down again unless it is finished.
 struct Manager::Building {
@@ -51,30 +49,23 @@ static Result<void> take_requested(NetworkState& network, Family family, const s
         return Error(Errc::Invalid,
                      "user specified IP address is supported only when connecting to networks with user "
                      "configured subnets");
-    bool matched = false;
-    for (auto& candidate : network.pools) {
-        if (!candidate.subnet().contains(*address)) continue;
-        TRY(candidate.take(*address));
-        matched = true;
-        break;
-    }
-    if (!matched) return Error(Errc::Invalid, fmt::format("no configured subnet contains IP address {}", text));
+    auto* holder = network.pool_with(*address);
+    if (!holder) return Error(Errc::Invalid, fmt::format("no configured subnet contains IP address {}", text));
+    TRY(holder->take(*address));
     out = address->text();
     return {};
 }
 
 static void release(NetworkState& network, const std::string& text) {
     auto address = IpAddress::parse(text);
-    if (!address) return;
-    for (auto& pool : network.pools)
-        if (pool.subnet().contains(*address)) pool.give_back(*address);
+    auto* pool = address ? network.pool_with(*address) : nullptr;
+    if (pool) pool->give_back(*address);
 }
 
-static std::uint8_t prefix_length_for(const NetworkState& network, const std::string& text) {
+static std::uint8_t prefix_length_for(NetworkState& network, const std::string& text) {
     auto address = IpAddress::parse(text);
-    for (const auto& pool : network.pools)
-        if (address && pool.subnet().contains(*address)) return pool.subnet().length;
-    return 0;
+    auto* pool = address ? network.pool_with(*address) : nullptr;
+    return pool ? pool->subnet().length : 0;
 }
 
 Result<EndpointState> Manager::reserve(NetworkState& network, const EndpointRequest& request) {
@@ -104,6 +95,8 @@ Result<EndpointState> Manager::reserve(NetworkState& network, const EndpointRequ
     info.mac_address = os::net::mac_text(mac || !address ? mac.value_or(os::net::Mac{}) : mac_of_address(*address));
     info.aliases = request.aliases;
     endpoint.host_link = host_link_name(options_.instance);
+    endpoint.named = !network.info.builtin;
+    endpoint.internal = network.info.spec.internal;
     ++network.users;
     return endpoint;
 }
@@ -145,12 +138,6 @@ Result<int> Manager::plug(const NetworkState& network, EndpointState& endpoint, 
     os::net::set_link_up(batch, index, info.interface);
     TRY(inside.run(batch));
     return index;
-}
-
-static void add_default_routes(Batch& batch, const Endpoint& endpoint, int index) {
-    if (auto gateway = IpAddress::parse(endpoint.gateway)) os::net::add_route(batch, default_v4, gateway, index);
-    if (endpoint.ipv6.empty()) return;
-    if (auto gateway = IpAddress::parse(endpoint.ipv6_gateway)) os::net::add_route(batch, default_v6, gateway, index);
 }
 
 Result<Prepared> Manager::prepare(PreparedPool::Kind kind) {
@@ -195,29 +182,11 @@ Result<Manager::NetworkPtr> Manager::network_for(const EndpointRequest& request)
     return network;
 }
 
-// The name, the aliases and the short id; nobody is called anything on the default network.
-static void name_endpoint(Endpoint& endpoint, const SandboxState& sandbox, bool named) {
-    if (!named) return;
-    auto& names = endpoint.dns_names;
-    auto add = [&](const std::string& name) {
-        if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-    };
-    names.clear();
-    add(sandbox.container_name);
-    for (const auto& alias : endpoint.aliases) add(alias);
-    add(sandbox.container_id.substr(0, short_id));
-    add(sandbox.hostname);
-}
-
-// Which endpoint leads outside: not that of an internal network; by name, as Docker chooses.
-static int gateway_endpoint(const std::vector<EndpointState>& endpoints) {
-    int best = -1;
-    for (std::size_t i = 0; i < endpoints.size(); ++i) {
-        if (endpoints[i].info.gateway.empty() && endpoints[i].info.ipv6_gateway.empty()) continue;
-        if (best < 0 || endpoints[i].info.network_name < endpoints[static_cast<std::size_t>(best)].info.network_name)
-            best = static_cast<int>(i);
-    }
-    return best;
+static std::vector<PortRule> datagram_ports(const std::vector<PortRule>& rules) {
+    std::vector<PortRule> result;
+    for (const auto& rule : rules)
+        if (rule.protocol == IPPROTO_UDP) result.push_back(rule);
+    return result;
 }
 
 Result<TakenPorts> Manager::publish(const NetworkState& network, const Endpoint& endpoint,
@@ -264,9 +233,9 @@ Result<void> Manager::build_endpoints(const AttachRequest& request, Building& bu
             }
             auto& endpoint = state.endpoints.back();
             endpoint.info.interface = fmt::format("eth{}", i);
-            name_endpoint(endpoint.info, state, !network.info.builtin);
+            name_endpoint(endpoint, state);
             indexes.push_back(TRY(plug(network, endpoint, prepared.space, *prepared.netlink)));
-            sandbox.embedded_dns = sandbox.embedded_dns || !network.info.builtin;
+            sandbox.embedded_dns = sandbox.embedded_dns || endpoint.named;
         }
         int gateway = gateway_endpoint(state.endpoints);
         if (gateway >= 0) {
@@ -295,9 +264,14 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
     state.container_name = request.container_name;
     state.hostname = request.hostname;
     state.port_requests = request.ports;
+    state.dns_servers = request.dns_servers;
     Sandbox sandbox;
     TRY(build_endpoints(request, building, sandbox));
     state.space = TRY(sandbox.network_namespace.duplicate());
+    if (sandbox.embedded_dns) {
+        add_names(state);
+        TRY(serve_names(state));
+    }
 
     int gateway = gateway_endpoint(state.endpoints);
     if (!request.ports.empty() && gateway >= 0) {
@@ -317,6 +291,9 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
         state.ports = sandbox.ports = std::move(taken.published);
         sandbox.held = std::move(taken.held);
         sandbox.relays = std::move(taken.relays);
+        Remains stale;
+        stale.changed_ports = datagram_ports(state.rules);
+        if (!stale.changed_ports.empty()) reaper_.add(std::move(stale));
     }
     for (const auto& endpoint : state.endpoints) sandbox.endpoints.push_back(endpoint.info);
     state.key = fmt::format("{}{}/{}", sandbox_prefix, state.container_id, random_hex(8));
@@ -339,8 +316,11 @@ Result<Sandbox> Manager::attach_without_network(const AttachRequest& request) {
 }
 
 void Manager::take_down(SandboxState sandbox) {
+    remove_names(sandbox);
+    dns_->stop(sandbox.container_id);
     firewall_.remove_ports_later(sandbox.rules);
     Remains remains;
+    remains.changed_ports = datagram_ports(sandbox.rules);
     for (const auto& endpoint : sandbox.endpoints) remains.links.push_back(endpoint.host_link);
     if (!sandbox.key.empty()) remains.store_keys.push_back(std::move(sandbox.key));
     remains.endpoints = std::move(sandbox.endpoints);
@@ -371,23 +351,13 @@ void Manager::rename_container(const std::string& container_id, const std::strin
         if (found == sandboxes_.end()) return;
         auto& sandbox = found->second;
         sandbox.container_name = name;
-        for (auto& endpoint : sandbox.endpoints)
-            name_endpoint(endpoint.info, sandbox, !endpoint.info.dns_names.empty());
+        for (auto& endpoint : sandbox.endpoints) name_endpoint(endpoint, sandbox);
+        add_names(sandbox);
         key = sandbox.key;
         record = to_record(sandbox);
     }
     auto stored = store_.put(key, record);
     if (!stored) log::error("network: renaming {}: {}", name, stored.error().message());
-}
-
-Result<Endpoint> Manager::connect(const Context& context, const std::string&, const EndpointRequest&) {
-    TRY(context.check());
-    return Error(Errc::Unsupported, "not yet");
-}
-
-Result<void> Manager::disconnect(const Context& context, const std::string&, std::string_view) {
-    TRY(context.check());
-    return Error(Errc::Unsupported, "not yet");
 }
 
 }  // namespace pila::network

@@ -245,6 +245,7 @@ Result<Network> Manager::create_network(const Context& context, NetworkSpec spec
         ignore(store_.remove(key), "recover() would make the network again");
         return up.take_error();
     }
+    neighbours_.check();
     Lock lock(mutex_);
     networks_[state->info.id] = state;
     return describe(*state);
@@ -287,6 +288,7 @@ Result<void> Manager::remove_network(const Context& context, std::string_view na
     if (removed) {
         auto rules = firewall_.remove_bridge(network->bridge);
         if (!rules) log::error("network {}: {}", network->info.spec.name, rules.error().message());
+        neighbours_.check();
         if (!network->adopted) reaper_.add({{network->bridge}, {}, {}, {}});
     }
     Lock lock(mutex_);

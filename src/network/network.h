@@ -86,6 +86,7 @@ struct AttachRequest {
     std::string container_id, container_name, hostname;
     std::vector<EndpointRequest> endpoints;  // empty: only lo (network none)
     std::vector<PortRequest> ports;
+    std::vector<std::string> dns_servers;  // --dns: what the embedded name server asks; empty: the host's
 };
 
 struct Relay {

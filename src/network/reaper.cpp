@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/reaper.h"
 
+#include <algorithm>
+
 #include <linux/netlink.h>
 #include <pthread.h>
 
 #include "base/log.h"
+#include "os/net/conntrack.h"
 #include "os/net/route.h"
 
 namespace pila::network {
@@ -39,6 +42,7 @@ void Reaper::add(Remains remains) {
     move_behind(waiting_.links, remains.links);
     move_behind(waiting_.store_keys, remains.store_keys);
     move_behind(waiting_.endpoints, remains.endpoints);
+    move_behind(waiting_.changed_ports, remains.changed_ports);
     move_behind(waiting_.spaces, remains.spaces);
     dirty_ = true;
     ++added_;
@@ -85,9 +89,30 @@ void Reaper::delete_links(const std::vector<std::string>& links) {
     if (!deleted) log::error("network: {}", deleted.error().message());
 }
 
+void Reaper::forget_connections(const std::vector<PortRule>& ports) {
+    if (ports.empty()) return;
+    auto route = os::net::NetlinkSocket::open(NETLINK_ROUTE);
+    auto netfilter = os::net::NetlinkSocket::open(NETLINK_NETFILTER);
+    if (!route || !netfilter) return;
+    auto local = os::net::list_addresses(*route);
+    if (!local) return;
+    for (const auto& port : ports) {
+        // Only what was meant for this host: others' packets to the same port pass through, too.
+        auto ours = [&](const os::net::IpAddress& address) {
+            if (!port.host_address.is_unspecified()) return address == port.host_address;
+            return address.is_loopback() || std::any_of(local->begin(), local->end(), [&](const auto& entry) {
+                       return entry.prefix.address == address;
+                   });
+        };
+        auto done = os::net::forget_connections(*netfilter, port.target.family(), port.protocol, port.host_port, ours);
+        if (!done) log::debug("network: port {}: {}", port.host_port, done.error().message());
+    }
+}
+
 void Reaper::take_down(Remains& remains) {
     auto flushed = firewall_.flush_removals();
     if (!flushed) log::error("network: removing published ports: {}", flushed.error().message());
+    forget_connections(remains.changed_ports);
     delete_links(remains.links);
     std::vector<store::Change> changes;
     for (auto& key : remains.store_keys) changes.push_back({std::move(key), std::nullopt, std::nullopt});

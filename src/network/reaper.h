@@ -21,6 +21,7 @@ struct Remains {
     std::vector<std::string> links;  // of the host: pairs, bridges
     std::vector<std::string> store_keys;
     std::vector<EndpointState> endpoints;  // whose addresses come back
+    std::vector<PortRule> changed_ports;   // came or went: UDP clients must notice
     std::vector<Fd> spaces;                // closed here: the last close of a namespace is not free either
 };
 
@@ -38,6 +39,7 @@ public:
 private:
     void run();
     void take_down(Remains& remains);
+    void forget_connections(const std::vector<PortRule>& ports);
     void delete_links(const std::vector<std::string>& links);
 
     Firewall& firewall_;

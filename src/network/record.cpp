@@ -135,7 +135,9 @@ static json::object to_json_object(const EndpointState& endpoint) {
             {"aliases", list_of(info.aliases)},
             {"dns_names", list_of(info.dns_names)},
             {"interface", info.interface},
-            {"host_link", endpoint.host_link}};
+            {"host_link", endpoint.host_link},
+            {"named", endpoint.named},
+            {"internal", endpoint.internal}};
 }
 
 static EndpointState endpoint_of(const json::value& value) {
@@ -156,6 +158,8 @@ static EndpointState endpoint_of(const json::value& value) {
     info.dns_names = reader.texts("dns_names");
     info.interface = reader.text("interface");
     endpoint.host_link = reader.text("host_link");
+    endpoint.named = reader.flag("named");
+    endpoint.internal = reader.flag("internal");
     return endpoint;
 }
 
@@ -200,6 +204,7 @@ Result<SandboxState> sandbox_of_record(std::string_view text) {
         sandbox.rules.push_back({static_cast<std::uint8_t>(rule.number("protocol")), *host, rule.port("port"), *target,
                                  rule.port("target_port")});
     }
+    sandbox.dns_servers = reader.texts("dns");
     if (sandbox.container_id.empty()) return Error(Errc::Invalid, "stored attachment without container");
     return sandbox;
 }

@@ -25,8 +25,8 @@ struct Prepared {
 
 struct EndpointState {
     Endpoint info;
-    std::string host_link;                            // our side of the pair
-    bool mac_chosen = false, address_chosen = false;  // by the user: kept over a reconnect
+    std::string host_link;                 // our side of the pair
+    bool named = false, internal = false;  // of its network: user-defined; without an outside
 };
 
 struct SandboxState {
@@ -36,6 +36,7 @@ struct SandboxState {
     std::vector<PortRequest> port_requests;
     std::vector<PublishedPort> ports;
     std::vector<PortRule> rules;
+    std::vector<std::string> dns_servers;
     Fd space;
 };
 
@@ -53,7 +54,8 @@ struct NetworkState {
     bool removing = false;
 
     BridgeRules rules() const;
-    AddressPool* pool(os::net::Family family);
+    AddressPool* pool(os::net::Family family);  // the first of it
+    AddressPool* pool_with(const os::net::IpAddress& address);
     std::optional<os::net::IpAddress> gateway(os::net::Family family) const;
 };
 

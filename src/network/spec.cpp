@@ -158,6 +158,12 @@ AddressPool* NetworkState::pool(Family family) {
     return nullptr;
 }
 
+AddressPool* NetworkState::pool_with(const IpAddress& address) {
+    for (auto& pool : pools)
+        if (pool.subnet().contains(address)) return &pool;
+    return nullptr;
+}
+
 std::optional<IpAddress> NetworkState::gateway(Family family) const {
     for (const auto& entry : info.spec.subnets) {
         auto gateway = IpAddress::parse(entry.gateway);

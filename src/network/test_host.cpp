@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 
 #include "base/text.h"
@@ -62,6 +65,28 @@ std::unique_ptr<TestHost> TestHost::make() {
     }
     host->lan_ = lan.take();
     return host;
+}
+
+int TestHost::hold(const Fd& space) {
+    int pid = ::fork();
+    if (pid == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ::setns(space.get(), CLONE_NEWNET);
+        ::close_range(0, ~0U, 0);
+        ::pause();
+        ::_exit(0);
+    }
+    holders_.push_back(pid);
+    // Only once it is there: the descriptors are closed behind setns(2).
+    while (os::list_directory("/proc/" + std::to_string(pid) + "/fd").value_or({"x"}).size()) ::sched_yield();
+    return pid;
+}
+
+TestHost::~TestHost() {
+    for (int pid : holders_) {
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+    }
 }
 
 std::unique_ptr<Manager> TestHost::start_manager(Options options, const std::vector<LiveContainer>& live) {
@@ -165,7 +190,7 @@ static std::string output_of(const char* command) {
     return text;
 }
 
-std::string ruleset() { return output_of("nft list ruleset"); }
+std::string ruleset() { return output_of("nft -s list ruleset"); }
 
 std::string link_names() {
     std::string names;

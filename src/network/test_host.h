@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "network/fake_store.h"
 #include "network/helper_client.h"
 #include "network/manager.h"
-#include "network/fake_store.h"
 
 namespace pila::network::testing {
 
@@ -25,12 +25,16 @@ public:
     FakeStore& store() { return store_; }
     std::unique_ptr<Manager> start_manager(Options options = {}, const std::vector<LiveContainer>& live = {});
     static std::string helper_path();
+    // A process that does nothing inside `space`, until the test host ends. Returns its pid.
+    int hold(const Fd& space);
+    ~TestHost();
 
 private:
     TestHost() : helper_(helper_path()) {}
     HelperClient helper_;
     FakeStore store_;
     Fd lan_;
+    std::vector<int> holders_;
 };
 
 // Sockets; `space` invalid: the host's own.

@@ -4,8 +4,6 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <cerrno>
 
@@ -118,6 +116,28 @@ TEST_CASE("published ports") {
             CHECK(::recvfrom(client.get(), text, sizeof text, 0, reinterpret_cast<sockaddr*>(&peer), &size) == 4);
             CHECK(ntohs(reinterpret_cast<sockaddr_in*>(&peer)->sin_port) == 5353);
         }
+    }
+    SUBCASE("a udp client that never pauses reaches the next container") {
+        auto to = os::net::SocketAddress::of(*os::net::IpAddress::parse(host_address), 5353);
+        auto client = udp_socket(*host, host->lan(), lan_address, 0);
+        auto hears = [&](const Sandbox& sandbox) {
+            auto server = udp_socket(*host, sandbox.network_namespace, "0.0.0.0", 53);
+            timeval limit{0, 50'000};
+            ::setsockopt(server.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+            char text[8];
+            for (int i = 0; i < 40; ++i) {
+                ::sendto(client.get(), "ping", 4, 0, to.get(), to.size);
+                if (::recv(server.get(), text, sizeof text, 0) == 4) return true;
+            }
+            return false;
+        };
+        CHECK(hears(*one));
+        one->held.clear();
+        manager->detach("one");
+        ::sendto(client.get(), "ping", 4, 0, to.get(), to.size);
+        auto two = attach(*manager, "two", {{"udp", 53, "", 5353, 0}});
+        REQUIRE(two.ok());
+        CHECK(hears(*two));
     }
     SUBCASE("a port has one owner") {
         auto two = attach(*manager, "two", {{"tcp", 80, "", 8080, 0}});

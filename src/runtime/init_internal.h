@@ -45,7 +45,7 @@ Result<void> expect(Setup& setup, char word, std::vector<Fd>* fds = nullptr);
 // init_path.cpp: opens `path` below `root` (O_PATH), making what is missing; links stay inside the root.
 enum class Missing : std::uint8_t { Directory, File };
 Result<Fd> make_in_root(FdView root, const std::string& path, Missing missing, mode_t mode = 0755);
-// The directory that holds the last component (made if missing) and that component's name.
+// The directory that holds the last component (made if missing) and that component's name, which may be a link.
 struct Place {
     Fd directory;
     std::string name;

@@ -17,7 +17,11 @@ namespace {
 // missing, also behind links that point to nothing yet (/var/run -> /run in an image without /run).
 class Walk {
 public:
-    Walk(FdView root, const std::string& path, mode_t mode) : root_(root), path_(path), mode_(mode) { push(path); }
+    enum class LastLink { Follow, Keep };
+    Walk(FdView root, const std::string& path, mode_t mode, LastLink last)
+        : root_(root), path_(path), mode_(mode), last_(last) {
+        push(path);
+    }
 
     // All but the last component; its name is returned ("" if the path is the root itself or ends in "..").
     Result<std::string> to_parent() {
@@ -29,6 +33,7 @@ public:
                 if (!held_.empty()) held_.pop_back();
                 continue;
             }
+            if (rest_.empty() && last_ == LastLink::Keep) return name;
             auto link = follow(name);
             if (!link) return std::move(link).take_error();
             if (*link) continue;
@@ -84,6 +89,7 @@ private:
     FdView root_;
     const std::string& path_;
     mode_t mode_;
+    LastLink last_;
     std::vector<Fd> held_;
     std::vector<std::string> rest_;  // last first
     int links_ = 0;
@@ -92,7 +98,7 @@ private:
 }  // namespace
 
 Result<Place> make_parent_in_root(FdView root, const std::string& path) {
-    Walk walk(root, path, 0755);
+    Walk walk(root, path, 0755, Walk::LastLink::Keep);
     auto name = TRY(walk.to_parent());
     if (name.empty()) return Error(Errc::Invalid, path + ": names no file in the container");
     return Place{TRY(walk.directory()), std::move(name)};
@@ -101,7 +107,7 @@ Result<Place> make_parent_in_root(FdView root, const std::string& path) {
 Result<Fd> make_in_root(FdView root, const std::string& path, Missing missing, mode_t mode) {
     auto present = os::open_in_root(root, path, O_PATH);
     if (present || present.error().os_errno() != ENOENT) return present;
-    Walk walk(root, path, mode);
+    Walk walk(root, path, mode, Walk::LastLink::Follow);
     auto name = TRY(walk.to_parent());
     if (name.empty()) return walk.directory();
     if (missing == Missing::Directory) {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -36,6 +38,13 @@ int usage(FILE* where, int code) {
 
 int main(int argc, char** argv) {
     if (argc > 0 && std::strcmp(argv[0], "pila-init") == 0) return pila::runtime::init_main(argc, argv);
+    // A descriptor of ours must never be 0, 1 or 2: the payload's streams are placed there.
+    int fd = 0;
+    while (fd <= 2) {
+        fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd < 0) return 1;
+    }
+    ::close(fd);
     if (argc < 2) return usage(stderr, 1);
     std::string_view name = argv[1];
     for (const auto& verb : verbs)

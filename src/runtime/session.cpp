@@ -59,6 +59,7 @@ Result<Stdio> Session::prepare(const ProcessPlan& process) {
 }
 
 void Session::launched(Fd terminal) {
+    launched_ = true;
     for (auto& end : child_ends_) end.reset();
     if (terminal) {
         if (auto copy = terminal.duplicate()) input_ = copy.take();
@@ -243,9 +244,8 @@ void Session::write_input() {
         }
         input_queue_.erase(0, static_cast<std::size_t>(put));
     }
-    // Without an input there is nowhere to put it; before launched() it waits.
-    bool never = !input_ && !terminal_;
-    if (never || ended_) input_queue_.clear();
+    // Without an input there is nowhere to put it; before the launch it waits.
+    if ((launched_ && !input_) || ended_) input_queue_.clear();
     if (input_queue_.empty() && close_input_when_written_) close_input();
     if (input_) loop_.change(input_, input_queue_.empty() ? 0U : static_cast<std::uint32_t>(EPOLLOUT));
     for (auto& client : clients_) watch_client(client);

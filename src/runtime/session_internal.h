@@ -81,7 +81,7 @@ private:
     Source sources_[2];  // stdout (or the terminal) and stderr
     Fd input_;           // write end of stdin; with a terminal: a duplicate of its master
     std::string input_queue_;
-    bool close_input_when_written_ = false, terminal_ = false, ended_ = false;
+    bool close_input_when_written_ = false, terminal_ = false, launched_ = false, ended_ = false;
     Fd child_ends_[3];
     std::list<std::shared_ptr<Client>> clients_;
 };

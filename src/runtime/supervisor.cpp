@@ -16,6 +16,7 @@
 #include <fmt/core.h>
 
 #include "base/log.h"
+#include "os/cgroup.h"
 #include "os/file.h"
 #include "os/socket.h"
 #include "os/spawn.h"
@@ -94,6 +95,11 @@ Supervisor::Supervisor(Fd exe, Fd epoll, Fd stop, ShimEvents& events)
     event.events = EPOLLIN;
     event.data.u64 = 0;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event);
+    // Out of our own group, or a restart of the daemon's service would end the shims.
+    auto layout = os::probe_cgroup_layout();
+    if (layout && layout->mode == os::CgroupMode::V2)
+        if (auto top = os::open(layout->hierarchies.front().mount_point, O_RDONLY | O_DIRECTORY))
+            shim_group_ = top.take();
     watcher_ = std::thread([this] { watch(); });
 }
 
@@ -110,6 +116,7 @@ Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, co
     what.exe_fd = exe_;
     what.argv = {"pila-runtime", "shim", plan.id};
     what.fds = {{theirs.get(), 3}};
+    what.cgroup = shim_group_;
     auto shim = TRY(os::spawn(what).in("start a shim"));
     theirs.reset();
 

@@ -77,6 +77,7 @@ private:
     static void kill_leftover(const std::string& state_directory);
 
     Fd exe_, epoll_, stop_;
+    Fd shim_group_;  // v2 only
     ShimEvents& events_;
     Mutex mutex_;
     std::unordered_map<std::uint64_t, std::shared_ptr<Client>> clients_ GUARDED_BY(mutex_);

@@ -7,6 +7,42 @@ import threading
 from http.server import BaseHTTPRequestHandler
 
 
+CONTAINER = {"Id": "0123456789abcdef" * 4, "Name": "/c", "Config": {"Tty": False, "OpenStdin": True},
+             "HostConfig": {"AutoRemove": False}, "State": {"Running": True, "Status": "running"},
+             "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}}}
+REPLIES = {  # by method and end of the path; the first that fits
+    ("POST", "/containers/create"): (201, {"Id": "0123456789abcdef" * 4, "Warnings": ["a warning"]}),
+    ("GET", "/info"): (200, {"OSType": "linux", "IndexServerAddress": "https://index.docker.io/v1/",
+                             "SecurityOptions": ["name=seccomp,profile=default"]}),
+    ("POST", "/networks/create"): (201, {"Id": "f" * 64, "Warning": ""}),
+    ("POST", "/volumes/create"): (201, {"Name": "vol", "Driver": "local", "Mountpoint": "/m", "Scope": "local"}),
+    ("POST", "/exec"): (201, {"Id": "e" * 64}),
+    ("POST", "/update"): (200, {"Warnings": []}),
+    ("POST", "/wait"): (200, {"StatusCode": 3}),
+    ("POST", "/prune"): (200, {"SpaceReclaimed": 1234567}),
+    ("POST", "/commit"): (201, {"Id": "sha256:" + "c" * 64}),
+    ("DELETE", "/images/a"): (200, [{"Untagged": "a:latest"}, {"Deleted": "sha256:" + "c" * 64}]),
+    ("GET", "/containers/json"): (200, []),
+    ("GET", "/images/json"): (200, []),
+    ("GET", "/images/search"): (200, []),
+    ("GET", "/networks"): (200, []),
+    ("GET", "/volumes"): (200, {"Volumes": []}),
+    ("GET", "/system/df"): (200, {}),
+    ("GET", "/top"): (200, {"Titles": ["PID", "COMMAND"], "Processes": [["1", "sh"]]}),
+    ("GET", "/changes"): (200, [{"Kind": 0, "Path": "/etc"}, {"Kind": 1, "Path": "/etc/new"}, {"Kind": 2, "Path": "/old"}]),
+    ("GET", "/history"): (200, [{"Id": "<missing>", "Created": 0, "CreatedBy": "x", "Size": 5, "Comment": "y"}]),
+    ("GET", "/json"): (200, CONTAINER),
+    ("GET", "/volumes/v"): (200, {"Name": "v", "Driver": "local", "Labels": None}),
+}
+
+
+def reply(method, path):
+    for (verb, ending), answer in REPLIES.items():
+        if method == verb and path.endswith(ending):
+            return answer
+    return 204, None
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -50,23 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             value = data.decode(errors="replace")
         self.server.requests.append({"method": self.command, "path": path, "query": query, "body": value})
-        if path == "/containers/create":
-            return self.answer(201, {"Id": "0123456789abcdef" * 4, "Warnings": []})
-        if path == "/info":
-            return self.answer(200, {"OSType": "linux", "IndexServerAddress": "https://index.docker.io/v1/",
-                                     "SecurityOptions": ["name=seccomp,profile=default"]})
-        if path == "/networks/create":
-            return self.answer(201, {"Id": "f" * 64, "Warning": ""})
-        if path == "/volumes/create":
-            return self.answer(201, {"Name": "vol", "Driver": "local", "Mountpoint": "/m", "Scope": "local"})
-        if path.endswith("/exec"):
-            return self.answer(201, {"Id": "e" * 64})
-        if path.endswith("/update"):
-            return self.answer(200, {"Warnings": []})
-        if path.endswith("/json"):
-            return self.answer(200, {"Id": "0123456789abcdef" * 4, "Name": "/c", "Config": {"Tty": False},
-                                     "State": {"Running": True, "Status": "running"}})
-        return self.answer(204, None)
+        self.answer(*reply(self.command, path))
 
     do_GET = do_POST = do_DELETE = do_HEAD = do_PUT = handle_any
 
@@ -81,6 +101,9 @@ class FakeDaemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.api_version = api_version
         self.requests = []
         super().__init__(path, Handler)
+
+    def handle_error(self, request, client_address):
+        pass  # clients may leave early
 
     def __enter__(self):
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()

@@ -42,7 +42,10 @@ def request(path, method, target, body=None, headers=None, timeout=60):
         headers["Content-Type"] = "application/json"
     connection = UnixConnection(path, timeout)
     try:
-        connection.request(method, target, body, headers)
+        try:
+            connection.request(method, target, body, headers)
+        except (BrokenPipeError, ConnectionResetError):  # it answered before it had read everything
+            connection._HTTPConnection__state = http.client._CS_REQ_SENT
         return Answer(connection.getresponse())
     finally:
         connection.close()

@@ -35,7 +35,7 @@ int stop_or_restart(Invocation& invocation, std::string action, std::string_view
         return fail("conflicting options: cannot specify both --timeout and --time");
     if (flags.changed("timeout")) options.timeout = std::to_string(timeout);
     if (flags.changed("time")) {
-        fmt::print(stderr, "Flag --time has been deprecated, use --timeout instead\n");
+        fmt::print("Flag --time has been deprecated, use --timeout instead\n");
         options.timeout = std::to_string(time);
     }
     auto api = connect(invocation, flags);

@@ -85,7 +85,7 @@ int start_verb(Invocation& invocation) {
         }
     }
     if (failed.empty()) return 0;
-    return fail("failed to start containers: " + join(failed, ", "));
+    return fail("Error: failed to start containers: " + join(failed, ", "));
 }
 
 }  // namespace pila::cli

@@ -10,10 +10,12 @@
 #include <fmt/core.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 #include <libnftnl/udata.h>
+#include <linux/filter.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -199,6 +201,12 @@ void Transaction::insert_rule(const std::string& table, const std::string& chain
     put_rule(NLM_F_CREATE, table, chain, rule);
 }
 
+void Transaction::insert_rule_before(const std::string& table, const std::string& chain, std::uint64_t handle,
+                                     Rule& rule) {
+    nftnl_rule_set_u64(rule.get(), NFTNL_RULE_POSITION, handle);
+    put_rule(NLM_F_CREATE, table, chain, rule);
+}
+
 void Transaction::delete_rule(const std::string& table, const std::string& chain, std::uint64_t handle) {
     auto* header = message(NFT_MSG_DELRULE, 0, "delete rule of chain " + chain);
     mnl_attr_put_strz(header, NFTA_RULE_TABLE, table.c_str());
@@ -248,6 +256,22 @@ static std::string comment_of(const nftnl_rule* rule) {
     return {};
 }
 
+static bool is_bare_return(nftnl_rule* rule) {
+    bool returns = false, bare = true;
+    auto* expressions = nftnl_expr_iter_create(rule);
+    while (auto* expression = nftnl_expr_iter_next(expressions)) {
+        std::string_view name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+        if (name == "counter") continue;
+        if (name == "immediate" && nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT) &&
+            static_cast<int>(nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT)) == NFT_RETURN)
+            returns = true;
+        else
+            bare = false;
+    }
+    nftnl_expr_iter_destroy(expressions);
+    return returns && bare;
+}
+
 Result<std::vector<RuleInfo>> list_rules(NetlinkSocket& socket, Family family, const std::string& table,
                                          const std::string& chain) {
     std::vector<RuleInfo> rules;
@@ -259,10 +283,34 @@ Result<std::vector<RuleInfo>> list_rules(NetlinkSocket& socket, Family family, c
         auto* rule = nftnl_rule_alloc();
         if (nftnl_rule_nlmsg_parse(message, rule) == 0 && table == nftnl_rule_get_str(rule, NFTNL_RULE_TABLE) &&
             chain == nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN))
-            rules.push_back({nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE), comment_of(rule)});
+            rules.push_back({nftnl_rule_get_u64(rule, NFTNL_RULE_HANDLE), comment_of(rule), is_bare_return(rule)});
         nftnl_rule_free(rule);
     }));
     return rules;
+}
+
+Result<Fd> watch_ruleset() {
+    Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
+    if (!socket) return Error::from_errno(errno, "open netlink socket");
+    // Published ports come and go as set elements; nobody shall wake up for them. A notification starts with the type
+    // of its first change.
+    std::vector<sock_filter> program{BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type))};
+    const std::uint16_t interesting[] = {NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_DELCHAIN,
+                                         NFT_MSG_NEWRULE,  NFT_MSG_DELRULE,  NFT_MSG_DELSET};
+    constexpr std::size_t count = std::size(interesting);
+    for (std::size_t i = 0; i < count; ++i)
+        program.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(nft_type(interesting[i])),
+                                   static_cast<std::uint8_t>(count - i), 0));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, 0));
+    program.push_back(BPF_STMT(BPF_RET | BPF_K, ~0U));
+    sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+    sockaddr_nl local{};
+    local.nl_family = AF_NETLINK;
+    local.nl_groups = 1U << (NFNLGRP_NFTABLES - 1);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&local), sizeof local) < 0)
+        return Error::from_errno(errno, "listen for changes of nftables");
+    return socket;
 }
 
 Result<std::vector<std::string>> list_tables(NetlinkSocket& socket, Family family) {

@@ -116,6 +116,7 @@ public:
     void delete_elements(const std::string& table, const std::string& set, const std::vector<Element>& elements);
     void add_rule(const std::string& table, const std::string& chain, Rule& rule);     // at the end
     void insert_rule(const std::string& table, const std::string& chain, Rule& rule);  // at the beginning
+    void insert_rule_before(const std::string& table, const std::string& chain, std::uint64_t handle, Rule& rule);
     void delete_rule(const std::string& table, const std::string& chain, std::uint64_t handle);
     bool empty() const { return batch_.size() == 1; }
     Result<void> commit(NetlinkSocket& socket);
@@ -140,10 +141,14 @@ struct ChainInfo {
 struct RuleInfo {
     std::uint64_t handle = 0;
     std::string comment;
+    bool returns_always = false;  // a bare "return"
 };
 Result<std::vector<ChainInfo>> list_chains(NetlinkSocket& socket, Family family);
 Result<std::vector<RuleInfo>> list_rules(NetlinkSocket& socket, Family family, const std::string& table,
                                          const std::string& chain);
+// A socket that becomes readable when somebody changes tables, chains or rules (not set elements). Drained by the
+// reader.
+Result<Fd> watch_ruleset();
 Result<std::vector<std::string>> list_tables(NetlinkSocket& socket, Family family);
 
 }  // namespace pila::os::net::nft
