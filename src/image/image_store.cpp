@@ -243,6 +243,24 @@ bool Images::is_hidden(const Digest& id) const {
     return hidden_.contains(id);
 }
 
+void Images::remember_archived(const std::string& key, const Digest& diff_id) {
+    constexpr std::size_t most = 4096;
+    Lock lock(state_);
+    if (archived_.size() >= most) archived_.clear();
+    archived_[key] = diff_id;
+}
+
+void Images::forget_archived(const std::string& key) {
+    Lock lock(state_);
+    archived_.erase(key);
+}
+
+std::optional<Digest> Images::archived(const std::string& key) const {
+    Lock lock(state_);
+    auto found = archived_.find(key);
+    return found == archived_.end() ? std::nullopt : std::optional(found->second);
+}
+
 Result<ImagePointer> Images::find(std::string_view text) {
     std::string full = text.size() == 64 && is_hex(text) ? "sha256:" + std::string(text) : std::string(text);
     if (auto digest = Digest::parse(full)) {

@@ -104,6 +104,25 @@ TEST_CASE("loading again is harmless, moves names, and says so") {
     CHECK(fixture.said == "Loaded image ID: " + Digest::of(config_json({Digest::of(layer_two)})).text() + "\n");
 }
 
+TEST_CASE("a layer known by its name in the archive is only hashed, and not believed") {
+    Fixture fixture;
+    auto big = TarBuilder().file("a", std::string(200'000, 'a')).finish();
+    auto changed = big;
+    changed[150'000] = 'b';
+    auto config = config_json({Digest::of(big)});
+    auto archive = docker_archive({big}, config, {"a:1"});
+    REQUIRE(fixture.load(archive).ok());
+    REQUIRE(fixture.load(archive).ok());
+    auto other = docker_archive({changed}, config_json({Digest::of(changed)}), {"b:1"});
+    CHECK(fixture.load(other).error().message().find("is not what it was when it was loaded last") !=
+          std::string::npos);
+    CHECK(fixture.load(other).ok());
+    REQUIRE(fixture.images->remove("a:1", true, true, {}).ok());
+    CHECK_FALSE(fixture.load(archive).ok());  // the same name, size and beginning have come to mean the other one
+    REQUIRE(fixture.load(archive).ok());
+    CHECK(fixture.images->layer_directories(**fixture.images->find("a:1")).ok());
+}
+
 TEST_CASE("archives that lie are refused and leave nothing") {
     Fixture fixture;
     auto good = config_json({Digest::of(layer_one)});
@@ -180,6 +199,10 @@ TEST_CASE("remove: names, then the image, its layers with the last user") {
           "conflict: unable to delete " + id +
               " (cannot be forced) - image is being used by running container cccccccccccc");
     running = false;
+    CHECK(
+        message_of(
+            fixture.images->remove(id, true, true, [](const Digest&) { return std::string("abc (running)"); }).error())
+            .ends_with("(cannot be forced) - image is being used by running container abc"));
     removed = fixture.images->remove("a:2", true, true, in_use);
     REQUIRE(removed.ok());
     CHECK(removed->deleted == std::vector<std::string>{Digest::of(first).text()});
