@@ -19,6 +19,7 @@ constexpr std::uint64_t max_text_total = 64U << 20;
 constexpr std::size_t max_items = 100'000;
 constexpr int max_links = 16;
 constexpr std::size_t jobs_at_once = 2;
+constexpr std::size_t head_bytes = 64U << 10;  // read before it is decided what to do with a file
 
 bool looks_like_tar(std::string_view head) {
     if (head.size() < 512) return false;
@@ -109,11 +110,13 @@ Result<void> ArchiveItems::read_file(const std::string& path, const TarEntry& en
     bool skipped = TRY(skip_known_layer(path, entry));
     if (skipped) return {};
     std::string head;
-    while (head.size() < 512) {
+    while (head.size() < head_bytes) {
         auto chunk = TRY(reader.content());
         if (chunk.bytes.empty()) break;
         head += chunk.bytes;
     }
+    skipped = TRY(skip_seen_layer(path, entry, head, reader));
+    if (skipped) return {};
     if (compression_of(head) != Compression::None || looks_like_tar(head))
         return read_layer(path, entry, std::move(head), reader);
     if (entry.size > max_text_file) return {};  // nothing an image has is like this: left to whoever wanted it to miss
@@ -157,6 +160,40 @@ Result<bool> ArchiveItems::skip_known_layer(const std::string& path, const TarEn
     return true;
 }
 
+// The key of an uncompressed layer that only its path names: path, size, and how it begins.
+static std::string seen_key_of(const std::string& path, std::uint64_t size, std::string_view head) {
+    return fmt::format("{} {} {}", path, size, Digest::of(head.substr(0, head_bytes)).text());
+}
+
+// Only hashed, if it was unpacked from an archive before. Should it turn out to be something else after all, that is an
+// error (its bytes are gone), and the next try unpacks it.
+Result<bool> ArchiveItems::skip_seen_layer(const std::string& path, const TarEntry& entry, std::string_view head,
+                                           TarReader& reader) {
+    if (!looks_like_tar(head)) return false;
+    auto key = seen_key_of(path, entry.size, head);
+    auto diff_id = images_.archived(key);
+    if (!diff_id) return false;
+    pin(*diff_id);
+    if (!images_.layers().has(*diff_id)) return false;
+    Hasher hasher;
+    for (Chunk chunk{head, nullptr}; !chunk.bytes.empty(); chunk = TRY(reader.content())) {
+        hasher.update(chunk.bytes);
+        TRY(context_.check());
+    }
+    if (hasher.finish() != *diff_id) {
+        images_.forget_archived(key);
+        return Error(Errc::Invalid, fmt::format("archive: {} is not what it was when it was loaded last; load it again",
+                                                printable(path)));
+    }
+    ArchiveItem item;
+    item.kind = ArchiveItem::Kind::Layer;
+    item.diff_id = *diff_id;
+    item.digest = *diff_id;
+    item.size = entry.size;
+    items_[path] = std::move(item);
+    return true;
+}
+
 Result<void> ArchiveItems::read_layer(const std::string& path, const TarEntry& entry, std::string head,
                                       TarReader& reader) {
     TRY(finish_jobs(jobs_at_once - 1));
@@ -164,6 +201,7 @@ Result<void> ArchiveItems::read_layer(const std::string& path, const TarEntry& e
     ArchiveItem item;
     item.kind = ArchiveItem::Kind::Layer;
     item.size = entry.size;
+    if (compression_of(head) == Compression::None) item.seen_key = seen_key_of(path, entry.size, head);
     item.media_type = media_type_of(compression_of(head));
     bool keep_blob = !item.media_type.empty();
     if (keep_blob) item.blob = TRY(images_.blobs().begin({.digest = named, .size = entry.size}));
@@ -229,7 +267,9 @@ Result<void> ArchiveItems::take_layer(ArchiveItem& item) {
     }
     auto layer = std::move(*item.layer);
     item.layer.reset();
-    return images_.layers().commit(std::move(layer));
+    TRY(images_.layers().commit(std::move(layer)));
+    if (!item.seen_key.empty()) images_.remember_archived(item.seen_key, item.diff_id);
+    return {};
 }
 
 }  // namespace pila::image

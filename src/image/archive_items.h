@@ -21,6 +21,7 @@ struct ArchiveItem {
     std::optional<UnpackedLayer> layer;
     std::optional<BlobWriter> blob;  // its compressed form
     std::string media_type;
+    std::string seen_key;
 };
 
 class ArchiveItems {
@@ -42,6 +43,8 @@ private:
     Result<void> read_text(const std::string& path, std::string head, TarReader& reader);
     Result<void> read_layer(const std::string& path, const TarEntry& entry, std::string head, TarReader& reader);
     Result<bool> skip_known_layer(const std::string& path, const TarEntry& entry);
+    Result<bool> skip_seen_layer(const std::string& path, const TarEntry& entry, std::string_view head,
+                                 TarReader& reader);
     Result<void> finish_job(Job& job);
     Result<void> finish_jobs(std::size_t leave);
 

@@ -120,9 +120,9 @@ json::object write_runtime_part(const ImageConfig& config) {
     out["Hostname"] = config.hostname;
     out["Domainname"] = config.domainname;
     out["User"] = config.user;
-    out["AttachStdin"] = out["AttachStdout"] = out["AttachStderr"] = false;
+    for (const char* name : {"AttachStdin", "AttachStdout", "AttachStderr"}) out[name] = false;
     if (!config.exposed_ports.empty()) out["ExposedPorts"] = set_of(config.exposed_ports);
-    out["Tty"] = out["OpenStdin"] = out["StdinOnce"] = false;
+    for (const char* name : {"Tty", "OpenStdin", "StdinOnce"}) out[name] = false;
     out["Env"] = array_of(config.environment);
     out["Cmd"] = config.has_command || !config.command.empty() ? json::value(array_of(config.command)) : json::value();
     if (!config.healthcheck_json.empty()) {

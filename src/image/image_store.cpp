@@ -110,6 +110,7 @@ Result<void> Images::recover() {
     Lock writes(writes_);
     auto leftovers = TRY(os::list_directory(data_directory_ + "/tmp"));
     for (const auto& name : leftovers) TRY(os::remove_tree(data_directory_ + "/tmp/" + name));
+    TRY(layers_->recover());
     std::set<Digest> used;
     std::vector<ImagePointer> images;
     {
@@ -240,6 +241,24 @@ std::vector<ImagePointer> Images::children(const Digest& id) const {
 bool Images::is_hidden(const Digest& id) const {
     Lock lock(state_);
     return hidden_.contains(id);
+}
+
+void Images::remember_archived(const std::string& key, const Digest& diff_id) {
+    constexpr std::size_t most = 4096;
+    Lock lock(state_);
+    if (archived_.size() >= most) archived_.clear();
+    archived_[key] = diff_id;
+}
+
+void Images::forget_archived(const std::string& key) {
+    Lock lock(state_);
+    archived_.erase(key);
+}
+
+std::optional<Digest> Images::archived(const std::string& key) const {
+    Lock lock(state_);
+    auto found = archived_.find(key);
+    return found == archived_.end() ? std::nullopt : std::optional(found->second);
 }
 
 Result<ImagePointer> Images::find(std::string_view text) {

@@ -84,14 +84,20 @@ struct Removed {
     std::vector<std::string> untagged, deleted;  // names; "sha256:..."
 };
 
-// A container that uses an image, "" for none. A plain id converts to one that does not run.
+// A container that uses an image, "" for none. A plain id stands for one that does not run; "ID (running)" for one that
+// does.
 struct ImageUse {
     std::string container;
     bool running = false;
     ImageUse() = default;
     template <typename Text>
     requires std::is_convertible_v<Text, std::string> ImageUse(Text id, bool is_running = false)
-        : container(std::move(id)), running(is_running) {}
+        : container(std::move(id)), running(is_running) {
+        constexpr std::string_view suffix = " (running)";
+        if (!container.ends_with(suffix)) return;
+        container.resize(container.size() - suffix.size());
+        running = true;
+    }
 };
 using InUse = std::function<ImageUse(const Digest& id)>;
 

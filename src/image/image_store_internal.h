@@ -45,8 +45,15 @@ public:
     };
     Result<Added> add(Image image, const Names& names);
 
-    // Manifests that this image came with or was pushed as, as far as their bytes are still here (registry_manifests.cpp).
+    // Manifests that this image came with or was pushed as, as far as their bytes are still here
+    // (registry_manifests.cpp).
     std::vector<std::string> manifests_of(const Image& image) const;
+
+    // Archives of docker before 25 name layers by something else than content. What a name turned out to be is
+    // remembered, so that loading the same archive again need not unpack it all again.
+    void remember_archived(const std::string& key, const Digest& diff_id);
+    void forget_archived(const std::string& key);
+    std::optional<Digest> archived(const std::string& key) const;
 
 private:
     // The work of remove(), under writes_.
@@ -80,6 +87,7 @@ private:
     mutable Mutex state_;
     std::map<Digest, ImagePointer> images_ GUARDED_BY(state_);
     std::map<std::string, Digest> names_ GUARDED_BY(state_);
+    std::map<std::string, Digest> archived_ GUARDED_BY(state_);
     std::set<Digest> hidden_ GUARDED_BY(state_);  // deleted by force while containers use them: their layers stay
 };
 

@@ -34,7 +34,9 @@ struct Fixture {
         images.reset();
         images = ImageStore::create(directory.path, *node).take();
     }
+    Images& internals() { return dynamic_cast<Images&>(*images); }
     std::string entries(const std::string& below) {
+        internals().layers().janitor().finish_all();
         return join(os::list_directory(directory.path + "/" + below).take(), " ");
     }
     static std::string join(const std::vector<std::string>& texts, const std::string& separator) {
@@ -100,6 +102,25 @@ TEST_CASE("loading again is harmless, moves names, and says so") {
     fixture.said.clear();
     REQUIRE(fixture.load(docker_archive({layer_two}, config_json({Digest::of(layer_two)}), {})).ok());
     CHECK(fixture.said == "Loaded image ID: " + Digest::of(config_json({Digest::of(layer_two)})).text() + "\n");
+}
+
+TEST_CASE("a layer known by its name in the archive is only hashed, and not believed") {
+    Fixture fixture;
+    auto big = TarBuilder().file("a", std::string(200'000, 'a')).finish();
+    auto changed = big;
+    changed[150'000] = 'b';
+    auto config = config_json({Digest::of(big)});
+    auto archive = docker_archive({big}, config, {"a:1"});
+    REQUIRE(fixture.load(archive).ok());
+    REQUIRE(fixture.load(archive).ok());
+    auto other = docker_archive({changed}, config_json({Digest::of(changed)}), {"b:1"});
+    CHECK(fixture.load(other).error().message().find("is not what it was when it was loaded last") !=
+          std::string::npos);
+    CHECK(fixture.load(other).ok());
+    REQUIRE(fixture.images->remove("a:1", true, true, {}).ok());
+    CHECK_FALSE(fixture.load(archive).ok());  // the same name, size and beginning have come to mean the other one
+    REQUIRE(fixture.load(archive).ok());
+    CHECK(fixture.images->layer_directories(**fixture.images->find("a:1")).ok());
 }
 
 TEST_CASE("archives that lie are refused and leave nothing") {
@@ -178,6 +199,10 @@ TEST_CASE("remove: names, then the image, its layers with the last user") {
           "conflict: unable to delete " + id +
               " (cannot be forced) - image is being used by running container cccccccccccc");
     running = false;
+    CHECK(
+        message_of(
+            fixture.images->remove(id, true, true, [](const Digest&) { return std::string("abc (running)"); }).error())
+            .ends_with("(cannot be forced) - image is being used by running container abc"));
     removed = fixture.images->remove("a:2", true, true, in_use);
     REQUIRE(removed.ok());
     CHECK(removed->deleted == std::vector<std::string>{Digest::of(first).text()});
@@ -267,7 +292,7 @@ TEST_CASE("what is saved can be loaded elsewhere, and layers come back byte for 
     REQUIRE(there.load(archive).ok());
     CHECK(there.said == "Loaded image: test:1\nLoaded image: test:2\n");
     CHECK((*there.images->find("test:2"))->id == Digest::of(config));
-    auto& layers = dynamic_cast<Images&>(*there.images).layers();
+    auto& layers = there.internals().layers();
     CHECK(read_to_end(**layers.open_tar(Digest::of(odd))) == odd);
     CHECK(saved(*there.images, {"test"}) == saved(*here.images, {"test"}));
     CHECK(saved(*here.images, {"none"}) == "error: No such image: none");
@@ -339,7 +364,7 @@ TEST_CASE("commit makes a child with one more layer") {
     CHECK(is_opaque(*os::open(tree + "/etc/opaque", O_RDONLY)));
 
     // Unpacked from its own tar it is the same again.
-    auto& images = dynamic_cast<Images&>(*fixture.images);
+    auto& images = fixture.internals();
     auto tar = read_to_end(**images.layers().open_tar((*child)->layers[1]));
     CHECK(Digest::of(tar) == (*child)->layers[1]);
     MemoryChunks chunks(tar);
@@ -364,4 +389,29 @@ TEST_CASE("commit makes a child with one more layer") {
     REQUIRE(empty.ok());
     CHECK((*empty)->layers.size() == 1);
     CHECK((*empty)->history.back().empty_layer);
+}
+
+TEST_CASE("layers that may not have reached the disk are checked after a crash of the machine") {
+    Fixture fixture;
+    auto config = config_json({Digest::of(layer_one), Digest::of(layer_two)});
+    REQUIRE(fixture.load(docker_archive({layer_one, layer_two}, config, {"a:1"})).ok());
+    fixture.entries("tmp");
+    auto layer = [&](const std::string& tar) {
+        return fixture.directory.path + "/layers/" + std::string(Digest::of(tar).hex());
+    };
+    CHECK_FALSE(os::exists(layer(layer_one) + "/unsynced"));
+    for (const auto& tar : {layer_one, layer_two})
+        REQUIRE(os::replace_file(layer(tar) + "/unsynced", "another-boot").ok());
+    REQUIRE(::truncate((layer(layer_two) + "/tree/etc/name").c_str(), 0) == 0);
+    fixture.reopen();
+    REQUIRE(fixture.images->recover().ok());
+    fixture.entries("tmp");
+    CHECK(os::exists(layer(layer_one)));
+    CHECK_FALSE(os::exists(layer(layer_one) + "/unsynced"));
+    CHECK_FALSE(os::exists(layer(layer_two)));
+    CHECK(fixture.images->layer_directories(**fixture.images->find("a:1")).error().message().find("is not there") !=
+          std::string::npos);
+    // Loading it again mends it.
+    REQUIRE(fixture.load(docker_archive({layer_one, layer_two}, config, {"a:1"})).ok());
+    CHECK(fixture.images->layer_directories(**fixture.images->find("a:1")).ok());
 }

@@ -159,6 +159,8 @@ Result<void> Committer::copy(FdView from, FdView to, Source source, int depth) {
 
 Result<void> Committer::write_whiteout(FdView to, const Source& source) {
     if (::mknodat(to.get(), source.name.c_str(), S_IFCHR, makedev(0, 0)) < 0) return failed(source);
+    timespec times[2] = {source.info.st_mtim, source.info.st_mtim};
+    if (::utimensat(to.get(), source.name.c_str(), times, AT_SYMLINK_NOFOLLOW) < 0) return failed(source);
     Source marker = source;
     marker.path.insert(marker.path.size() - source.name.size(), whiteout_prefix);
     marker.info.st_mode = S_IFREG | 0600;

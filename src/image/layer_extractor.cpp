@@ -135,7 +135,8 @@ Result<void> LayerExtractor::extract(const TarEntry& entry, TarReader& reader) {
     }
     auto place = TRY(place_of(path).in("unpack " + printable(entry.path)));
     if (place.name.starts_with(whiteout_prefix))
-        return extract_whiteout(place, path.substr(0, path.size() - std::min(path.size(), place.name.size() + 1)));
+        return extract_whiteout(entry, place,
+                                path.substr(0, path.size() - std::min(path.size(), place.name.size() + 1)));
     switch (entry.type) {
         case TarType::File: return extract_file(entry, path, place, reader);
         case TarType::Directory: return extract_directory(entry, path, place);
@@ -147,14 +148,19 @@ Result<void> LayerExtractor::extract(const TarEntry& entry, TarReader& reader) {
 
 // OCI image layer specification, "Whiteouts". They speak of the layers below: what this layer itself has of that name
 // stays.
-Result<void> LayerExtractor::extract_whiteout(const Place& place, const std::string& directory) {
+Result<void> LayerExtractor::extract_whiteout(const TarEntry& entry, const Place& place, const std::string& directory) {
     if (place.name == opaque_name) return mark_opaque(*place.parent).in("unpack whiteout in " + printable(directory));
     if (place.name.starts_with(aufs_prefix)) return {};  // aufs' own bookkeeping
     auto name = place.name.substr(whiteout_prefix.size());
     if (name.empty() || name == "." || name == "..")
         return Error(Errc::Invalid, fmt::format("a whiteout of \"{}\"", printable(name)));
     TRY(budget_.take(4096));
-    if (::mknodat(place.directory(), name.c_str(), S_IFCHR, makedev(0, 0)) == 0) return {};
+    if (::mknodat(place.directory(), name.c_str(), S_IFCHR, makedev(0, 0)) == 0) {
+        timespec times[2] = {entry.modified, entry.modified};
+        ::utimensat(place.directory(), name.c_str(), times,
+                    AT_SYMLINK_NOFOLLOW);  // nobody sees it but a tar made again
+        return {};
+    }
     if (errno != EEXIST) return Error::from_errno(errno, "unpack whiteout of " + printable(name));
     auto existing = os::open_at(*place.parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     return existing ? mark_opaque(*existing) : Result<void>();

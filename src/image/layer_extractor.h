@@ -63,7 +63,7 @@ private:
     Result<Place> place_of(const std::string& path);
     Result<std::shared_ptr<const Fd>> directory_of(const std::string& path);
     Result<Fd> open_or_make_directory(const std::string& path, int depth);
-    Result<void> extract_whiteout(const Place& place, const std::string& directory);
+    Result<void> extract_whiteout(const TarEntry& entry, const Place& place, const std::string& directory);
     Result<void> extract_file(const TarEntry& entry, const std::string& path, const Place& place, TarReader& reader);
     Result<void> write_content(const TarEntry& entry, FdView file, TarReader& reader);
     Result<void> write_sparse(const TarEntry& entry, FdView file, TarReader& reader);

@@ -205,6 +205,7 @@ Result<void> LayerStore::commit(UnpackedLayer layer) {
                          os::Sync::No));
     if (!layer.blobs.empty())
         TRY(os::replace_file(layer.path() + "/blobs", blobs_text(layer.blobs), 0600, os::Sync::No));
+    TRY(os::replace_file(layer.path() + "/unsynced", boot_id(), 0600, os::Sync::No));
     Lock lock(mutex_);
     auto place = path(layer.diff_id);
     if (::rename(layer.path().c_str(), place.c_str()) < 0) {
@@ -214,6 +215,7 @@ Result<void> LayerStore::commit(UnpackedLayer layer) {
         TRY(os::rename(place, fmt::format("{}/tmp/damaged-{}", data_directory_, random_hex(16))));
         TRY(os::rename(layer.path(), place));
     }
+    janitor_.sync_then_unlink(place + "/unsynced");
     layers_[layer.diff_id] = {layer.size, layer.tar_size, layer.blobs};
     layer.path_.clear();
     return {};
@@ -317,7 +319,7 @@ Result<bool> LayerStore::remove(const Digest& diff_id) {
         layers_.erase(found);
     }
     for (const auto& blob : layer.blobs) TRY(blobs_.remove(blob.digest));
-    TRY(os::remove_tree(grave));
+    janitor_.remove(std::move(grave));
     return true;
 }
 

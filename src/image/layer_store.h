@@ -17,6 +17,7 @@
 #include "base/mutex.h"
 #include "image/blob_store.h"
 #include "image/chunk.h"
+#include "image/janitor.h"
 
 namespace pila::image {
 
@@ -87,8 +88,13 @@ public:
     Result<void> add_blob(const Digest& diff_id, const LayerBlob& blob);
     std::optional<Digest> layer_of_blob(const Digest& blob) const;
 
-    // false: pinned or not there. What it was is deleted before this returns.
+    // false: pinned or not there. Its name is gone when this returns, its files soon after.
     Result<bool> remove(const Digest& diff_id);
+
+    // After a start: layers that may not have reached the disk are checked, repaired or dropped. Before anything uses
+    // them.
+    Result<void> recover();
+    Janitor& janitor() { return janitor_; }
 
 private:
     friend class LayerPin;
@@ -97,10 +103,12 @@ private:
         std::vector<LayerBlob> blobs;
     };
     LayerStore(std::string data_directory, BlobStore& blobs)
-        : data_directory_(std::move(data_directory)), blobs_(blobs) {}
+        : data_directory_(std::move(data_directory)), blobs_(blobs), janitor_(data_directory_) {}
     Result<void> read_all();
     Result<Layer> read_layer(const std::string& path) const;
     void unpin(const Digest& diff_id);
+    Result<void> check_or_repair(const Digest& diff_id);
+    Result<void> drop(const Digest& diff_id);
     std::string path(const Digest& diff_id) const;
 
     std::string data_directory_;
@@ -108,6 +116,7 @@ private:
     mutable Mutex mutex_;
     std::map<Digest, Layer> layers_ GUARDED_BY(mutex_);
     std::map<Digest, int> pins_ GUARDED_BY(mutex_);
+    Janitor janitor_;
 };
 
 }  // namespace pila::image
