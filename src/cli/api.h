@@ -4,6 +4,7 @@
 // them. Threads: one at a time; another() gives a second connection.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -95,7 +96,9 @@ int fail(const Error& error);
 int fail(std::string_view message);
 
 // `action` for each name, several at a time when there are several; prints names that worked and then the errors.
+// An error of the code `harmless` is printed but does not make the verb fail.
 using ForEach = Result<void> (*)(Api& api, const std::string& name, const void* options);
-int for_each(Api& api, const std::vector<std::string>& names, ForEach action, const void* options);
+int for_each(Api& api, const std::vector<std::string>& names, ForEach action, const void* options,
+             std::optional<Errc> harmless = {});
 
 }  // namespace pila::cli

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t at_once = 16;
 }
 
-int for_each(Api& api, const std::vector<std::string>& names, ForEach action, const void* options) {
+int for_each(Api& api, const std::vector<std::string>& names, ForEach action, const void* options,
+             std::optional<Errc> harmless) {
     std::vector<Result<void>> results(names.size());
     if (names.size() == 1) {
         results[0] = action(api, names[0], options);
@@ -31,8 +32,11 @@ int for_each(Api& api, const std::vector<std::string>& names, ForEach action, co
         if (results[i]) fmt::print("{}\n", names[i]);
     std::fflush(stdout);
     int code = 0;
-    for (const auto& result : results)
-        if (!result) code = fail(result.error());
+    for (const auto& result : results) {
+        if (result) continue;
+        int own = fail(result.error());
+        if (result.error().code() != harmless) code = own;
+    }
     return code;
 }
 

@@ -70,7 +70,7 @@ Result<std::string> Listing::text() const {
     }
     for (const auto& row : rows_) {
         LabelMethod method(row.labels);
-        TemplateOptions options{.methods = &method};
+        TemplateOptions options{.methods = &method, .type_name = type_};
         TRY(compiled->execute(row.columns, out, options).in("failed to execute template"));
         out += '\n';
     }

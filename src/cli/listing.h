@@ -28,6 +28,7 @@ public:
     // `format`: what the user gave, or ""; `standard`: the table otherwise, e.g. "{{.ID}}\t{{.Name}}".
     Listing(std::string_view format, std::string_view standard, std::vector<Column> columns);
 
+    void set_type(std::string_view type) { type_ = type; }  // as docker's messages name it
     void add(Row row) { rows_.push_back(std::move(row)); }
     // The whole text, ready to be written.
     Result<std::string> text() const;
@@ -36,6 +37,7 @@ public:
 
 private:
     std::string template_text_;
+    std::string_view type_ = "*formatter.SubContext";
     bool table_ = false, json_ = false;
     std::vector<Column> columns_;
     std::vector<Row> rows_;

@@ -239,7 +239,7 @@ private:
                 static const json::value nothing;
                 if (options_.typed) return at(operand, fmt::format("map has no entry for key {}", go_quote(field)));
                 if (options_.methods)
-                    return at(operand, fmt::format("can't evaluate field {} in type *formatter.SubContext", field));
+                    return at(operand, fmt::format("can't evaluate field {} in type {}", field, options_.type_name));
                 found = &nothing;
             }
             value = share(value, *found);

@@ -57,7 +57,7 @@ int exec_attached(Api& api, const std::string& id, const ExecOptions& options, c
     (*attachment)->resize();
     auto end = (*attachment)->carry();
     if (!end) return fail(end.error());
-    if (*end == StreamEnd::Detached) return 0;
+    if (*end == StreamEnd::Detached) return fail("read escape sequence");
     auto state = api.json({.path = fmt::format("/exec/{}/json", id)});
     if (!state) return fail(state.error());
     return static_cast<int>(number(*state, "ExitCode"));

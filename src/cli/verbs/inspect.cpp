@@ -91,7 +91,10 @@ private:
 
 int show(Api& api, const std::vector<std::string>& names, const InspectOptions& options, const KindPath* kind) {
     Output output(options);
-    if (auto begun = output.begin(); !begun) return fail(begun.error());
+    if (auto begun = output.begin(); !begun) {
+        fail(begun.error());
+        return 64;
+    }
     std::vector<std::string> problems;
     for (const auto& name : names) {
         auto object = kind ? fetch(api, *kind, name, options) : fetch_any(api, name, options);

@@ -110,11 +110,9 @@ int rm_verb(Invocation& invocation) {
             call.query.add_if(wanted.force, "force", "1")
                 .add_if(wanted.link, "link", "1")
                 .add_if(wanted.volumes, "v", "1");
-            auto removed = each.done(call);
-            bool gone = !removed && wanted.force && removed.error().code() == Errc::NotFound;
-            return gone ? Result<void>() : removed;
+            return each.done(call);
         },
-        &options);
+        &options, options.force ? std::optional(Errc::NotFound) : std::nullopt);
 }
 
 int rename_verb(Invocation& invocation) {

@@ -39,6 +39,7 @@ int ps_verb(Invocation& invocation) {
     std::string standard = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
     if (size) standard += "\t{{.Size}}";
     Listing listing(quiet ? "{{.ID}}" : format, standard, container_columns());
+    listing.set_type("*formatter.ContainerContext");
     for (const auto& container : items(*containers)) listing.add(container_row(container, full));
     return listing.print();
 }
