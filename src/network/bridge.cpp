@@ -71,7 +71,8 @@ Result<int> ensure_bridge(NetlinkSocket& route, const BridgeSpec& spec) {
     for (const auto& entry : present) {
         bool wanted = std::find(spec.addresses.begin(), spec.addresses.end(), entry.prefix) != spec.addresses.end();
         bool link_local = !entry.prefix.address.is_v4() && entry.prefix.address.bytes()[0] == 0xfe;
-        if (entry.index == index && !wanted && !link_local) os::net::delete_address(batch, index, entry.prefix);
+        if (entry.index == index && !wanted && !link_local && !spec.adopted)
+            os::net::delete_address(batch, index, entry.prefix);
     }
     for (const auto& address : spec.addresses)
         if (!has(address)) os::net::add_address(batch, index, address);
@@ -135,15 +136,16 @@ Prefix choose_ula_subnet(const std::vector<Prefix>& taken) {
     }
 }
 
-static Result<void> enable(const std::string& path, bool& changed) {
-    changed = false;
-    if (trim(TRY(os::read_file(path, 64))) != "0") return {};
-    TRY(os::write_file(path, "1"));
-    changed = true;
-    return {};
+bool enable_forwarding(Family family) {
+    const char* name = family == Family::V4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
+    auto path = std::string("/proc/sys/") + name;
+    if (trim(os::read_file(path, 64).value_or("1")) != "0") return false;
+    auto written = os::write_file(path, "1");
+    if (written)
+        log::info("network: enabled {}", name);
+    else
+        log::warning("network: containers cannot reach other machines: {}", written.error().message());
+    return written.ok();
 }
-
-Result<void> enable_ipv4_forwarding(bool& changed) { return enable("/proc/sys/net/ipv4/ip_forward", changed); }
-Result<void> enable_ipv6_forwarding(bool& changed) { return enable("/proc/sys/net/ipv6/conf/all/forwarding", changed); }
 
 }  // namespace pila::network

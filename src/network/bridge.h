@@ -17,6 +17,7 @@ struct BridgeSpec {
     std::vector<os::net::Prefix> addresses;  // the gateways, with the subnets' lengths
     std::uint32_t mtu = 1500;
     bool ipv6 = false;
+    bool adopted = false;  // somebody else's: its other addresses stay
 };
 
 // Creates it, or adopts a bridge of that name and corrects it. Returns its index.
@@ -34,7 +35,7 @@ Result<os::net::Prefix> choose_subnet(const std::vector<os::net::Prefix>& taken)
 os::net::Prefix choose_ula_subnet(const std::vector<os::net::Prefix>& taken);
 
 os::net::Mac mac_of_address(const os::net::IpAddress& ipv4);  // 02:42 and the address, as Docker
-Result<void> enable_ipv4_forwarding(bool& changed);
-Result<void> enable_ipv6_forwarding(bool& changed);
+// Switches the host's forwarding on if it is off; true if that changed something.
+bool enable_forwarding(os::net::Family family);
 
 }  // namespace pila::network

@@ -61,7 +61,16 @@ Result<void> Firewall::rebuild_locked() {
     return {};
 }
 
+Result<void> Firewall::probe() {
+    Lock lock(mutex_);
+    auto made = connect();
+    if (made) made = rebuild_family(Family::V4);
+    usable_ = made.ok();
+    return made;
+}
+
 Result<void> Firewall::rebuild() {
+    if (!usable_) return {};
     Lock lock(mutex_);
     for (auto family : families) {
         auto& state = this->state(family);
@@ -73,6 +82,7 @@ Result<void> Firewall::rebuild() {
 }
 
 Result<void> Firewall::remove_tables() {
+    if (!usable_) return {};
     Lock lock(mutex_);
     TRY(connect());
     for (auto family : families) {
@@ -119,6 +129,7 @@ Result<void> Firewall::change_bridge(const BridgeRules& bridge, bool add) {
 Result<void> Firewall::add_bridge(const BridgeRules& bridge) {
     Lock lock(mutex_);
     bridges_[bridge.interface] = bridge;
+    if (!usable_) return {};
     return change_bridge(bridge, true);
 }
 
@@ -128,12 +139,13 @@ Result<void> Firewall::remove_bridge(const std::string& interface) {
     if (found == bridges_.end()) return {};
     BridgeRules bridge = found->second;
     bridges_.erase(found);
+    if (!usable_) return {};
     return change_bridge(bridge, false);
 }
 
 Result<void> Firewall::change_ports(Family family, const std::vector<PortRule>& added) {
     auto& state = this->state(family);
-    if (added.empty() && state.removals.empty()) return {};
+    if (!usable_ || (added.empty() && state.removals.empty())) return {};
     TRY(connect());
     std::map<std::string, std::vector<Element>> removed_by_map, added_by_map;
     for (const auto& key : state.removals) {
@@ -165,6 +177,7 @@ std::vector<BridgeRules> Firewall::bridges() {
 }
 
 Result<void> Firewall::restore_if_gone() {
+    if (!usable_) return {};
     Lock lock(mutex_);
     TRY(connect());
     for (auto family : families) {

@@ -5,6 +5,7 @@
 // are elements of sets; the rules never change. The wanted content is kept in memory: rebuild() makes the kernel agree
 // in one transaction, whatever was there. Threads: any; changes are serialised.
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -37,6 +38,9 @@ class Firewall {
 public:
     explicit Firewall(std::string table) : table_(std::move(table)) {}
 
+    // Makes our IPv4 table, empty, or says why this kernel cannot; then nothing below does anything.
+    Result<void> probe();
+    bool usable() const { return usable_; }
     // Replaces our tables by the wanted content. Unsupported: this kernel lacks what the rules need.
     Result<void> rebuild();
     Result<void> remove_tables();
@@ -78,6 +82,7 @@ private:
     Result<void> change_ports(os::net::Family family, const std::vector<PortRule>& added) REQUIRES(mutex_);
 
     const std::string table_;
+    std::atomic<bool> usable_{true};
     Mutex mutex_;
     std::unique_ptr<os::net::NetlinkSocket> socket_ GUARDED_BY(mutex_);
     std::map<std::string, BridgeRules> bridges_ GUARDED_BY(mutex_);

@@ -9,6 +9,7 @@
 #include <linux/netlink.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "network/bridge.h"
 #include "network/record.h"
 #include "os/file.h"
@@ -30,7 +31,22 @@ Result<std::unique_ptr<NetworkManager>> NetworkManager::create(Options options, 
     return Manager::create(std::move(options), store);
 }
 
+// CAP_NET_ADMIN for links and rules, CAP_SYS_ADMIN for namespaces.
+static bool has_capabilities() {
+    constexpr std::uint64_t needed = 1ULL << 12 | 1ULL << 21;
+    auto status = os::read_file("/proc/self/status", 64U << 10).value_or("");
+    auto at = status.find("CapEff:");
+    if (at == std::string::npos) return true;
+    auto line = std::string_view(status).substr(at + 7);
+    auto effective = parse_uint(trim(line.substr(0, line.find('\n'))), 16);
+    return !effective || (*effective & needed) == needed;
+}
+
 Result<std::unique_ptr<NetworkManager>> Manager::create(Options options, store::Store& store) {
+    if (options.enabled && !has_capabilities()) {
+        log::warning("network: CAP_NET_ADMIN or CAP_SYS_ADMIN is missing: only the networks none and host exist");
+        options.enabled = false;
+    }
     auto route = TRY(os::net::NetlinkSocket::open(NETLINK_ROUTE));
     return std::unique_ptr<NetworkManager>(std::make_unique<Manager>(std::move(options), store, std::move(route)));
 }
@@ -80,11 +96,12 @@ void Manager::wait_until_idle() {
 
 // Links on our bridges that no living container has: of an earlier daemon's pool, or of containers that ended
 // meanwhile.
-static Result<void> remove_orphans(os::net::NetlinkSocket& route, const std::vector<int>& bridges,
-                                   const std::vector<std::string>& kept) {
+static Result<void> remove_orphans(os::net::NetlinkSocket& route, const std::string& instance,
+                                   const std::vector<int>& bridges, const std::vector<std::string>& kept) {
     os::net::Batch batch;
     for (const auto& link : TRY(os::net::list_links(route))) {
-        bool ours = link.kind == "veth" && std::find(bridges.begin(), bridges.end(), link.master) != bridges.end();
+        bool ours = link.kind == "veth" && is_host_link(instance, link.name) &&
+                    std::find(bridges.begin(), bridges.end(), link.master) != bridges.end();
         if (ours && std::find(kept.begin(), kept.end(), link.name) == kept.end())
             os::net::delete_link(batch, link.name);
     }
@@ -123,6 +140,11 @@ void Manager::adopt(SandboxState sandbox) {
 Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
     TRY(load_networks());
     if (!options_.enabled) return {};
+    auto usable = firewall_.probe();
+    if (!usable)
+        log::error(
+            "network: {}: no way outside for containers, and published TCP ports are relayed instead of translated",
+            usable.error().message());
     TRY(ensure_default_network());
 
     std::vector<std::string> kept_links;
@@ -157,7 +179,7 @@ Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
         if (!up) log::error("network {}: {}", network->info.spec.name, up.error().message());
         bridges.push_back(network->bridge_index);
     }
-    TRY(remove_orphans(route_, bridges, kept_links));
+    TRY(remove_orphans(route_, options_.instance, bridges, kept_links));
     firewall_.adopt_ports(rules);
     TRY(firewall_.rebuild());
     neighbours_.check();

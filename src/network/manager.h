@@ -21,6 +21,9 @@
 
 namespace pila::network {
 
+// Whether a link has a name that we give to our side of a container's pair.
+bool is_host_link(const std::string& instance, const std::string& name);
+
 class Manager final : public NetworkManager {
 public:
     static Result<std::unique_ptr<NetworkManager>> create(Options options, store::Store& store);

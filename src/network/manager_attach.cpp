@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "network/bridge.h"
 #include "network/endpoint.h"
 #include "network/record.h"
@@ -33,7 +34,19 @@ struct Manager::Building {
     bool finished = false;
 };
 
-static std::string host_link_name(const std::string& instance) { return instance.substr(0, 4) + "v" + random_hex(8); }
+static constexpr std::size_t link_digits = 8;
+
+static std::string host_link_prefix(const std::string& instance) { return instance.substr(0, 4) + "v"; }
+
+static std::string host_link_name(const std::string& instance) {
+    return host_link_prefix(instance) + random_hex(link_digits);
+}
+
+bool is_host_link(const std::string& instance, const std::string& name) {
+    auto prefix = host_link_prefix(instance);
+    return name.size() == prefix.size() + link_digits && name.starts_with(prefix) &&
+           is_hex(std::string_view(name).substr(prefix.size()));
+}
 
 static Result<void> take_requested(NetworkState& network, Family family, const std::string& text, std::string& out) {
     auto* pool = network.pool(family);
@@ -114,6 +127,10 @@ void Manager::give_back(const std::vector<EndpointState>& endpoints) {
 
 // Creates the pair and gives the container's side its addresses. Returns the index of that side.
 Result<int> Manager::plug(const NetworkState& network, EndpointState& endpoint, FdView space, NetlinkSocket& inside) {
+    if (!network.bridge_index)
+        return Error(Errc::Unavailable,
+                     fmt::format("the bridge of network {} could not be made; the daemon's log says why",
+                                 network.info.spec.name));
     auto& info = endpoint.info;
     os::net::VethSpec pair;
     pair.name = endpoint.host_link;
@@ -176,10 +193,11 @@ Result<Manager::NetworkPtr> Manager::network_for(const EndpointRequest& request)
     Lock lock(mutex_);
     if (request.network == "default") return default_network_;
     auto network = TRY(find_network(request.network));
-    if (network->bridge.empty())
-        return Error(Errc::Invalid, fmt::format("container cannot be connected to network {}: it is no bridge network",
-                                                network->info.spec.name));
-    return network;
+    if (!network->bridge.empty()) return network;
+    return Error(Errc::Denied, network->info.spec.driver == "host"
+                                   ? "container cannot be disconnected from host network or connected to host network"
+                                   : "container cannot be connected to multiple networks with one of the networks in "
+                                     "private (none) mode");
 }
 
 static std::vector<PortRule> datagram_ports(const std::vector<PortRule>& rules) {
@@ -193,9 +211,12 @@ Result<TakenPorts> Manager::publish(const NetworkState& network, const Endpoint&
                                     const SandboxState& sandbox) {
     auto ipv4 = IpAddress::parse(endpoint.ipv4);
     if (!ipv4) return Error(Errc::Internal, "endpoint without address");
-    PortTargets targets{
-        *ipv4, IpAddress::parse(endpoint.ipv6), network.host_binding, sandbox.container_name, endpoint.endpoint_id,
-        true};
+    PortTargets targets{*ipv4,
+                        IpAddress::parse(endpoint.ipv6),
+                        network.host_binding,
+                        sandbox.container_name,
+                        endpoint.endpoint_id,
+                        firewall_.usable()};
     auto taken = TRY(take_ports(sandbox.port_requests, targets, [this](auto protocol, const auto& host, auto port) {
         return port_in_use(protocol, host, port);
     }));

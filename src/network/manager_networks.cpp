@@ -122,6 +122,7 @@ Result<void> Manager::bring_up(NetworkState& network) {
     spec.network_id = network.info.id;
     if (network.mtu == 0) network.mtu = outside_mtu(route_);
     spec.mtu = network.mtu;
+    spec.adopted = network.adopted;
     for (const auto& entry : network.info.spec.subnets) {
         auto gateway = IpAddress::parse(entry.gateway);
         auto subnet = Prefix::parse(entry.subnet);
@@ -130,16 +131,9 @@ Result<void> Manager::bring_up(NetworkState& network) {
         spec.ipv6 = spec.ipv6 || subnet->family() == Family::V6;
     }
     network.bridge_index = TRY(ensure_bridge(route_, spec));
-    bool changed = false;
-    TRY(enable_ipv4_forwarding(changed).in("enabling IPv4 forwarding"));
-    if (changed) {
-        log::info("network: enabled net.ipv4.ip_forward");
-        ignore(store_.put("network/host/ip_forward", "1"), "only a note for uninstalling");
-    }
-    if (spec.ipv6) {
-        TRY(enable_ipv6_forwarding(changed).in("enabling IPv6 forwarding"));
-        if (changed) ignore(store_.put("network/host/ipv6_forwarding", "1"), "only a note for uninstalling");
-    }
+    if (enable_forwarding(Family::V4)) ignore(store_.put("network/host/ip_forward", "1"), "a note for uninstalling");
+    if (spec.ipv6 && enable_forwarding(Family::V6))
+        ignore(store_.put("network/host/ipv6_forwarding", "1"), "a note for uninstalling");
     return firewall_.add_bridge(network.rules());
 }
 

@@ -127,9 +127,6 @@ public:
 
     // Called once before anything else: the containers whose shims live on.
     virtual Result<void> recover(const std::vector<LiveContainer>& live) = 0;
-    Result<void> recover(const std::vector<std::string>& live_container_ids) {
-        return recover(std::vector<LiveContainer>(live_container_ids.begin(), live_container_ids.end()));
-    }
 
     virtual Result<Network> create_network(const Context& context, NetworkSpec spec) = 0;
     virtual Result<void> remove_network(const Context& context, std::string_view name_or_id) = 0;  // Conflict: in use

@@ -18,16 +18,11 @@ using os::net::Prefix;
 static Error invalid(std::string text) { return Error(Errc::Invalid, std::move(text)); }
 
 Result<void> check_network_name(std::string_view name) {
-    if (trim(name).empty()) return invalid("network name cannot be empty");
-    auto allowed = [&](char c, bool first) {
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        return letter || (!first && (c == '_' || c == '.' || c == '-'));
-    };
-    bool good = name.size() <= 255;
-    for (std::size_t i = 0; i < name.size(); ++i) good = good && allowed(name[i], i == 0);
+    // Docker takes anything that is not blank; control characters would garble every listing.
+    bool good = !trim(name).empty() && name.size() <= 255 && is_utf8(name);
+    for (unsigned char c : name) good = good && c >= ' ' && c != 0x7f;
     if (good) return {};
-    return invalid(fmt::format(
-        "invalid network name: {} (letters, digits, '_', '.' and '-' only, not at the beginning)", printable(name)));
+    return invalid("invalid name: " + printable(name));
 }
 
 static Result<bool> parse_bool(std::string_view key, const std::string& value) {
@@ -138,7 +133,8 @@ Result<std::vector<AddressPool>> make_pools(const NetworkSpec& spec) {
         auto& pool = pools.emplace_back(TRY(parse_subnet(entry.subnet)), Prefix::parse(entry.ip_range));
         if (auto gateway = IpAddress::parse(entry.gateway)) TRY(pool.take(*gateway));
         for (const auto& [name, text] : entry.auxiliary_addresses)
-            if (auto address = IpAddress::parse(text)) TRY(pool.take(*address));
+            if (auto address = IpAddress::parse(text))
+                TRY(pool.take(*address).in(fmt::format("failed to allocate secondary ip address ({}:{})", name, text)));
     }
     return pools;
 }
