@@ -171,7 +171,10 @@ class Runner:
         replace = lambda text: re.sub(r"\$\{(\w+)\}", lambda found: variables[found[1]], text)  # noqa: E731
         method, target = replace(step.text).split(" ", 1)
         body = replace("\n".join(step.body)).encode() if step.body else None
-        answer = self.engine.api(method, target, body, headers=step.headers, timeout=limit)
+        try:
+            answer = self.engine.api(method, target, body, headers=step.headers, timeout=limit)
+        except OSError as broken:
+            raise patterns.Mismatch(f"no answer: {broken}") from None
         status = step.statuses.get(self.engine.name, step.status)
         if answer.status != status:
             raise patterns.Mismatch(f"status {answer.status}, expected {status}\n{patterns.indent(answer.text)}")
@@ -216,6 +219,9 @@ class Runner:
                     results.add(name, "skipped", reason, 0)
                     continue
                 problem = self.section(case, section, variables, directory)
+                if self.engine.process.poll() is not None:
+                    problem = f"{problem}\nthe daemon ended with {self.engine.process.returncode}:\n{self.engine.log_tail()}"
+                    self.engine.start()
                 results.add(name, "failed" if problem else "passed", problem or "", time.monotonic() - begin)
                 broken = problem if section.name == "setup" else broken
             if case.teardown:

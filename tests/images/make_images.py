@@ -5,6 +5,7 @@
   make_images.py DIRECTORY    writes busybox.tar, hello.tar, layers.tar, config.tar (for `docker load`) and
                               rootfs.tar (for `docker import`); does nothing when they are newer than their sources
 """
+import argparse
 import hashlib
 import io
 import json
@@ -124,7 +125,9 @@ def replace(path, data):
 
 
 def main():
-    directory = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path)
+    directory = parser.parse_args().directory
     directory.mkdir(parents=True, exist_ok=True)
     here = Path(__file__).resolve().parent
     newest = max(source.stat().st_mtime for source in (here / "make_images.py", here / "payload.c"))

@@ -33,6 +33,10 @@ class Answer:
         return f"{self.status} {self.text[:500]}"
 
 
+class BrokenAnswer(OSError):
+    """The server broke off in the middle, or what it sent is no HTTP."""
+
+
 def request(path, method, target, body=None, headers=None, timeout=60):
     """body: bytes go as they are, anything else as JSON."""
     headers = dict(headers or {})
@@ -47,5 +51,7 @@ def request(path, method, target, body=None, headers=None, timeout=60):
         except (BrokenPipeError, ConnectionResetError):  # it answered before it had read everything
             connection._HTTPConnection__state = http.client._CS_REQ_SENT
         return Answer(connection.getresponse())
+    except http.client.HTTPException as broken:
+        raise BrokenAnswer(f"{method} {target}: {type(broken).__name__}: {broken}") from None
     finally:
         connection.close()
