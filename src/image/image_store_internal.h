@@ -44,8 +44,9 @@ public:
     };
     Result<Added> add(Image image, const Names& names);
 
-    // Manifests that this image came with or was pushed as, as far as their bytes are still here (registry_manifests.cpp).
-    std::vector<std::string> manifests_of(const Image& image) const;
+    // Manifests that this image came with or was pushed as, as far as their bytes are still here, those of `repository`
+    // ("localhost:5000/name") first (registry_manifests.cpp).
+    std::vector<std::string> manifests_of(const Image& image, const std::string& repository) const;
 
 private:
     // The work of remove(), under writes_.
