@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "image/registry_auth.h"
+#include "image/registry_manifest.h"
 
 using namespace pila::image;
 
