@@ -45,9 +45,9 @@ public:
     };
     Result<Added> add(Image image, const Names& names);
 
-    // Manifests that this image came with or was pushed as, as far as their bytes are still here
-    // (registry_manifests.cpp).
-    std::vector<std::string> manifests_of(const Image& image) const;
+    // Manifests that this image came with or was pushed as, as far as their bytes are still here, those of `repository`
+    // ("localhost:5000/name") first (registry_manifests.cpp).
+    std::vector<std::string> manifests_of(const Image& image, const std::string& repository) const;
 
     // Archives of docker before 25 name layers by something else than content. What a name turned out to be is
     // remembered, so that loading the same archive again need not unpack it all again.

@@ -105,4 +105,13 @@ bool is_transient(const Error& error, const Context& context);
 // Until the next attempt; an error if the caller gives up before.
 Result<void> wait_for_retry(const Context& context, std::chrono::milliseconds time);
 
+template <typename Work>
+auto with_retries(const Context& context, const RegistryOptions& options, const Work& work) {
+    for (unsigned attempt = 1;; ++attempt) {
+        auto result = work();
+        if (result || !is_transient(result.error(), context) || attempt >= options.attempts) return result;
+        if (!wait_for_retry(context, options.retry_delay * (1U << (attempt - 1)))) return result;
+    }
+}
+
 }  // namespace pila::image

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The manifests that images came with: blobs that a digest reference ("busybox@sha256:...") leads to, directly or
 // through an index.
+#include <algorithm>
+
 #include "image/image_store_internal.h"
 #include "image/registry_manifest.h"
 
@@ -28,14 +30,20 @@ void follow(const BlobStore& blobs, const std::string& repo_digest, std::map<Dig
 
 }  // namespace
 
-std::vector<std::string> Images::manifests_of(const Image& image) const {
-    std::map<Digest, std::string> found;
-    for (const auto& name : image.repo_digests) follow(*blobs_, name, found);
+std::vector<std::string> Images::manifests_of(const Image& image, const std::string& repository) const {
+    auto names = image.repo_digests;
+    std::stable_partition(names.begin(), names.end(),
+                          [&](const auto& name) { return name.starts_with(repository + "@"); });
     std::vector<std::string> manifests;
-    for (auto& [digest, bytes] : found) {
-        auto parsed = parse_manifest(bytes, "");
-        if (parsed && parsed->manifest && parsed->manifest->config.digest == image.id)
-            manifests.push_back(std::move(bytes));
+    std::set<Digest> seen;
+    for (const auto& name : names) {
+        std::map<Digest, std::string> found;
+        follow(*blobs_, name, found);
+        for (auto& [digest, bytes] : found) {
+            auto parsed = parse_manifest(bytes, "");
+            bool ours = parsed && parsed->manifest && parsed->manifest->config.digest == image.id;
+            if (ours && seen.insert(digest).second) manifests.push_back(std::move(bytes));
+        }
     }
     return manifests;
 }

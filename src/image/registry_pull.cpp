@@ -40,15 +40,6 @@ Error translate(Error error, const Reference& reference) {
     return error;
 }
 
-template <typename Work>
-auto with_retries(const Context& context, const RegistryOptions& options, const Work& work) {
-    for (unsigned attempt = 1;; ++attempt) {
-        auto result = work();
-        if (result || !is_transient(result.error(), context) || attempt >= options.attempts) return result;
-        if (!wait_for_retry(context, options.retry_delay * (1U << (attempt - 1)))) return result;
-    }
-}
-
 bool is_known_config(const std::string& media_type) {
     // Old builders wrote the last one.
     return media_type.empty() || media_type == media::docker_config || media_type == media::oci_config ||
@@ -241,10 +232,12 @@ Result<void> Puller::fetch_layer(const Context& context, RegistryConnection& con
     for (;;)
         if (auto rest = TRY(download.next().in(doing)); rest.bytes.empty()) break;
     lines_.say(layer.id, "Extracting", layer.blob.size, layer.blob.size);
-    TRY(writer.commit().in("filesystem layer verification failed"));
-    if (unpacked.diff_id != layer.diff_id)
+    auto kept = TRY(writer.commit().in("filesystem layer verification failed"));
+    if (unpacked.diff_id != layer.diff_id) {
+        if (!layers.layer_of_blob(kept)) ignore(images_.blobs().remove(kept), "recover() removes it");
         return Error(Errc::Invalid, fmt::format("{}: it unpacks to {}, the configuration says {}", doing,
                                                 unpacked.diff_id.text(), layer.diff_id.text()));
+    }
     unpacked.blobs.push_back(layer.blob);
     TRY(layers.commit(std::move(unpacked)));
     lines_.say(layer.id, "Pull complete");

@@ -57,6 +57,12 @@ std::string oci_type(const std::string& media_type) {
     return media_type == media::docker_layer ? media::oci_layer_gzip : media_type;
 }
 
+Result<bool> look_for(const Context& context, RegistryConnection& connection, const Digest& digest,
+                      std::uint64_t size) {
+    return with_retries(context, connection.session().options(),
+                        [&] { return connection.has_blob(context, digest, size); });
+}
+
 Error push_error(Error error, const Reference& reference) {
     if (error.code() != Errc::Unauthenticated && error.code() != Errc::Denied) return error;
     if (error.message().starts_with("denied") || error.message().starts_with("unauthorized") ||
@@ -81,12 +87,14 @@ Result<PushResult> Pusher::run(const Context& context, const Reference& referenc
         pins.push_back(images_.layers().pin(*layer));
         lines_.say(short_id(layer->text()), "Preparing");
     }
-    auto known = original(context, connection, *image);
+    auto known = original(context, connection, *image, reference.familiar_name());
     auto plan = known ? std::move(*known) : TRY(compose(context, *image));
     auto pushed = push_layers(context, connection, *image, plan);
     if (pushed) pushed = push_config(context, connection, *image, plan);
-    if (pushed)
-        pushed = connection.put_manifest(context, reference.tag, plan.bytes, plan.manifest.media_type, plan.digest);
+    auto put = [&] {
+        return connection.put_manifest(context, reference.tag, plan.bytes, plan.manifest.media_type, plan.digest);
+    };
+    if (pushed) pushed = with_retries(context, options_, put);
     if (!pushed) return push_error(pushed.take_error(), reference);
 
     TRY(images_.blobs().put(plan.bytes));
@@ -108,15 +116,15 @@ std::vector<std::string> Pusher::mount_sources(const Image& image, const Referen
 }
 
 // The manifest it came with, if every blob in it is here or there.
-std::optional<Pusher::Plan> Pusher::original(const Context& context, RegistryConnection& connection,
-                                             const Image& image) {
-    for (const auto& bytes : images_.manifests_of(image)) {
+std::optional<Pusher::Plan> Pusher::original(const Context& context, RegistryConnection& connection, const Image& image,
+                                             const std::string& repository) {
+    for (const auto& bytes : images_.manifests_of(image, repository)) {
         auto parsed = parse_manifest(bytes, "");
         if (!parsed || !parsed->manifest || parsed->media_type.empty()) continue;
         const auto& layers = parsed->manifest->layers;
         bool complete = std::all_of(layers.begin(), layers.end(), [&](const LayerBlob& blob) {
             return images_.blobs().has(blob.digest) ||
-                   connection.has_blob(context, blob.digest, blob.size).value_or(false);
+                   look_for(context, connection, blob.digest, blob.size).value_or(false);
         });
         if (complete) return Plan{std::move(*parsed->manifest), bytes, Digest::of(bytes)};
     }
@@ -192,7 +200,7 @@ Result<void> Pusher::push_layers(const Context& context, RegistryConnection& con
 
 Result<void> Pusher::push_layer(const Context& context, RegistryConnection& connection, const LayerBlob& blob,
                                 const std::string& id, const std::vector<std::string>& mount_from) {
-    bool there = TRY(connection.has_blob(context, blob.digest, blob.size));
+    bool there = TRY(look_for(context, connection, blob.digest, blob.size));
     if (there) {
         lines_.say(id, "Layer already exists");
         return {};
@@ -216,7 +224,7 @@ Result<void> Pusher::push_layer(const Context& context, RegistryConnection& conn
 Result<void> Pusher::push_config(const Context& context, RegistryConnection& connection, const Image& image,
                                  const Plan& plan) {
     const auto& config = plan.manifest.config;
-    bool there = TRY(connection.has_blob(context, config.digest, config.size));
+    bool there = TRY(look_for(context, connection, config.digest, config.size));
     if (there) return {};
     auto open = [&](std::uint64_t offset, std::uint64_t count) -> Result<std::unique_ptr<http::BodyReader>> {
         return std::unique_ptr<http::BodyReader>(

@@ -21,7 +21,8 @@ private:
         std::string bytes;
         Digest digest;
     };
-    std::optional<Plan> original(const Context& context, RegistryConnection& connection, const Image& image);
+    std::optional<Plan> original(const Context& context, RegistryConnection& connection, const Image& image,
+                                 const std::string& repository);
     Result<Plan> compose(const Context& context, const Image& image);
     Result<LayerBlob> compress(const Context& context, const Digest& diff_id);
     Result<void> push_layers(const Context& context, RegistryConnection& connection, const Image& image,
