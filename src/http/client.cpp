@@ -108,6 +108,9 @@ bool is_idempotent(std::string_view method) {
     return false;
 }
 
+// Of an answer that comes while the request is still being sent; more waits in the socket.
+constexpr std::size_t max_early_answer = 1U << 20;
+
 class SocketClient : public Client {
 public:
     SocketClient(Endpoint endpoint, ClientOptions options, std::optional<Proxy> proxy)
@@ -164,6 +167,7 @@ private:
                                       Progress& progress);
     static Result<void> write_unless_answered(Link& link, iovec* parts, int count, const Patience& patience,
                                               Progress& progress);
+    static bool take_early_answer(Link& link, const Patience& patience);
     static Result<ResponseHead> read_head(Link& link, const ClientRequest& request, const Patience& patience,
                                           bool upgrade_ok);
 
@@ -253,7 +257,19 @@ Result<void> SocketClient::send_request(Link& link, const ClientRequest& request
     return {};
 }
 
-// A server that answers while it does not read has refused the rest of the body.
+// What has come of an answer while we still send: taken in, so that a server that tells of its progress does not stall.
+// false: it is a refusal, or the server is gone.
+bool SocketClient::take_early_answer(Link& link, const Patience& patience) {
+    auto* space = link.input.prepare(read_size / 4);
+    auto got = link.channel.read(space, link.input.room(), patience);
+    if (!got || *got == 0) return false;
+    link.input.commit(*got);
+    auto view = link.input.view();
+    constexpr std::size_t status_at = 9;  // behind "HTTP/1.1 "
+    return view.size() <= status_at || view[status_at] == '1' || view[status_at] == '2';
+}
+
+// A server that refuses while it does not read has no use for the rest of the body; one that accepts goes on reading.
 Result<void> SocketClient::write_unless_answered(Link& link, iovec* parts, int count, const Patience& patience,
                                                  Progress& progress) {
     while (count > 0) {
@@ -266,9 +282,11 @@ Result<void> SocketClient::write_unless_answered(Link& link, iovec* parts, int c
         parts += used;
         count -= used;
         if (!step->wait) continue;
-        auto events = static_cast<short>(step->wait | (link.channel.is_tls() ? 0 : POLLIN));
+        bool listen = !link.channel.is_tls() && link.input.size() < max_early_answer;
+        auto events = static_cast<short>(step->wait | (listen ? POLLIN : 0));
         auto ready = TRY(link.channel.wait(events, patience));
-        if (link.channel.is_tls() || !(ready & POLLIN) || (ready & POLLOUT)) continue;
+        if (!listen || !(ready & POLLIN) || (ready & POLLOUT)) continue;
+        if (take_early_answer(link, patience)) continue;
         progress.server_stopped = true;
         return Error(Errc::Unavailable, "server stopped reading the request body");
     }

@@ -221,6 +221,25 @@ TEST_CASE("an answer that comes before the body was read") {
     CHECK(fetch(*client, {.method = "GET"}).take() == "413 no");
 }
 
+TEST_CASE("an answer that comes while the body is still wanted") {
+    TestServer server([](Request& request) {
+        Response response;
+        response.produce = [&request](BodyWriter& writer) -> Result<void> {
+            TRY(writer.write(std::string(100'000, 'p')));  // before anything was read
+            std::size_t total = 0;
+            char buffer[65536];
+            while (auto got = TRY(request.body->read(buffer, sizeof buffer))) total += got;
+            return writer.write(std::to_string(total));
+        };
+        return response;
+    });
+    auto client = client_for(server.url());
+    Repeated body(std::string(60'000, 'x'), 200);
+    auto answer = fetch(*client, {.method = "POST", .streamed_body = &body});
+    REQUIRE(answer);
+    CHECK(answer->ends_with("p12000000"));
+}
+
 TEST_CASE("upgrade: taken over, and refused") {
     Hijacked kept;
     TestServer server([&](Request& request) {
