@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "runtime/own_exe_internal.h"
 #include "runtime/shim_internal.h"
 #include "runtime/verbs_internal.h"
 
@@ -35,7 +36,13 @@ int usage(FILE* where, int code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc > 0 && std::strcmp(argv[0], "pila-init") == 0) return pila::runtime::init_main(argc, argv);
+    if (argc < 1) return 1;
+    if (::getpid() == 1 && !pila::runtime::own_exe_is_protected()) {
+        auto failed = pila::runtime::execute_protected(argv);
+        std::fprintf(stderr, "pila-runtime: refuses to be process 1: %s\n", failed.message().c_str());
+        return 126;
+    }
+    if (std::strcmp(argv[0], "pila-init") == 0) return pila::runtime::init_main(argc, argv);
     // A descriptor of ours must never be 0, 1 or 2: the payload's streams are placed there.
     int fd = 0;
     while (fd <= 2) {
