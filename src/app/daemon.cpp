@@ -2,8 +2,6 @@
 #include "app/daemon.h"
 
 #include <arpa/inet.h>
-#include <cerrno>
-#include <csignal>
 #include <fcntl.h>
 #include <grp.h>
 #include <malloc.h>
@@ -12,6 +10,8 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
 
 #include <fmt/core.h>
 
@@ -37,7 +37,9 @@ static Result<Fd> lock_directory(const std::string& directory) {
     auto lock = TRY(os::open(directory + "/lock", O_RDWR | O_CREAT, 0600));
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock " + directory);
-        return Error(Errc::Conflict, fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
+        return Error(
+            Errc::Conflict,
+            fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
     }
     return lock;
 }
@@ -60,7 +62,8 @@ static Result<Fd> listen_on_tcp(const std::string& host, std::uint16_t port) {
         return Error(Errc::Invalid, fmt::format("{} is no IPv4 address", host));
     // Whoever reaches the API is root here: without TLS it is for this machine only (docs/security.md).
     if ((ntohl(address.s_addr) >> 24) != 127)
-        return Error(Errc::Denied, fmt::format("refusing to serve the API on {} without TLS: use 127.0.0.1 and a tunnel", host));
+        return Error(Errc::Denied,
+                     fmt::format("refusing to serve the API on {} without TLS: use 127.0.0.1 and a tunnel", host));
     Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket) return Error::from_errno(errno, "create socket");
     int on = 1;
@@ -69,7 +72,8 @@ static Result<Fd> listen_on_tcp(const std::string& host, std::uint16_t port) {
     where.sin_family = AF_INET;
     where.sin_port = htons(port);
     where.sin_addr = address;
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0 || ::listen(socket.get(), 512) < 0)
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0 ||
+        ::listen(socket.get(), 512) < 0)
         return Error::from_errno(errno, fmt::format("listen on {}:{}", host, port));
     return socket;
 }
@@ -77,7 +81,8 @@ static Result<Fd> listen_on_tcp(const std::string& host, std::uint16_t port) {
 static Result<Fd> listen_on(const std::string& address, const std::string& group) {
     auto endpoint = TRY(http::Endpoint::parse(address));
     if (endpoint.scheme == "unix") return listen_on_socket(endpoint.host, group);
-    if (endpoint.scheme != "http") return Error(Errc::Invalid, fmt::format("cannot listen on {}: use unix:// or tcp://", address));
+    if (endpoint.scheme != "http")
+        return Error(Errc::Invalid, fmt::format("cannot listen on {}: use unix:// or tcp://", address));
     return listen_on_tcp(endpoint.host, endpoint.port);
 }
 
@@ -88,9 +93,11 @@ static Result<std::string> find_runtime(const std::string& given) {
     if (length < 0) return Error::from_errno(errno, "find this program");
     std::string beside(self, static_cast<std::size_t>(length));
     beside = beside.substr(0, beside.find_last_of('/')) + "/pila-runtime";
-    for (const auto& path : {beside, std::string("/usr/local/libexec/pila/pila-runtime"), std::string("/usr/libexec/pila/pila-runtime")})
+    for (const auto& path :
+         {beside, std::string("/usr/local/libexec/pila/pila-runtime"), std::string("/usr/libexec/pila/pila-runtime")})
         if (os::exists(path)) return path;
-    return Error(Errc::NotFound, fmt::format("pila-runtime not found: {} does not exist; give its path with --runtime", beside));
+    return Error(Errc::NotFound,
+                 fmt::format("pila-runtime not found: {} does not exist; give its path with --runtime", beside));
 }
 
 static void raise_descriptor_limit() {
@@ -157,12 +164,15 @@ Result<void> run_daemon(const DaemonOptions& options) {
     network_options.default_subnet = options.bridge_subnet;
     network_options.enabled = ::geteuid() == 0;
     auto networks = TRY(network::NetworkManager::create(network_options, *store));
-    engine::EngineOptions engine_options{options.instance, options.data_directory, options.run_directory, runtime_exe, ""};
-    auto engine = TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
+    engine::EngineOptions engine_options{options.instance, options.data_directory, options.run_directory, runtime_exe,
+                                         ""};
+    auto engine =
+        TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
     TRY(engine->recover().in("recovering containers"));
 
     docker::Api api(*engine, {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
-    auto server = TRY(http::Server::create([&](http::Request& request) { return api.handle(request); }, docker::error_response));
+    auto server =
+        TRY(http::Server::create([&](http::Request& request) { return api.handle(request); }, docker::error_response));
     auto socket = TRY(listen_on_socket(options.docker_socket, options.socket_group));
     TRY(server->listen(std::move(socket)));
     for (const auto& host : options.hosts) {

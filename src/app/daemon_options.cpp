@@ -63,19 +63,40 @@ Result<void> set_log_format(DaemonOptions& options, const std::string& value) {
 
 const std::vector<Setting>& settings() {
     static const std::vector<Setting> all = {
-        {"instance", "NAME", "names of the bridge, firewall table and cgroup; several may run side by side (default pila)", set_instance},
-        {"data-dir", "DIR", "images, containers, volumes (default /var/lib/INSTANCE)", [](auto& o, auto& v) { return set_path(o.data_directory, v); }},
-        {"run-dir", "DIR", "sockets and state of running containers (default /run/INSTANCE)", [](auto& o, auto& v) { return set_path(o.run_directory, v); }},
-        {"docker-socket", "PATH", "where docker clients connect (default RUN_DIR/docker.sock)", [](auto& o, auto& v) { return set_path(o.docker_socket, v); }},
-        {"socket-group", "GROUP", "group that may use the socket: its members are root on this machine (default: root only)", [](auto& o, auto& v) { return set(o.socket_group, v); }},
-        {"host", "ADDRESS", "a further address to listen on: unix:///PATH or tcp://127.0.0.1:PORT (repeatable)", [](auto& o, auto& v) -> Result<void> { o.hosts.push_back(v); return {}; }},
-        {"registry-mirror", "URL", "asked first for images of docker.io (repeatable)", [](auto& o, auto& v) -> Result<void> { o.registry_mirrors.push_back(v); return {}; }},
-        {"insecure-registry", "HOST[:PORT]", "may be spoken to without TLS (repeatable)", [](auto& o, auto& v) -> Result<void> { o.insecure_registries.push_back(v); return {}; }},
-        {"bridge-subnet", "CIDR", "addresses of the default network (default: one that is free)", [](auto& o, auto& v) { return set(o.bridge_subnet, v); }},
-        {"runtime", "PATH", "the pila-runtime program (default: beside this one)", [](auto& o, auto& v) { return set_path(o.runtime_exe, v); }},
+        {"instance", "NAME",
+         "names of the bridge, firewall table and cgroup; several may run side by side (default pila)", set_instance},
+        {"data-dir", "DIR", "images, containers, volumes (default /var/lib/INSTANCE)",
+         [](auto& o, auto& v) { return set_path(o.data_directory, v); }},
+        {"run-dir", "DIR", "sockets and state of running containers (default /run/INSTANCE)",
+         [](auto& o, auto& v) { return set_path(o.run_directory, v); }},
+        {"docker-socket", "PATH", "where docker clients connect (default RUN_DIR/docker.sock)",
+         [](auto& o, auto& v) { return set_path(o.docker_socket, v); }},
+        {"socket-group", "GROUP",
+         "group that may use the socket: its members are root on this machine (default: root only)",
+         [](auto& o, auto& v) { return set(o.socket_group, v); }},
+        {"host", "ADDRESS", "a further address to listen on: unix:///PATH or tcp://127.0.0.1:PORT (repeatable)",
+         [](auto& o, auto& v) -> Result<void> {
+             o.hosts.push_back(v);
+             return {};
+         }},
+        {"registry-mirror", "URL", "asked first for images of docker.io (repeatable)",
+         [](auto& o, auto& v) -> Result<void> {
+             o.registry_mirrors.push_back(v);
+             return {};
+         }},
+        {"insecure-registry", "HOST[:PORT]", "may be spoken to without TLS (repeatable)",
+         [](auto& o, auto& v) -> Result<void> {
+             o.insecure_registries.push_back(v);
+             return {};
+         }},
+        {"bridge-subnet", "CIDR", "addresses of the default network (default: one that is free)",
+         [](auto& o, auto& v) { return set(o.bridge_subnet, v); }},
+        {"runtime", "PATH", "the pila-runtime program (default: beside this one)",
+         [](auto& o, auto& v) { return set_path(o.runtime_exe, v); }},
         {"log-level", "LEVEL", "debug, info, warning or error (default info)", set_log_level},
         {"log-format", "FORMAT", "text or json (default text)", set_log_format},
-        {"stop-containers-on-exit", "", "stop them when the daemon is told to end, instead of leaving them running", [](auto& o, auto& v) { return set_switch(o.stop_containers_on_exit, v); }},
+        {"stop-containers-on-exit", "", "stop them when the daemon is told to end, instead of leaving them running",
+         [](auto& o, auto& v) { return set_switch(o.stop_containers_on_exit, v); }},
     };
     return all;
 }
@@ -99,7 +120,8 @@ Result<void> read_config_file(DaemonOptions& options, const std::string& path) {
             std::vector<std::string> values;
             if (item.second.IsSequence())
                 for (const auto& value : item.second) values.push_back(value.as<std::string>());
-            else values.push_back(item.second.as<std::string>());
+            else
+                values.push_back(item.second.as<std::string>());
             for (const auto& value : values) TRY(setting->apply(options, value).in(fmt::format("{}: {}", path, key)));
         }
     } catch (const YAML::Exception& failure) {
@@ -126,14 +148,21 @@ Result<DaemonOptions> parse_daemon_options(const std::vector<std::string>& argum
         const auto* setting = find_setting(name);
         if (!setting && name != "config") return Error(Errc::Invalid, fmt::format("unknown flag --{}", name));
         std::string value;
-        if (equals != std::string_view::npos) value = argument.substr(equals + 1);
-        else if (setting && setting->argument.empty()) value = "true";
-        else if (++i < arguments.size()) value = arguments[i];
-        else return Error(Errc::Invalid, fmt::format("flag --{} needs a value", name));
-        if (setting) given.emplace_back(setting, value);
-        else TRY(read_config_file(options, value));
+        if (equals != std::string_view::npos)
+            value = argument.substr(equals + 1);
+        else if (setting && setting->argument.empty())
+            value = "true";
+        else if (++i < arguments.size())
+            value = arguments[i];
+        else
+            return Error(Errc::Invalid, fmt::format("flag --{} needs a value", name));
+        if (setting)
+            given.emplace_back(setting, value);
+        else
+            TRY(read_config_file(options, value));
     }
-    for (const auto& [setting, value] : given) TRY(setting->apply(options, value).in(fmt::format("--{} {}", setting->name, value)));
+    for (const auto& [setting, value] : given)
+        TRY(setting->apply(options, value).in(fmt::format("--{} {}", setting->name, value)));
     if (options.data_directory.empty()) options.data_directory = "/var/lib/" + options.instance;
     if (options.run_directory.empty()) options.run_directory = "/run/" + options.instance;
     if (options.docker_socket.empty()) options.docker_socket = options.run_directory + "/docker.sock";
@@ -141,7 +170,9 @@ Result<DaemonOptions> parse_daemon_options(const std::vector<std::string>& argum
 }
 
 std::string daemon_help() {
-    std::string text = "Usage: pila daemon [OPTIONS]\n\nRuns the engine in the foreground. SIGTERM ends it; containers run on.\n\nOptions:\n";
+    std::string text =
+        "Usage: pila daemon [OPTIONS]\n\nRuns the engine in the foreground. SIGTERM ends it; containers run "
+        "on.\n\nOptions:\n";
     text += fmt::format("  {:<30} {}\n", "--config FILE", "YAML file of the settings below, without the dashes");
     for (const auto& setting : settings())
         text += fmt::format("  {:<30} {}\n", fmt::format("--{} {}", setting.name, setting.argument), setting.help);

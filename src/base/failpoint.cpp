@@ -3,10 +3,10 @@
 
 #ifdef PILA_WITH_FAILPOINTS
 
-#include <cstdlib>
-#include <csignal>
-#include <map>
 #include <unistd.h>
+#include <csignal>
+#include <cstdlib>
+#include <map>
 
 #include "base/mutex.h"
 #include "base/text.h"
@@ -16,7 +16,7 @@ namespace pila::failpoint {
 namespace {
 
 struct Armed {
-    std::uint64_t skip = 0;           // passes that do nothing first
+    std::uint64_t skip = 0;            // passes that do nothing first
     std::uint64_t times = UINT64_MAX;  // then so many that act
     std::string action;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A descriptor that owns itself. Everything under src/ passes descriptors as Fd (owned) or FdView (borrowed), never int.
+// A descriptor that owns itself. Everything under src/ passes descriptors as Fd (owned) or FdView (borrowed), never
+// int.
 
 #include <utility>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Boost.JSON behind pila's bounds and errors. Include <boost/json.hpp> (1.8 s a file) only in .cpp files that walk trees.
+// Boost.JSON behind pila's bounds and errors. Include <boost/json.hpp> (1.8 s a file) only in .cpp files that walk
+// trees.
 
 #include <string>
 #include <string_view>

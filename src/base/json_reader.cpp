@@ -68,8 +68,10 @@ std::vector<std::string> JsonReader::strings(std::string_view field) {
         return result;
     }
     for (const auto& item : *list) {
-        if (const auto* string = item.if_string()) result.emplace_back(*string);
-        else fail(field, "a list of strings");
+        if (const auto* string = item.if_string())
+            result.emplace_back(*string);
+        else
+            fail(field, "a list of strings");
     }
     return result;
 }
@@ -79,9 +81,12 @@ std::map<std::string, std::string> JsonReader::string_map(std::string_view field
     const auto* map = object(field);
     if (!map) return result;
     for (const auto& [key, item] : *map) {
-        if (const auto* string = item.if_string()) result.emplace(key, *string);
-        else if (!item.is_null()) fail(field, "an object of strings");
-        else result.emplace(key, "");
+        if (const auto* string = item.if_string())
+            result.emplace(key, *string);
+        else if (!item.is_null())
+            fail(field, "an object of strings");
+        else
+            result.emplace(key, "");
     }
     return result;
 }

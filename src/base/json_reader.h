@@ -29,14 +29,14 @@ public:
     std::optional<std::int64_t> optional_integer(std::string_view field);
     std::vector<std::string> strings(std::string_view field);  // a single string counts as a list of one
     std::map<std::string, std::string> string_map(std::string_view field);
-    const json::object* object(std::string_view field);        // nullptr: absent
+    const json::object* object(std::string_view field);  // nullptr: absent
     const json::array* array(std::string_view field);
-    std::vector<std::string> keys(std::string_view field);     // of an object used as a set: {"80/tcp": {}}
+    std::vector<std::string> keys(std::string_view field);  // of an object used as a set: {"80/tcp": {}}
     bool has(std::string_view field) const;
 
     void fail(std::string_view field, std::string_view wanted);
     Result<void> check() const;
-    void absorb(const JsonReader& inner);                      // takes over an inner reader's failure
+    void absorb(const JsonReader& inner);  // takes over an inner reader's failure
 
 private:
     const json::value* find(std::string_view field) const;

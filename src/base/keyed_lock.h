@@ -50,8 +50,10 @@ private:
         Lock lock(mutex_);
         auto entry = entries_.find(key);
         entry->second.held = false;
-        if (--entry->second.users == 0) entries_.erase(entry);
-        else released_.notify_all();
+        if (--entry->second.users == 0)
+            entries_.erase(entry);
+        else
+            released_.notify_all();
     }
 
     Mutex mutex_;

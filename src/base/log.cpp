@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
 
+#include <unistd.h>
 #include <atomic>
 #include <string>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "base/time.h"
@@ -30,7 +30,8 @@ void write(Level level, std::string_view message) {
     } else {
         line = fmt::format("{} {:<7} {}\n", rfc3339_nano(now_wall()), name, printable(message));
     }
-    // One write(2) per line: lines of different threads do not mix. A failing standard error has nowhere to complain to.
+    // One write(2) per line: lines of different threads do not mix. A failing standard error has nowhere to complain
+    // to.
     [[maybe_unused]] auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/random.h"
 
+#include <sys/random.h>
 #include <cerrno>
 #include <cstdlib>
-#include <sys/random.h>
 
 #include "base/text.h"
 
@@ -13,8 +13,10 @@ std::string random_bytes(std::size_t count) {
     std::string bytes(count, '\0');
     for (std::size_t done = 0; done < count;) {
         auto got = ::getrandom(bytes.data() + done, count - done, 0);
-        if (got > 0) done += static_cast<std::size_t>(got);
-        else if (errno != EINTR) std::abort();  // cannot fail otherwise on Linux 3.17 and newer
+        if (got > 0)
+            done += static_cast<std::size_t>(got);
+        else if (errno != EINTR)
+            std::abort();  // cannot fail otherwise on Linux 3.17 and newer
     }
     return bytes;
 }

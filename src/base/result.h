@@ -62,9 +62,10 @@ public:
     using Value = T;
     Result(T value) : state_(std::in_place_index<1>, std::move(value)) {}
     template <typename U>
-        requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-                 !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
-    Result(U&& value) : state_(std::in_place_index<1>, std::forward<U>(value)) {}
+    requires(std::is_convertible_v<U&&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
+        Result(U&& value)
+        : state_(std::in_place_index<1>, std::forward<U>(value)) {}
     Result(Error error) : state_(std::in_place_index<0>, std::move(error)) {}
 
     explicit operator bool() const { return state_.index() == 1; }
@@ -117,10 +118,10 @@ void ignore(Result<T>&&, std::string_view /*why it may fail*/) {}
 }  // namespace pila
 
 // TRY(f()): the value of f(), or return its error to our caller. One per expression.
-#define TRY(...)                                                                                                       \
-    __extension__({                                                                                                    \
-        auto&& try_result_ = (__VA_ARGS__);                                                                            \
-        if (!try_result_) [[unlikely]]                                                                                 \
-            return try_result_.take_error();                                                                           \
-        try_result_.take();                                                                                            \
+#define TRY(...)                             \
+    __extension__({                          \
+        auto&& try_result_ = (__VA_ARGS__);  \
+        if (!try_result_) [[unlikely]]       \
+            return try_result_.take_error(); \
+        try_result_.take();                  \
     })

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/time.h"
 
-#include <ctime>
 #include <fmt/core.h>
+#include <ctime>
 
 #include "base/text.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/timer_queue.h"
 
-#include <exception>
 #include <pthread.h>
+#include <exception>
 
 #include "base/log.h"
 
@@ -41,8 +41,10 @@ void TimerQueue::run() {
         {
             Lock lock(mutex_);
             while (!stopping_ && (tasks_.empty() || tasks_.begin()->first.first > Clock::now())) {
-                if (tasks_.empty()) changed_.wait(lock);
-                else changed_.wait_until(lock, tasks_.begin()->first.first);
+                if (tasks_.empty())
+                    changed_.wait(lock);
+                else
+                    changed_.wait_until(lock, tasks_.begin()->first.first);
             }
             if (stopping_) return;
             task = std::move(tasks_.begin()->second);

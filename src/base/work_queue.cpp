@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/work_queue.h"
 
-#include <exception>
 #include <pthread.h>
+#include <exception>
 
 #include "base/log.h"
 

@@ -28,10 +28,12 @@ static Result<int> take_version(std::string_view& path) {
     if (!major || !minor) return newest_minor_version;  // "/volumes" and other names that begin with v
     path = slash == std::string_view::npos ? "/" : path.substr(slash);
     if (*major > 1 || (*major == 1 && *minor > newest_minor_version))
-        return Error(Errc::Invalid, fmt::format("client version {} is too new. Maximum supported API version is 1.{}", version, newest_minor_version));
+        return Error(Errc::Invalid, fmt::format("client version {} is too new. Maximum supported API version is 1.{}",
+                                                version, newest_minor_version));
     if (*major < 1 || *minor < oldest_minor_version)
         return Error(Errc::Invalid, fmt::format("client version {} is too old. Minimum supported API version is 1.{}, "
-                                                "please upgrade your client to a newer version", version, oldest_minor_version));
+                                                "please upgrade your client to a newer version",
+                                                version, oldest_minor_version));
     return static_cast<int>(*minor);
 }
 
@@ -46,8 +48,9 @@ http::Response Api::handle(http::Request& request) {
         const auto* route = find_route(request, path, wrong_method);
         if (!route && (path.starts_with("/swarm") || path.starts_with("/nodes") || path.starts_with("/services") ||
                        path.starts_with("/tasks") || path.starts_with("/secrets") || path.starts_with("/configs")))
-            return Error(Errc::Unavailable, "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
-                                            "join\" to connect this node to swarm and try again.");
+            return Error(Errc::Unavailable,
+                         "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
+                         "join\" to connect this node to swarm and try again.");
         if (!route) return Error(Errc::NotFound, "page not found");
         return route->handle(*this, request);
     }();

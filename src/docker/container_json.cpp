@@ -22,7 +22,8 @@ static std::string status_text(const ContainerState& state) {
         case Status::Restarting:
             return fmt::format("Restarting ({}) {} ago", state.exit_code, go_duration_since(state.finished_at));
         case Status::Removing: return "Removal In Progress";
-        case Status::Exited: return fmt::format("Exited ({}) {} ago", state.exit_code, go_duration_since(state.finished_at));
+        case Status::Exited:
+            return fmt::format("Exited ({}) {} ago", state.exit_code, go_duration_since(state.finished_at));
         case Status::Dead: return "Dead";
     }
     return "";
@@ -179,7 +180,10 @@ json::object inspect_container(Api& api, const Container& container, bool with_s
 static json::array ports_json(const ContainerState& state, const engine::ContainerSpec& spec) {
     json::array ports;
     for (const auto& port : state.ports)
-        ports.push_back({{"IP", port.host_ip}, {"PrivatePort", port.container_port}, {"PublicPort", port.host_port}, {"Type", port.protocol}});
+        ports.push_back({{"IP", port.host_ip},
+                         {"PrivatePort", port.container_port},
+                         {"PublicPort", port.host_port},
+                         {"Type", port.protocol}});
     if (!state.is_running()) return ports;
     for (const auto& exposed : spec.exposed_ports) {
         auto slash = exposed.find('/');

@@ -41,7 +41,8 @@ static Reply resize(Api& api, http::Request& request) {
     auto rows = TRY(query_integer(request, "h")), columns = TRY(query_integer(request, "w"));
     if (!rows || !columns || *rows < 0 || *columns < 0 || *rows > 65535 || *columns > 65535)
         return Error(Errc::Invalid, "invalid terminal size");
-    TRY(api.engine().resize_exec(request.parameters[0], static_cast<std::uint16_t>(*rows), static_cast<std::uint16_t>(*columns)));
+    TRY(api.engine().resize_exec(request.parameters[0], static_cast<std::uint16_t>(*rows),
+                                 static_cast<std::uint16_t>(*columns)));
     return http::Response::empty(200);
 }
 

@@ -14,7 +14,8 @@ static json::object config_json(const image::Image& image) {
     // The image's own "config", exactly as it came.
     auto whole = parse_json(image.config_json);
     if (whole && whole->is_object())
-        if (auto* config = whole->get_object().if_contains("config"); config && config->is_object()) return config->get_object();
+        if (auto* config = whole->get_object().if_contains("config"); config && config->is_object())
+            return config->get_object();
     return {};
 }
 
@@ -68,7 +69,8 @@ static Result<bool> passes(Api& api, const Filters& filters, const image::Image&
     for (auto key : {"before", "since"})
         for (const auto& name : filters.get(key)) {
             auto other = TRY(api.engine().parts().images.find(name));
-            if (std::string_view(key) == "before" ? image.created >= other->created : image.created <= other->created) return false;
+            if (std::string_view(key) == "before" ? image.created >= other->created : image.created <= other->created)
+                return false;
         }
     return true;
 }
@@ -83,7 +85,8 @@ static Reply list(Api& api, http::Request& request) {
         object["Containers"] = -1;
         object["Created"] = image->created.seconds();
         object["Id"] = image->id.text();
-        object["Labels"] = image->config.labels.empty() ? json::value(nullptr) : json::value(object_of(image->config.labels));
+        object["Labels"] =
+            image->config.labels.empty() ? json::value(nullptr) : json::value(object_of(image->config.labels));
         object["ParentId"] = image->parent.text();
         object["RepoDigests"] = array_of(image->repo_digests);
         object["RepoTags"] = array_of(matching_tags(filters, image->tags));
@@ -111,11 +114,16 @@ static Reply history(Api& api, http::Request& request) {
         if (!entry.empty_layer && directories && layer < directories->size())
             size = snapshot::tree_size((*directories)[directories->size() - 1 - layer++]).value_or(0);
         auto created = parse_rfc3339(entry.created);
-        rows.insert(rows.begin(), json::object{{"Id", "<missing>"}, {"Created", created ? created->seconds() : 0},
-                                               {"CreatedBy", entry.created_by}, {"Tags", nullptr}, {"Size", size},
+        rows.insert(rows.begin(), json::object{{"Id", "<missing>"},
+                                               {"Created", created ? created->seconds() : 0},
+                                               {"CreatedBy", entry.created_by},
+                                               {"Tags", nullptr},
+                                               {"Size", size},
                                                {"Comment", entry.comment}});
     }
-    if (rows.empty()) rows.push_back({{"Created", image->created.seconds()}, {"CreatedBy", ""}, {"Size", image->size}, {"Comment", ""}});
+    if (rows.empty())
+        rows.push_back(
+            {{"Created", image->created.seconds()}, {"CreatedBy", ""}, {"Size", image->size}, {"Comment", ""}});
     auto& newest = rows[0].get_object();
     newest["Id"] = image->id.text();
     newest["Tags"] = array_or_null(image->tags);
@@ -166,7 +174,9 @@ static Reply prune(Api& api, http::Request& request) {
     std::uint64_t reclaimed = 0;
     auto in_use = [&](const image::Digest& id) { return api.engine().image_user(id); };
     for (const auto& image : api.engine().parts().images.list()) {
-        if ((!all && !image->tags.empty()) || !filters.labels(image->config.labels) || !in_use(image->id).container.empty()) continue;
+        if ((!all && !image->tags.empty()) || !filters.labels(image->config.labels) ||
+            !in_use(image->id).container.empty())
+            continue;
         auto removed = api.engine().parts().images.remove(image->id.text(), true, true, in_use);
         if (!removed) continue;
         for (const auto& name : removed->untagged) rows.push_back(json::object{{"Untagged", name}});
@@ -297,7 +307,8 @@ static Reply commit(Api& api, http::Request& request) {
     engine::CommitOptions options;
     options.container = request.query.get("container");
     options.reference = request.query.get("repo");
-    if (auto tag = request.query.get("tag"); !tag.empty() && !options.reference.empty()) (options.reference += ':') += tag;
+    if (auto tag = request.query.get("tag"); !tag.empty() && !options.reference.empty())
+        (options.reference += ':') += tag;
     options.author = request.query.get("author");
     options.message = request.query.get("comment");
     options.pause = request.query.flag("pause", true);
@@ -310,18 +321,10 @@ static Reply commit(Api& api, http::Request& request) {
 }
 
 static constexpr Route routes[] = {
-    {"GET", "/images/json", list},
-    {"POST", "/images/create", create},
-    {"POST", "/images/load", load},
-    {"POST", "/images/prune", prune},
-    {"GET", "/images/search", search_images},
-    {"GET", "/images/get", save},
-    {"GET", "/images/**/get", save},
-    {"GET", "/images/**/json", inspect},
-    {"GET", "/images/**/history", history},
-    {"POST", "/images/**/tag", tag},
-    {"POST", "/images/**/push", push_image},
-    {"DELETE", "/images/**", remove},
+    {"GET", "/images/json", list},    {"POST", "/images/create", create},       {"POST", "/images/load", load},
+    {"POST", "/images/prune", prune}, {"GET", "/images/search", search_images}, {"GET", "/images/get", save},
+    {"GET", "/images/**/get", save},  {"GET", "/images/**/json", inspect},      {"GET", "/images/**/history", history},
+    {"POST", "/images/**/tag", tag},  {"POST", "/images/**/push", push_image},  {"DELETE", "/images/**", remove},
     {"POST", "/commit", commit},
 };
 

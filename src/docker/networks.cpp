@@ -31,8 +31,10 @@ static json::object network_json(const network::Network& network, bool with_cont
     json::object containers;
     if (with_containers)
         for (const auto& attached : network.attached)
-            containers[attached.container_id] = {{"Name", attached.container_name}, {"EndpointID", attached.endpoint_id},
-                                                 {"MacAddress", attached.mac_address}, {"IPv4Address", attached.ipv4_with_prefix},
+            containers[attached.container_id] = {{"Name", attached.container_name},
+                                                 {"EndpointID", attached.endpoint_id},
+                                                 {"MacAddress", attached.mac_address},
+                                                 {"IPv4Address", attached.ipv4_with_prefix},
                                                  {"IPv6Address", attached.ipv6_with_prefix}};
     object["Containers"] = std::move(containers);
     object["Options"] = object_of(network.spec.options);
@@ -45,11 +47,13 @@ static Reply list(Api& api, http::Request& request) {
     json::array found;
     for (const auto& network : api.engine().parts().networks.list()) {
         auto driver = network.spec.driver == "none" ? "null" : network.spec.driver;
-        if (!filters.fuzzy("name", network.spec.name) || !filters.prefix("id", network.id) || !filters.exact("driver", driver) ||
-            !filters.labels(network.spec.labels) || !filters.exact("scope", "local") ||
-            !filters.exact("type", network.builtin ? "builtin" : "custom"))
+        if (!filters.fuzzy("name", network.spec.name) || !filters.prefix("id", network.id) ||
+            !filters.exact("driver", driver) || !filters.labels(network.spec.labels) ||
+            !filters.exact("scope", "local") || !filters.exact("type", network.builtin ? "builtin" : "custom"))
             continue;
-        if (filters.has("dangling") && (filters.get("dangling")[0] == "true") != (network.attached.empty() && !network.builtin)) continue;
+        if (filters.has("dangling") &&
+            (filters.get("dangling")[0] == "true") != (network.attached.empty() && !network.builtin))
+            continue;
         found.push_back(network_json(network, false));
     }
     return json_response(200, found);
@@ -60,7 +64,8 @@ static Reply inspect(Api& api, http::Request& request) {
     return json_response(200, network_json(network, true));
 }
 
-static void publish(Api& api, const http::Request& request, std::string action, const network::Network& network, std::string container = {}) {
+static void publish(Api& api, const http::Request& request, std::string action, const network::Network& network,
+                    std::string container = {}) {
     journal::Event event;
     event.type = "network";
     event.action = std::move(action);
@@ -89,7 +94,8 @@ static Result<network::NetworkSpec> read_spec(const json::object& body) {
             for (const auto& item : *list) {
                 if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: IPAM.Config holds objects");
                 JsonReader one(item.get_object(), "IPAM.Config");
-                spec.subnets.push_back({one.text("Subnet"), one.text("IPRange"), one.text("Gateway"), one.string_map("AuxiliaryAddresses")});
+                spec.subnets.push_back({one.text("Subnet"), one.text("IPRange"), one.text("Gateway"),
+                                        one.string_map("AuxiliaryAddresses")});
                 TRY(one.check());
             }
         TRY(management.check());
@@ -159,7 +165,8 @@ static Reply prune(Api& api, http::Request& request) {
         publish(api, request, "destroy", network);
         deleted.emplace_back(network.spec.name);
     }
-    return json_response(200, json::object{{"NetworksDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)}});
+    return json_response(
+        200, json::object{{"NetworksDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)}});
 }
 
 static constexpr Route routes[] = {

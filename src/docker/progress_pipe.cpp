@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "docker/progress_pipe.h"
 
-#include <exception>
 #include <pthread.h>
+#include <exception>
 
 #include "docker/reply.h"
 

@@ -36,11 +36,12 @@ Reply pull_image(Api& api, http::Request& request) {
         pull.all_tags = reference.digest.empty() && name.find(':', name.rfind('/') + 1) == std::string::npos;
     }
     TRY(image::Reference::parse(name));
-    return ProgressPipe::answer(request.context, [&api, name, pull](const Context& context, const image::ProgressSink& sink) -> Result<void> {
-        TRY(api.engine().parts().registry.pull(context, name, pull, sink));
-        publish(api, context, "pull", name);
-        return {};
-    });
+    return ProgressPipe::answer(
+        request.context, [&api, name, pull](const Context& context, const image::ProgressSink& sink) -> Result<void> {
+            TRY(api.engine().parts().registry.pull(context, name, pull, sink));
+            publish(api, context, "pull", name);
+            return {};
+        });
 }
 
 Reply push_image(Api& api, http::Request& request) {
@@ -49,21 +50,28 @@ Reply push_image(Api& api, http::Request& request) {
     if (!tag.empty()) (name += ':') += tag;
     TRY(image::Reference::parse(name));
     auto auth = TRY(image::RegistryAuth::parse(request.headers.get("X-Registry-Auth")));
-    return ProgressPipe::answer(request.context, [&api, name, auth, all = tag.empty()](const Context& context, const image::ProgressSink& sink) -> Result<void> {
-        TRY(api.engine().parts().registry.push(context, name, all, auth, sink));
-        publish(api, context, "push", name);
-        return {};
-    });
+    return ProgressPipe::answer(
+        request.context,
+        [&api, name, auth, all = tag.empty()](const Context& context, const image::ProgressSink& sink) -> Result<void> {
+            TRY(api.engine().parts().registry.push(context, name, all, auth, sink));
+            publish(api, context, "push", name);
+            return {};
+        });
 }
 
 Reply search_images(Api& api, http::Request& request) {
     auto limit = TRY(query_integer(request, "limit")).value_or(25);
-    if (limit < 1 || limit > 100) return Error(Errc::Invalid, fmt::format("limit {} is outside the range of [1, 100]", limit));
+    if (limit < 1 || limit > 100)
+        return Error(Errc::Invalid, fmt::format("limit {} is outside the range of [1, 100]", limit));
     auto auth = TRY(image::RegistryAuth::parse(request.headers.get("X-Registry-Auth")));
-    auto hits = TRY(api.engine().parts().registry.search(request.context, std::string(request.query.get("term")), static_cast<unsigned>(limit), auth));
+    auto hits = TRY(api.engine().parts().registry.search(request.context, std::string(request.query.get("term")),
+                                                         static_cast<unsigned>(limit), auth));
     json::array rows;
     for (const auto& hit : hits)
-        rows.push_back({{"name", hit.name}, {"description", hit.description}, {"star_count", hit.stars}, {"is_official", hit.official},
+        rows.push_back({{"name", hit.name},
+                        {"description", hit.description},
+                        {"star_count", hit.stars},
+                        {"is_official", hit.official},
                         {"is_automated", hit.automated}});
     return json_response(200, rows);
 }

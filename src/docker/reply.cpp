@@ -16,7 +16,9 @@ void add_common_headers(http::Headers& headers) {
     headers.set("Server", "pila/" PILA_VERSION " (linux)");
 }
 
-http::Response json_response(int status, const json::value& body) { return http::Response::json(status, to_json(body) + "\n"); }
+http::Response json_response(int status, const json::value& body) {
+    return http::Response::json(status, to_json(body) + "\n");
+}
 
 Result<json::object> read_object(http::Request& request, std::size_t max_bytes) {
     if (!request.body) return json::object{};
@@ -25,7 +27,8 @@ Result<json::object> read_object(http::Request& request, std::size_t max_bytes) 
     auto type = request.headers.get("Content-Type");
     auto media = to_lower(trim(type.substr(0, type.find(';'))));
     if (!media.empty() && media != "application/json")
-        return Error(Errc::Invalid, fmt::format("unsupported Content-Type header ({}): must be 'application/json'", printable(type)));
+        return Error(Errc::Invalid,
+                     fmt::format("unsupported Content-Type header ({}): must be 'application/json'", printable(type)));
     auto value = TRY(parse_json(text, {max_bytes, 64}));
     if (value.is_null()) return json::object{};
     if (!value.is_object()) return Error(Errc::Invalid, "invalid JSON: the body must be an object");
@@ -77,13 +80,14 @@ bool Filters::exact(std::string_view key, std::string_view value) const {
 
 bool Filters::fuzzy(std::string_view key, std::string_view value) const {
     const auto& values = get(key);
-    return values.empty() ||
-           std::any_of(values.begin(), values.end(), [&](const auto& one) { return value.find(one) != std::string_view::npos; });
+    return values.empty() || std::any_of(values.begin(), values.end(),
+                                         [&](const auto& one) { return value.find(one) != std::string_view::npos; });
 }
 
 bool Filters::prefix(std::string_view key, std::string_view value) const {
     const auto& values = get(key);
-    return values.empty() || std::any_of(values.begin(), values.end(), [&](const auto& one) { return value.starts_with(one); });
+    return values.empty() ||
+           std::any_of(values.begin(), values.end(), [&](const auto& one) { return value.starts_with(one); });
 }
 
 bool Filters::labels(const std::map<std::string, std::string>& labels, std::string_view key) const {

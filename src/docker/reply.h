@@ -41,7 +41,8 @@ private:
     std::map<std::string, std::vector<std::string>> values_;
 };
 
-bool wildcard_match(std::string_view pattern, std::string_view text);  // "*" and "?", as in path.Match ("*" stops at "/")
+bool wildcard_match(std::string_view pattern,
+                    std::string_view text);  // "*" and "?", as in path.Match ("*" stops at "/")
 json::object object_of(const std::map<std::string, std::string>& map);
 json::array array_of(const std::vector<std::string>& items);
 json::value array_or_null(const std::vector<std::string>& items);

@@ -35,7 +35,8 @@ static Reply attach(Api& api, http::Request& request) {
     options.detach_keys = request.query.get("detachKeys");
     if (!options.detach_keys.empty()) TRY(engine::parse_detach_keys(options.detach_keys));
     if (container->state().status == engine::Status::Paused)
-        return Error(Errc::Conflict, fmt::format("container {} is paused, unpause the container before attach", request.parameters[0]));
+        return Error(Errc::Conflict,
+                     fmt::format("container {} is paused, unpause the container before attach", request.parameters[0]));
     auto expected = std::make_shared<engine::Container::Expected>(container);
     auto take = [&api, container, options, expected, context = request.context](http::Hijacked connection) mutable {
         context.stop = {};  // the request ends here, the stream does not
@@ -60,11 +61,13 @@ static Reply logs(Api& api, http::Request& request) {
     if (auto lines = parse_int(tail); lines && *lines >= 0) options.tail = *lines;
     for (auto [name, target] : {std::pair{"since", &options.since}, std::pair{"until", &options.until}}) {
         auto time = parse_time_query(request.query.get(name));
-        if (!time) return Error(Errc::Invalid, fmt::format("invalid value for \"{}\": {}", name, request.query.get(name)));
+        if (!time)
+            return Error(Errc::Invalid, fmt::format("invalid value for \"{}\": {}", name, request.query.get(name)));
         *target = *time;
     }
     auto spec = container->spec();
-    if (spec->log_driver == "none") return Error(Errc::Unsupported, "configured logging driver does not support reading");
+    if (spec->log_driver == "none")
+        return Error(Errc::Unsupported, "configured logging driver does not support reading");
     http::Response response;
     response.headers.set("Content-Type", std::string(spec->tty ? raw_stream : multiplexed_stream));
     if (options.follow) {
@@ -74,7 +77,8 @@ static Reply logs(Api& api, http::Request& request) {
         return response;
     }
     response.produce = [&api, container, options](http::BodyWriter& writer) {
-        return api.engine().read_logs(*container, options, [&](std::string_view bytes) { return writer.write(bytes).ok(); });
+        return api.engine().read_logs(*container, options,
+                                      [&](std::string_view bytes) { return writer.write(bytes).ok(); });
     };
     return response;
 }
@@ -108,14 +112,16 @@ static bool wanted(const Filters& filters, const journal::Event& event) {
         return false;
     };
     auto image = event.attributes.find(event.type == "container" ? "image" : "name");
-    bool image_matches = !filters.has("image") || (image != event.attributes.end() && filters.exact("image", image->second));
+    bool image_matches =
+        !filters.has("image") || (image != event.attributes.end() && filters.exact("image", image->second));
     return filters.exact("type", event.type) && filters.exact("event", action) && named("container", "container") &&
-           named("network", "network") && named("volume", "volume") && image_matches && filters.labels(event.attributes);
+           named("network", "network") && named("volume", "volume") && image_matches &&
+           filters.labels(event.attributes);
 }
 
 static Reply events(Api& api, http::Request& request) {
-    auto filters = TRY(Filters::parse(request, {"config", "container", "daemon", "event", "image", "label", "network", "node",
-                                                "plugin", "scope", "secret", "service", "type", "volume"}));
+    auto filters = TRY(Filters::parse(request, {"config", "container", "daemon", "event", "image", "label", "network",
+                                                "node", "plugin", "scope", "secret", "service", "type", "volume"}));
     auto since = parse_time_query(request.query.get("since")), until = parse_time_query(request.query.get("until"));
     if (!since || !until) return Error(Errc::Invalid, "invalid time in since or until");
     auto from = request.query.has("since") ? *since : now_wall();
@@ -128,9 +134,10 @@ static Reply events(Api& api, http::Request& request) {
             if (wanted(filters, event)) to.write(event_line(event));
         };
         std::vector<journal::EventPointer> past;
-        auto key = journal.subscribe(from, past, [send, weak = std::weak_ptr(stream)](const journal::EventPointer& event) {
-            if (auto open = weak.lock()) send(*open, *event);
-        });
+        auto key =
+            journal.subscribe(from, past, [send, weak = std::weak_ptr(stream)](const journal::EventPointer& event) {
+                if (auto open = weak.lock()) send(*open, *event);
+            });
         for (const auto& event : past) send(*stream, *event);
         auto end = [&journal, key] { journal.unsubscribe(key); };
         if (until.nanoseconds != 0 && until <= now_wall()) {
@@ -138,7 +145,8 @@ static Reply events(Api& api, http::Request& request) {
             stream->finish();
             return;
         }
-        // The pump keeps the stream; this keeps the subscription until the client goes. A future `until` ends it in time.
+        // The pump keeps the stream; this keeps the subscription until the client goes. A future `until` ends it in
+        // time.
         stream->on_closed(end);
         if (until.nanoseconds != 0) {
             auto left = std::chrono::nanoseconds(until.nanoseconds - now_wall().nanoseconds);

@@ -18,8 +18,11 @@ static Reply ping(Api&, http::Request& request) {
 static Reply version(Api& api, http::Request&) {
     auto host = engine::host_info();
     auto api_version = fmt::format("1.{}", newest_minor_version), oldest = fmt::format("1.{}", oldest_minor_version);
-    json::object details{{"ApiVersion", api_version}, {"Arch", host.go_architecture}, {"KernelVersion", host.kernel_version},
-                         {"MinAPIVersion", oldest}, {"Os", "linux"}};
+    json::object details{{"ApiVersion", api_version},
+                         {"Arch", host.go_architecture},
+                         {"KernelVersion", host.kernel_version},
+                         {"MinAPIVersion", oldest},
+                         {"Os", "linux"}};
     json::object body;
     body["Platform"] = {{"Name", "pila"}};
     body["Components"] = json::array{{{"Name", "Engine"}, {"Version", api.options().version}, {"Details", details}}};
@@ -41,9 +44,12 @@ static Reply info(Api& api, http::Request&) {
     auto containers = engine.containers().list();
     for (const auto& container : containers) {
         auto status = container->state().status;
-        if (status == engine::Status::Running || status == engine::Status::Restarting) ++running;
-        else if (status == engine::Status::Paused) ++paused;
-        else ++stopped;
+        if (status == engine::Status::Running || status == engine::Status::Restarting)
+            ++running;
+        else if (status == engine::Status::Paused)
+            ++paused;
+        else
+            ++stopped;
     }
     auto host = engine::host_info();
     json::object body;
@@ -55,8 +61,10 @@ static Reply info(Api& api, http::Request&) {
     body["Images"] = engine.parts().images.list().size();
     body["Driver"] = "overlay2";
     body["DriverStatus"] = json::array{json::array{"Mounts", "detached"}};
-    body["Plugins"] = {{"Volume", json::array{"local"}}, {"Network", json::array{"bridge", "host", "null"}},
-                       {"Authorization", nullptr}, {"Log", json::array{"json-file", "local", "none"}}};
+    body["Plugins"] = {{"Volume", json::array{"local"}},
+                       {"Network", json::array{"bridge", "host", "null"}},
+                       {"Authorization", nullptr},
+                       {"Log", json::array{"json-file", "local", "none"}}};
     for (auto flag : {"MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares", "CPUSet", "PidsLimit",
                       "IPv4Forwarding", "OomKillDisable"})
         body[flag] = true;
@@ -72,7 +80,8 @@ static Reply info(Api& api, http::Request&) {
     body["OSType"] = "linux";
     body["Architecture"] = host.machine;
     body["IndexServerAddress"] = "https://index.docker.io/v1/";
-    body["RegistryConfig"] = {{"InsecureRegistryCIDRs", json::array{"127.0.0.0/8", "::1/128"}}, {"IndexConfigs", json::object{}},
+    body["RegistryConfig"] = {{"InsecureRegistryCIDRs", json::array{"127.0.0.0/8", "::1/128"}},
+                              {"IndexConfigs", json::object{}},
                               {"Mirrors", array_of(api.options().registry_mirrors)}};
     body["NCPU"] = host.cpus;
     body["MemTotal"] = host.memory_bytes;
@@ -86,7 +95,9 @@ static Reply info(Api& api, http::Request&) {
     body["ServerVersion"] = api.options().version;
     body["Runtimes"] = {{"pila", {{"path", "pila-runtime"}}}};
     body["DefaultRuntime"] = "pila";
-    body["Swarm"] = {{"NodeID", ""}, {"NodeAddr", ""}, {"LocalNodeState", "inactive"}, {"ControlAvailable", false}, {"Error", ""}, {"RemoteManagers", nullptr}};
+    body["Swarm"] = {
+        {"NodeID", ""}, {"NodeAddr", ""},           {"LocalNodeState", "inactive"}, {"ControlAvailable", false},
+        {"Error", ""},  {"RemoteManagers", nullptr}};
     body["LiveRestoreEnabled"] = true;
     body["Isolation"] = "";
     body["InitBinary"] = "pila-runtime";
@@ -101,31 +112,44 @@ static Reply disk_usage(Api& api, http::Request&) {
     std::uint64_t layers_size = 0;
     for (const auto& image : engine.parts().images.list()) {
         int users = 0;
-        for (const auto& container : engine.containers().list()) users += container->identity().image_id == image->id ? 1 : 0;
-        images.push_back({{"Id", image->id.text()}, {"ParentId", image->parent.text()}, {"RepoTags", array_of(image->tags)},
-                          {"RepoDigests", array_of(image->repo_digests)}, {"Created", image->created.seconds()}, {"Size", image->size},
-                          {"SharedSize", 0}, {"Containers", users}, {"Labels", object_of(image->config.labels)}});
+        for (const auto& container : engine.containers().list())
+            users += container->identity().image_id == image->id ? 1 : 0;
+        images.push_back({{"Id", image->id.text()},
+                          {"ParentId", image->parent.text()},
+                          {"RepoTags", array_of(image->tags)},
+                          {"RepoDigests", array_of(image->repo_digests)},
+                          {"Created", image->created.seconds()},
+                          {"Size", image->size},
+                          {"SharedSize", 0},
+                          {"Containers", users},
+                          {"Labels", object_of(image->config.labels)}});
         layers_size += image->size;
     }
-    for (const auto& container : engine.containers().list()) containers.push_back(list_container(api, *container, true));
+    for (const auto& container : engine.containers().list())
+        containers.push_back(list_container(api, *container, true));
     for (const auto& volume : engine.volumes().list()) {
         int users = 0;
         for (const auto& container : engine.containers().list())
             for (const auto& mount : container->volumes()) users += mount.name == volume.name ? 1 : 0;
-        volumes.push_back({{"Name", volume.name}, {"Driver", "local"}, {"Mountpoint", volume.mountpoint}, {"Scope", "local"},
-                           {"Labels", object_of(volume.labels)}, {"Options", nullptr},
-                           {"UsageData", {{"Size", snapshot::tree_size(volume.mountpoint).value_or(0)}, {"RefCount", users}}}});
+        volumes.push_back(
+            {{"Name", volume.name},
+             {"Driver", "local"},
+             {"Mountpoint", volume.mountpoint},
+             {"Scope", "local"},
+             {"Labels", object_of(volume.labels)},
+             {"Options", nullptr},
+             {"UsageData", {{"Size", snapshot::tree_size(volume.mountpoint).value_or(0)}, {"RefCount", users}}}});
     }
-    return json_response(200, json::object{{"LayersSize", layers_size}, {"Images", std::move(images)}, {"Containers", std::move(containers)},
-                                           {"Volumes", std::move(volumes)}, {"BuildCache", json::array{}}});
+    return json_response(200, json::object{{"LayersSize", layers_size},
+                                           {"Images", std::move(images)},
+                                           {"Containers", std::move(containers)},
+                                           {"Volumes", std::move(volumes)},
+                                           {"BuildCache", json::array{}}});
 }
 
 static constexpr Route routes[] = {
-    {"GET", "/_ping", ping},
-    {"GET", "/version", version},
-    {"GET", "/info", info},
-    {"GET", "/system/df", disk_usage},
-    {"POST", "/auth", check_login},
+    {"GET", "/_ping", ping},           {"GET", "/version", version},   {"GET", "/info", info},
+    {"GET", "/system/df", disk_usage}, {"POST", "/auth", check_login},
 };
 
 std::span<const Route> system_routes() { return routes; }

@@ -32,7 +32,8 @@ static Reply list(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"dangling", "driver", "label", "name"}));
     json::array found;
     for (const auto& volume : api.engine().volumes().list()) {
-        if (!filters.fuzzy("name", volume.name) || !filters.labels(volume.labels) || !filters.exact("driver", "local")) continue;
+        if (!filters.fuzzy("name", volume.name) || !filters.labels(volume.labels) || !filters.exact("driver", "local"))
+            continue;
         if (filters.has("dangling")) {
             const auto& values = filters.get("dangling");
             bool wanted = !values.empty() && (values[0] == "true" || values[0] == "1");
@@ -61,7 +62,8 @@ static Reply create(Api& api, http::Request& request) {
     auto labels = in.string_map("Labels"), options = in.string_map("DriverOpts");
     TRY(in.check());
     if (driver != "local" && !driver.empty())
-        return Error(Errc::NotFound, fmt::format("error looking up volume plugin {0}: plugin \"{0}\" not found", driver));
+        return Error(Errc::NotFound,
+                     fmt::format("error looking up volume plugin {0}: plugin \"{0}\" not found", driver));
     if (!options.empty()) return Error(Errc::Unsupported, "options of the local volume driver are not supported yet");
     auto volume = TRY(api.engine().volumes().create(name, labels, options));
     publish(api, request, "create", volume.name);
@@ -86,27 +88,27 @@ static Reply remove(Api& api, http::Request& request) {
 
 static Reply prune(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"label", "label!", "all"}));
-    bool all = filters.has("all") && !filters.get("all").empty() && (filters.get("all")[0] == "true" || filters.get("all")[0] == "1");
+    bool all = filters.has("all") && !filters.get("all").empty() &&
+               (filters.get("all")[0] == "true" || filters.get("all")[0] == "1");
     json::array deleted;
     std::uint64_t reclaimed = 0;
     for (const auto& volume : api.engine().volumes().list()) {
-        if ((!all && !volume.anonymous) || !filters.labels(volume.labels) || !user_of(api, volume.name).empty()) continue;
+        if ((!all && !volume.anonymous) || !filters.labels(volume.labels) || !user_of(api, volume.name).empty())
+            continue;
         auto size = snapshot::tree_size(volume.mountpoint).value_or(0);
         if (!api.engine().volumes().remove(volume.name)) continue;
         reclaimed += size;
         deleted.emplace_back(volume.name);
         publish(api, request, "destroy", volume.name);
     }
-    return json_response(200, json::object{{"VolumesDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)},
-                                           {"SpaceReclaimed", reclaimed}});
+    return json_response(200,
+                         json::object{{"VolumesDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)},
+                                      {"SpaceReclaimed", reclaimed}});
 }
 
 static constexpr Route routes[] = {
-    {"GET", "/volumes", list},
-    {"POST", "/volumes/create", create},
-    {"POST", "/volumes/prune", prune},
-    {"GET", "/volumes/*", inspect},
-    {"DELETE", "/volumes/*", remove},
+    {"GET", "/volumes", list},      {"POST", "/volumes/create", create}, {"POST", "/volumes/prune", prune},
+    {"GET", "/volumes/*", inspect}, {"DELETE", "/volumes/*", remove},
 };
 
 std::span<const Route> volume_routes() { return routes; }

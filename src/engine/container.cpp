@@ -6,7 +6,8 @@
 namespace pila::engine {
 
 std::string_view name_of(Status status) {
-    static constexpr std::string_view names[] = {"created", "running", "paused", "restarting", "removing", "exited", "dead"};
+    static constexpr std::string_view names[] = {"created",  "running", "paused", "restarting",
+                                                 "removing", "exited",  "dead"};
     return names[static_cast<int>(status)];
 }
 

@@ -3,10 +3,10 @@
 // One container as the engine keeps it. Identity is immutable; the rest is read as snapshots (Container::state(),
 // spec()) and changed only by the engine under the container's operation lock. Threads: any.
 
+#include <sys/types.h>
 #include <functional>
 #include <memory>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 #include "base/mutex.h"
@@ -58,7 +58,10 @@ struct WaitResult {
 class Container {
 public:
     Container(ContainerIdentity identity, std::string name, SpecPointer spec, std::vector<VolumeMount> volumes)
-        : identity_(std::move(identity)), volumes_(std::move(volumes)), name_(std::move(name)), spec_(std::move(spec)) {}
+        : identity_(std::move(identity)),
+          volumes_(std::move(volumes)),
+          name_(std::move(name)),
+          spec_(std::move(spec)) {}
 
     const std::string& id() const { return identity_.id; }
     const ContainerIdentity& identity() const { return identity_; }

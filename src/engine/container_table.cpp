@@ -25,8 +25,10 @@ Result<void> ContainerTable::load() {
         }
         if (auto stored = TRY(store_.get(state_key(id)))) {
             auto state = read_state_record(stored->value);
-            if (state) (*container)->update([&](ContainerState& current) { current = state.take(); });
-            else log::error("state of container {} cannot be read: {}", id, state.error().message());
+            if (state)
+                (*container)->update([&](ContainerState& current) { current = state.take(); });
+            else
+                log::error("state of container {} cannot be read: {}", id, state.error().message());
         }
         Lock lock(mutex_);
         id_of_name_[(*container)->name()] = id;
@@ -109,9 +111,8 @@ std::vector<ContainerPointer> ContainerTable::list() const {
         Lock lock(mutex_);
         for (const auto& [id, container] : by_id_) all.push_back(container);
     }
-    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-        return a->identity().created > b->identity().created;
-    });
+    std::sort(all.begin(), all.end(),
+              [](const auto& a, const auto& b) { return a->identity().created > b->identity().created; });
     return all;
 }
 

@@ -24,15 +24,15 @@ public:
     Result<void> reserve_name(const std::string& name, const std::string& id);
     void release_name(const std::string& name, const std::string& id);
 
-    Result<void> add(ContainerPointer container);            // stored, then visible; its name is reserved already
-    Result<void> remove(const Container& container);         // record, name and all
+    Result<void> add(ContainerPointer container);     // stored, then visible; its name is reserved already
+    Result<void> remove(const Container& container);  // record, name and all
     Result<void> save_spec(const Container& container);
     Result<void> save_state(const Container& container);
 
     // NotFound: "No such container: NAME".
     Result<ContainerPointer> find(std::string_view name_or_id) const;
-    ContainerPointer by_id(const std::string& id) const;     // nullptr if unknown
-    std::vector<ContainerPointer> list() const;              // newest first
+    ContainerPointer by_id(const std::string& id) const;  // nullptr if unknown
+    std::vector<ContainerPointer> list() const;           // newest first
 
 private:
     store::Store& store_;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -7,20 +6,24 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include "engine/volumes.h"
 #include "os/file.h"
 
 namespace pila::engine {
 
-static Error failed(const char* doing, const char* name) { return Error::from_errno(errno, fmt::format("{} {}", doing, name)); }
+static Error failed(const char* doing, const char* name) {
+    return Error::from_errno(errno, fmt::format("{} {}", doing, name));
+}
 
 static Result<void> copy_bytes(FdView from, FdView to) {
     for (;;) {
         auto copied = ::copy_file_range(from.get(), nullptr, to.get(), nullptr, 1U << 30, 0);
         if (copied == 0) return {};
         if (copied > 0) continue;
-        if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return Error::from_errno(errno, "copy");
+        if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+            return Error::from_errno(errno, "copy");
         while ((copied = ::sendfile(to.get(), from.get(), nullptr, 1U << 30)) > 0) {
         }
         if (copied < 0) return Error::from_errno(errno, "copy");
@@ -42,7 +45,8 @@ static void copy_xattrs(FdView from, FdView to) {
 
 static Result<void> copy_attributes(FdView from, FdView to, const struct stat& info, const char* name) {
     if (::fchown(to.get(), info.st_uid, info.st_gid) < 0) return failed("set owner of", name);
-    if (::fchmod(to.get(), info.st_mode & 07777) < 0) return failed("set mode of", name);  // after chown, which clears setuid
+    if (::fchmod(to.get(), info.st_mode & 07777) < 0)
+        return failed("set mode of", name);  // after chown, which clears setuid
     copy_xattrs(from, to);
     timespec times[] = {info.st_atim, info.st_mtim};
     if (::futimens(to.get(), times) < 0) return failed("set times of", name);
@@ -60,7 +64,8 @@ static Result<void> copy_entry(FdView from, FdView to, const char* name) {
         if (size < 0) return failed("read link", name);
         target[size] = 0;
         if (::symlinkat(target, to.get(), name) < 0) return failed("make link", name);
-        if (::fchownat(to.get(), name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) < 0) return failed("set owner of", name);
+        if (::fchownat(to.get(), name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+            return failed("set owner of", name);
         return {};
     }
     if (S_ISDIR(info.st_mode)) {
@@ -72,7 +77,8 @@ static Result<void> copy_entry(FdView from, FdView to, const char* name) {
     }
     if (!S_ISREG(info.st_mode)) {
         if (::mknodat(to.get(), name, info.st_mode, info.st_rdev) < 0) return failed("make node", name);
-        if (::fchownat(to.get(), name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) < 0) return failed("set owner of", name);
+        if (::fchownat(to.get(), name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+            return failed("set owner of", name);
         return {};
     }
     auto source = TRY(os::open_at(from, name, O_RDONLY | O_NOFOLLOW));

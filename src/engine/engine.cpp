@@ -9,7 +9,10 @@
 namespace pila::engine {
 
 Engine::Engine(EngineOptions options, Parts parts)
-    : options_(std::move(options)), parts_(parts), table_(parts.store), volumes_(options_.data_directory, parts.store) {}
+    : options_(std::move(options)),
+      parts_(parts),
+      table_(parts.store),
+      volumes_(options_.data_directory, parts.store) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts parts) {
     if (options.cgroup_parent.empty()) options.cgroup_parent = "/" + options.instance;
@@ -69,8 +72,7 @@ Result<void> Engine::rename(const Context& context, std::string_view reference, 
     auto wanted = TRY(checked_name(name));
     auto guard = operations_.lock(container->id());
     auto old = container->name();
-    if (wanted == old)
-        return Error(Errc::Invalid, "Renaming a container with the same name as its current name");
+    if (wanted == old) return Error(Errc::Invalid, "Renaming a container with the same name as its current name");
     TRY(table_.reserve_name(wanted, container->id()));
     container->set_name(wanted);
     auto saved = table_.save_spec(*container);

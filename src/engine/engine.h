@@ -119,28 +119,34 @@ public:
     Result<void> read_logs(const Container& container, const LogOptions& options,
                            const std::function<bool(std::string_view)>& sink);
     // Parks: everything so far, then what comes, until the container ends or the client goes.
-    void follow_logs(const ContainerPointer& container, const LogOptions& options, std::shared_ptr<http::Stream> stream);
+    void follow_logs(const ContainerPointer& container, const LogOptions& options,
+                     std::shared_ptr<http::Stream> stream);
 
     Result<std::string> create_exec(const Context& context, std::string_view reference, const json::object& body);
     // The exec's streams go to `connection`; without one it is detached.
-    Result<void> start_exec(const Context& context, const std::string& exec_id, std::optional<http::Hijacked> connection,
-                            const std::string& detach_keys, bool terminal);
+    Result<void> start_exec(const Context& context, const std::string& exec_id,
+                            std::optional<http::Hijacked> connection, const std::string& detach_keys, bool terminal);
     Result<void> resize_exec(const std::string& exec_id, std::uint16_t rows, std::uint16_t columns);
 
-    Result<void> connect_network(const Context& context, std::string_view reference, const network::EndpointRequest& endpoint);
-    Result<void> disconnect_network(const Context& context, std::string_view reference, const std::string& network, bool force);
+    Result<void> connect_network(const Context& context, std::string_view reference,
+                                 const network::EndpointRequest& endpoint);
+    Result<void> disconnect_network(const Context& context, std::string_view reference, const std::string& network,
+                                    bool force);
 
     Result<image::ImagePointer> commit(const Context& context, const CommitOptions& options);
 
     // runtime::ShimEvents, on the watcher's thread
     void container_exited(const std::string& container_id, const runtime::ExitRecord& record) override;
-    void exec_exited(const std::string& container_id, const std::string& exec_id, const runtime::ExitRecord& record) override;
+    void exec_exited(const std::string& container_id, const std::string& exec_id,
+                     const runtime::ExitRecord& record) override;
     void shim_lost(const std::string& container_id) override;
 
 private:
     Engine(EngineOptions options, Parts parts);
 
-    std::string container_directory(const std::string& id) const { return options_.data_directory + "/containers/" + id; }
+    std::string container_directory(const std::string& id) const {
+        return options_.data_directory + "/containers/" + id;
+    }
     std::string state_directory(const std::string& id) const { return options_.run_directory + "/containers/" + id; }
 
     // engine_start.cpp; the operation lock is held
@@ -152,7 +158,8 @@ private:
     // engine_stop.cpp
     Result<Changed> stop_locked(const Context& context, const ContainerPointer& container, std::optional<int> timeout,
                                 const std::string& signal);
-    bool wait_stopped(const Context& context, const ContainerPointer& container, std::optional<std::chrono::milliseconds> at_most);
+    bool wait_stopped(const Context& context, const ContainerPointer& container,
+                      std::optional<std::chrono::milliseconds> at_most);
     void settle_exit(const ContainerPointer& container, const runtime::ExitRecord& record);
     void after_exit(const ContainerPointer& container, std::int64_t ran_for_nanoseconds);
     void schedule_restart(const ContainerPointer& container, std::int64_t ran_for_nanoseconds);

@@ -72,7 +72,8 @@ Result<image::ImagePointer> Engine::commit(const Context& context, const CommitO
     auto image = parts_.images.commit(context, request);
     if (freeze) ignore(shim->pause(false), "the container may have been killed while frozen");
     auto made = TRY(std::move(image));
-    publish(context, *container, "commit", {{"comment", options.message}, {"imageID", made->id.text()}, {"imageRef", options.reference}});
+    publish(context, *container, "commit",
+            {{"comment", options.message}, {"imageID", made->id.text()}, {"imageRef", options.reference}});
     return made;
 }
 

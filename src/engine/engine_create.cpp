@@ -72,17 +72,19 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
 }  // namespace
 
 // One entry of inspect's Mounts per mount: -v/--mount, --tmpfs, the image's VOLUMEs, --volumes-from.
-static Result<std::vector<VolumeMount>> resolve_volumes(const ContainerSpec& spec, Volumes& volumes, ContainerTable& table,
-                                                        Undo& undo) {
+static Result<std::vector<VolumeMount>> resolve_volumes(const ContainerSpec& spec, Volumes& volumes,
+                                                        ContainerTable& table, Undo& undo) {
     std::vector<VolumeMount> resolved;
     auto covered = [&](const std::string& target) {
-        return std::any_of(resolved.begin(), resolved.end(), [&](const auto& one) { return one.destination == target; });
+        return std::any_of(resolved.begin(), resolved.end(),
+                           [&](const auto& one) { return one.destination == target; });
     };
     auto add_volume = [&](std::string name, const std::string& target, bool writable) -> Result<void> {
         bool existed = !name.empty() && volumes.find(name).ok();
         auto volume = TRY(volumes.create(std::move(name), {}, {}));
         if (!existed) undo.add([&volumes, name = volume.name] { ignore(volumes.remove(name), "half-made container"); });
-        resolved.push_back({"volume", volume.name, volume.mountpoint, target, "local", writable ? "z" : "ro", "", writable});
+        resolved.push_back(
+            {"volume", volume.name, volume.mountpoint, target, "local", writable ? "z" : "ro", "", writable});
         return {};
     };
     for (const auto& mount : spec.mounts) {
@@ -94,7 +96,8 @@ static Result<std::vector<VolumeMount>> resolve_volumes(const ContainerSpec& spe
             if (!os::exists(mount.source)) {
                 if (!mount.create_source)
                     return Error(Errc::Invalid, fmt::format("invalid mount config for type \"bind\": bind source path "
-                                                            "does not exist: {}", mount.source));
+                                                            "does not exist: {}",
+                                                            mount.source));
                 TRY(os::make_directories(mount.source));
             }
             resolved.push_back({"bind", "", mount.source, mount.target, "", mount.read_only ? "ro" : "",

@@ -64,7 +64,8 @@ Result<void> Engine::read_logs(const Container& container, const LogOptions& opt
     return {};
 }
 
-void Engine::follow_logs(const ContainerPointer& container, const LogOptions& options, std::shared_ptr<http::Stream> stream) {
+void Engine::follow_logs(const ContainerPointer& container, const LogOptions& options,
+                         std::shared_ptr<http::Stream> stream) {
     auto spec = container->spec();
     auto directory = container_directory(container->id());
     auto path = directory + "/log.json";

@@ -10,7 +10,8 @@
 namespace pila::engine {
 
 // The asked-for networks as stored JSON, changed by `change`.
-static Result<SpecPointer> with_networking(const ContainerSpec& spec, const std::function<void(json::object&)>& change) {
+static Result<SpecPointer> with_networking(const ContainerSpec& spec,
+                                           const std::function<void(json::object&)>& change) {
     auto value = TRY(parse_json(spec.networking_json));
     if (!value.is_object()) return Error(Errc::Internal, "container record is damaged");
     change(value.get_object());
@@ -30,14 +31,16 @@ static json::object settings_of(const network::EndpointRequest& endpoint) {
     return settings;
 }
 
-Result<void> Engine::connect_network(const Context& context, std::string_view reference, const network::EndpointRequest& endpoint) {
+Result<void> Engine::connect_network(const Context& context, std::string_view reference,
+                                     const network::EndpointRequest& endpoint) {
     auto container = TRY(find(reference));
     auto guard = operations_.lock(container->id());
     auto spec = container->spec();
     auto network = TRY(parts_.networks.find(endpoint.network));
     if (spec->shares_network_of_container() || spec->network_mode == "host")
-        return Error(Errc::Denied, "container sharing network namespace with another container or host cannot be connected "
-                                   "to any other network");
+        return Error(Errc::Denied,
+                     "container sharing network namespace with another container or host cannot be connected "
+                     "to any other network");
     auto named = endpoint;
     named.network = network.spec.name;
     if (container->state().is_running()) {
@@ -46,11 +49,13 @@ Result<void> Engine::connect_network(const Context& context, std::string_view re
         container->update([&](ContainerState& state) { state.endpoints.push_back(made); });
         TRY(table_.save_state(*container));
     }
-    container->set_spec(TRY(with_networking(*spec, [&](json::object& networks) { networks[named.network] = settings_of(named); })));
+    container->set_spec(
+        TRY(with_networking(*spec, [&](json::object& networks) { networks[named.network] = settings_of(named); })));
     return table_.save_spec(*container);
 }
 
-Result<void> Engine::disconnect_network(const Context& context, std::string_view reference, const std::string& network, bool force) {
+Result<void> Engine::disconnect_network(const Context& context, std::string_view reference, const std::string& network,
+                                        bool force) {
     auto found = find(reference);
     if (!found && force) return {};  // nobody of that name: nothing is connected any more
     auto container = TRY(std::move(found));
@@ -61,7 +66,8 @@ Result<void> Engine::disconnect_network(const Context& context, std::string_view
     if (container->state().is_running()) {
         auto endpoints = container->state().endpoints;
         if (std::none_of(endpoints.begin(), endpoints.end(), is_wanted))
-            return Error(Errc::Invalid, fmt::format("container {} is not connected to network {}", container->id(), wanted.spec.name));
+            return Error(Errc::Invalid,
+                         fmt::format("container {} is not connected to network {}", container->id(), wanted.spec.name));
         auto transition = transitions_.lock(container->id());
         TRY(parts_.networks.disconnect(context, container->id(), wanted.id));
         container->update([&](ContainerState& state) { std::erase_if(state.endpoints, is_wanted); });

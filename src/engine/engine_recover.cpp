@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon's first act: what lives on is adopted, what ended meanwhile is settled, what is nobody's is removed.
-#include <csignal>
 #include <fmt/core.h>
 #include <signal.h>
+#include <csignal>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -40,7 +40,9 @@ Result<void> Engine::recover() {
         // No record either: the machine went down, or somebody killed the shim.
         auto record = runtime::read_exit_record(state_directory(container->id()));
         ended.emplace_back(container, record ? *record : runtime::ExitRecord{255, false, now_wall()});
-        if (!record) container->update([](ContainerState& current) { current.error = "the machine or the shim ended unexpectedly"; });
+        if (!record)
+            container->update(
+                [](ContainerState& current) { current.error = "the machine or the shim ended unexpectedly"; });
     }
     TRY(parts_.networks.recover(live).in("recovering networks"));
     for (auto& [container, record] : ended) settle_exit(container, record);
@@ -50,7 +52,8 @@ Result<void> Engine::recover() {
         auto spec = container->spec();
         if (state.status == Status::Removing || (spec->auto_remove && state.status == Status::Exited))
             ignore(remove(recovery_context(), container->id(), {true, true}), "somebody else removed it");
-        bool starts_with_daemon = spec->restart.name == "always" || (spec->restart.name == "unless-stopped" && !state.stopped_by_user);
+        bool starts_with_daemon =
+            spec->restart.name == "always" || (spec->restart.name == "unless-stopped" && !state.stopped_by_user);
         if (starts_with_daemon && state.status == Status::Exited) schedule_restart(container, 0);
     }
     if (!live.empty()) log::info("adopted {} running container{}", live.size(), live.size() == 1 ? "" : "s");

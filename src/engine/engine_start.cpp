@@ -53,7 +53,8 @@ Result<network::Sandbox> Engine::attach_networks(const Context& context, const C
             for (const auto& exposed : spec->exposed_ports) {
                 auto port = TRY(parse_container_port(exposed));
                 bool bound = false;
-                for (const auto& one : spec->ports) bound |= one.container_port == port.port && one.protocol == port.protocol;
+                for (const auto& one : spec->ports)
+                    bound |= one.container_port == port.port && one.protocol == port.protocol;
                 if (!bound) request.ports.push_back({port.protocol, port.port, "", 0, 0});
             }
         }
@@ -67,12 +68,14 @@ static Result<std::string> namespace_of(ContainerTable& table, const std::string
     auto other = TRY(table.find(std::string_view(mode).substr(10)));
     auto state = other->state();
     if (!state.is_running())
-        return Error(Errc::Conflict, fmt::format("cannot join {} namespace of a non running container: container {} is {}",
-                                                 which, other->id(), name_of(state.status)));
+        return Error(Errc::Conflict,
+                     fmt::format("cannot join {} namespace of a non running container: container {} is {}", which,
+                                 other->id(), name_of(state.status)));
     return fmt::format("/proc/{}/ns/{}", state.pid, which);
 }
 
-static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec, const network::Sandbox& sandbox) {
+static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec,
+                                    const network::Sandbox& sandbox) {
     bool on_host = spec.network_mode == "host";
     auto write = [&](const char* name, const std::string& text) {
         return os::replace_file(directory + "/" + name, text, 0644, os::Sync::No);
@@ -94,9 +97,12 @@ static std::uint64_t parse_log_size(const std::string& text) {
     std::uint64_t unit = 1;
     auto digits = text;
     switch (text.back()) {
-        case 'k': case 'K': unit = 1U << 10; break;
-        case 'm': case 'M': unit = 1U << 20; break;
-        case 'g': case 'G': unit = 1U << 30; break;
+        case 'k':
+        case 'K': unit = 1U << 10; break;
+        case 'm':
+        case 'M': unit = 1U << 20; break;
+        case 'g':
+        case 'G': unit = 1U << 30; break;
         default: break;
     }
     if (unit != 1) digits.pop_back();
@@ -151,7 +157,10 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     auto started = supervisor_->start(context, plan, std::move(fds), container->take_pending());
     if (!started) {
         auto error = started.take_error();
-        note_failed_start(*container, error, error.code() == Errc::NotFound ? 127 : error.code() == Errc::Denied ? 126 : 128);
+        note_failed_start(*container, error,
+                          error.code() == Errc::NotFound ? 127
+                          : error.code() == Errc::Denied ? 126
+                                                         : 128);
         // A missing program is the request's fault, not an unknown container: 400, as Docker answers.
         bool of_request = error.code() == Errc::NotFound || error.code() == Errc::Denied;
         return of_request ? std::move(error).with_code(Errc::Invalid) : std::move(error);

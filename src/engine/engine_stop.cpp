@@ -26,7 +26,8 @@ static void mark_stopped_by_user(Container& container) {
 
 static Context engine_context(std::string cause) { return {{}, {}, "pila", std::move(cause)}; }
 
-bool Engine::wait_stopped(const Context& context, const ContainerPointer& container, std::optional<milliseconds> at_most) {
+bool Engine::wait_stopped(const Context& context, const ContainerPointer& container,
+                          std::optional<milliseconds> at_most) {
     struct Latch {
         Mutex mutex;
         Condition changed;
@@ -46,8 +47,10 @@ bool Engine::wait_stopped(const Context& context, const ContainerPointer& contai
     {
         Lock lock(latch->mutex);
         while (!latch->stopped && limited.check()) {
-            if (limited.deadline) latch->changed.wait_until(lock, *limited.deadline);
-            else latch->changed.wait(lock);
+            if (limited.deadline)
+                latch->changed.wait_until(lock, *limited.deadline);
+            else
+                latch->changed.wait(lock);
         }
         stopped = latch->stopped;
     }
@@ -55,8 +58,8 @@ bool Engine::wait_stopped(const Context& context, const ContainerPointer& contai
     return stopped;
 }
 
-Result<Changed> Engine::stop_locked(const Context& context, const ContainerPointer& container, std::optional<int> timeout,
-                                    const std::string& signal) {
+Result<Changed> Engine::stop_locked(const Context& context, const ContainerPointer& container,
+                                    std::optional<int> timeout, const std::string& signal) {
     auto state = container->state();
     auto shim = container->shim();
     if (!state.is_running() || !shim) {
@@ -72,8 +75,10 @@ Result<Changed> Engine::stop_locked(const Context& context, const ContainerPoint
     }
     auto spec = container->spec();
     int number = default_stop_signal;
-    if (!signal.empty()) number = TRY(parse_signal(signal));
-    else if (!spec->stop_signal.empty()) number = TRY(parse_signal(spec->stop_signal));
+    if (!signal.empty())
+        number = TRY(parse_signal(signal));
+    else if (!spec->stop_signal.empty())
+        number = TRY(parse_signal(spec->stop_signal));
     mark_stopped_by_user(*container);
     TRY(table_.save_state(*container));
     if (state.status == Status::Paused) TRY(shim->pause(false));
@@ -84,15 +89,18 @@ Result<Changed> Engine::stop_locked(const Context& context, const ContainerPoint
     Context patient = context;
     patient.stop = {};
     int patience = timeout ? *timeout : static_cast<int>(spec->stop_timeout.value_or(default_stop_seconds));
-    if (wait_stopped(patient, container, patience < 0 ? std::nullopt : std::optional<milliseconds>(seconds(patience)))) {
+    if (wait_stopped(patient, container,
+                     patience < 0 ? std::nullopt : std::optional<milliseconds>(seconds(patience)))) {
         publish(context, *container, "stop");
         return Changed::Yes;
     }
     publish(context, *container, "kill", {{"signal", "9"}});
     ignore(shim->kill_all(), "it may have just ended");
     if (!wait_stopped(patient, container, seconds(30)))
-        return Error(Errc::Timeout, fmt::format("cannot stop container: {}: tried to kill container, but did not receive "
-                                                "an exit event", container->name()));
+        return Error(Errc::Timeout,
+                     fmt::format("cannot stop container: {}: tried to kill container, but did not receive "
+                                 "an exit event",
+                                 container->name()));
     publish(context, *container, "stop");
     return Changed::Yes;
 }
@@ -124,8 +132,8 @@ Result<void> Engine::kill(const Context& context, std::string_view reference, co
     auto state = container->state();
     auto shim = container->shim();
     if (!state.is_running() || !shim)
-        return Error(Errc::Conflict, fmt::format("cannot kill container: {}: container {} is not running", reference,
-                                                 container->id()));
+        return Error(Errc::Conflict,
+                     fmt::format("cannot kill container: {}: container {} is not running", reference, container->id()));
     auto spec = container->spec();
     if (number == SIGKILL || (!spec->stop_signal.empty() && parse_signal(spec->stop_signal).value_or(0) == number) ||
         (spec->stop_signal.empty() && number == SIGTERM)) {
@@ -147,7 +155,8 @@ Result<void> Engine::pause(const Context& context, std::string_view reference, b
     if (!state.is_running() || !shim)
         return Error(Errc::Conflict, fmt::format("Container {} is not running", container->id()));
     if (paused == (state.status == Status::Paused))
-        return Error(Errc::Conflict, fmt::format("Container {} is {}", container->id(), paused ? "already paused" : "not paused"));
+        return Error(Errc::Conflict,
+                     fmt::format("Container {} is {}", container->id(), paused ? "already paused" : "not paused"));
     TRY(shim->pause(paused));
     auto transition = transitions_.lock(container->id());
     container->update([&](ContainerState& current) {
@@ -165,15 +174,18 @@ Result<void> Engine::remove(const Context& context, std::string_view reference, 
     if (container->state().is_running()) {
         if (!options.force) {
             bool paused = container->state().status == Status::Paused;
-            return Error(Errc::Conflict,
-                         fmt::format("cannot remove container \"{}\": container is {}: stop the container before removing "
-                                     "or force remove", container->name(), paused ? "paused" : "running"));
+            return Error(
+                Errc::Conflict,
+                fmt::format("cannot remove container \"{}\": container is {}: stop the container before removing "
+                            "or force remove",
+                            container->name(), paused ? "paused" : "running"));
         }
         auto shim = container->shim();
         mark_stopped_by_user(*container);
         if (shim) ignore(shim->kill_all(), "it may have just ended");
         if (!wait_stopped(context, container, seconds(30)))
-            return Error(Errc::Timeout, fmt::format("cannot remove container \"{}\": it does not end", container->name()));
+            return Error(Errc::Timeout,
+                         fmt::format("cannot remove container \"{}\": it does not end", container->name()));
     }
     return remove_locked(context, container, options.volumes);
 }
@@ -201,7 +213,8 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
             auto known = volumes_.find(volume.name);
             if (known && known->anonymous) ignore(volumes_.remove(volume.name), "somebody else removed it");
         }
-    ignore(parts_.images.collect([this](const image::Digest& image) { return image_user(image); }), "the next removal tries again");
+    ignore(parts_.images.collect([this](const image::Digest& image) { return image_user(image); }),
+           "the next removal tries again");
     publish(context, *container, "destroy");
     container->notify(WaitCondition::Removed, {container->state().exit_code, ""});
     return {};
@@ -220,12 +233,14 @@ void Engine::shim_lost(const std::string& container_id) {
     exits_->post([this, container] { settle_exit(container, {137, false, now_wall()}); });
 }
 
-void Engine::exec_exited(const std::string& container_id, const std::string& exec_id, const runtime::ExitRecord& record) {
+void Engine::exec_exited(const std::string& container_id, const std::string& exec_id,
+                         const runtime::ExitRecord& record) {
     execs_.set_ended(exec_id, record.code);
     auto container = table_.by_id(container_id);
     if (!container) return;
     exits_->post([this, container, exec_id, code = record.code] {
-        publish(engine_context("exec ended"), *container, "exec_die", {{"execID", exec_id}, {"exitCode", std::to_string(code)}});
+        publish(engine_context("exec ended"), *container, "exec_die",
+                {{"execID", exec_id}, {"exitCode", std::to_string(code)}});
     });
 }
 
@@ -300,7 +315,8 @@ void Engine::schedule_restart(const ContainerPointer& container, std::int64_t ra
 void Engine::stop_all_containers() {
     std::vector<ContainerPointer> running;
     for (const auto& container : table_.list())
-        if (container->state().is_running() || container->state().status == Status::Restarting) running.push_back(container);
+        if (container->state().is_running() || container->state().status == Status::Restarting)
+            running.push_back(container);
     WorkQueue stoppers("stoppers", 8);
     for (const auto& container : running)
         stoppers.post([this, container] {

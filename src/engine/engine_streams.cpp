@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clients' own connections meeting containers' streams: attach and exec. The shim serves them; the daemon only hands over.
+// Clients' own connections meeting containers' streams: attach and exec. The shim serves them; the daemon only hands
+// over.
 #include <fcntl.h>
 #include <fmt/core.h>
 
@@ -14,7 +15,8 @@ namespace pila::engine {
 static constexpr std::string_view default_detach_keys = "ctrl-p,ctrl-q";
 
 // Only what a person types can detach: bytes that pass through without a terminal mean nothing to us.
-static Result<runtime::Attachment> attachment_of(http::Hijacked connection, const std::string& detach_keys, bool terminal) {
+static Result<runtime::Attachment> attachment_of(http::Hijacked connection, const std::string& detach_keys,
+                                                 bool terminal) {
     runtime::Attachment attachment;
     attachment.stream = std::move(connection.socket);
     attachment.already_read = std::move(connection.already_read);
@@ -55,7 +57,8 @@ Result<std::string> Engine::create_exec(const Context& context, std::string_view
     auto state = container->state();
     if (!state.is_running()) return Error(Errc::Conflict, fmt::format("container {} is not running", container->id()));
     if (state.status == Status::Paused)
-        return Error(Errc::Conflict, fmt::format("container {} is paused, unpause the container before exec", reference));
+        return Error(Errc::Conflict,
+                     fmt::format("container {} is paused, unpause the container before exec", reference));
     auto spec = TRY(parse_exec(body));
     auto command = join(spec.command, " ");
     TRY(parse_detach_keys(spec.detach_keys));
@@ -76,13 +79,15 @@ static void tell(int socket, bool terminal, std::string text) {
 }
 
 Result<void> Engine::start_exec(const Context& context, const std::string& exec_id,
-                                std::optional<http::Hijacked> connection, const std::string& detach_keys, bool terminal) {
+                                std::optional<http::Hijacked> connection, const std::string& detach_keys,
+                                bool terminal) {
     auto exec = TRY(execs_.begin(exec_id));
     auto run = [&]() -> Result<void> {
         auto container = TRY(table_.find(exec.container_id));
         auto shim = container->shim();
         auto state = container->state();
-        if (!shim || !state.is_running()) return Error(Errc::Conflict, fmt::format("container {} is not running", container->id()));
+        if (!shim || !state.is_running())
+            return Error(Errc::Conflict, fmt::format("container {} is not running", container->id()));
         auto spec = container->spec();
         const auto& user = exec.spec.user.empty() ? spec->user : exec.spec.user;
         runtime::ExecRequest request;
@@ -93,7 +98,8 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
         if (connection) {
             // A copy stays here until the outcome is known, to tell the client of a failure.
             http::Hijacked copy{TRY(connection->socket.duplicate()), connection->already_read};
-            auto attachment = TRY(attachment_of(std::move(copy), detach_keys.empty() ? exec.spec.detach_keys : detach_keys, exec.spec.tty));
+            auto attachment = TRY(attachment_of(
+                std::move(copy), detach_keys.empty() ? exec.spec.detach_keys : detach_keys, exec.spec.tty));
             attachment.input = exec.spec.attach_stdin;
             attachment.output = exec.spec.attach_stdout;
             attachment.error = exec.spec.attach_stderr;
@@ -109,8 +115,10 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
     if (outcome) return outcome;
     auto error = outcome.take_error();
     execs_.set_ended(exec_id, error.code() == Errc::NotFound ? 127 : error.code() == Errc::Denied ? 126 : 128);
-    if (connection) tell(connection->socket.get(), terminal, "OCI runtime exec failed: exec failed: " + error.message());
-    if (error.code() == Errc::NotFound || error.code() == Errc::Denied) error = std::move(error).with_code(Errc::Invalid);
+    if (connection)
+        tell(connection->socket.get(), terminal, "OCI runtime exec failed: exec failed: " + error.message());
+    if (error.code() == Errc::NotFound || error.code() == Errc::Denied)
+        error = std::move(error).with_code(Errc::Invalid);
     return std::move(error).in("exec failed");
 }
 

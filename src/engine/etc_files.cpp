@@ -25,7 +25,8 @@ std::string hosts_text(const ContainerSpec& spec, const std::vector<network::End
         auto name = entry.substr(0, separator);
         auto address = entry.substr(separator + 1);
         if (address == "host-gateway") address = gateway;
-        if (address.size() > 2 && address.front() == '[' && address.back() == ']') address = address.substr(1, address.size() - 2);
+        if (address.size() > 2 && address.front() == '[' && address.back() == ']')
+            address = address.substr(1, address.size() - 2);
         if (!address.empty()) text += fmt::format("{}\t{}\n", address, name);
     }
     auto names = spec.hostname;
@@ -63,8 +64,10 @@ std::string resolv_conf_text(const ContainerSpec& spec, const std::string& host,
                 if (!option.empty()) options.emplace_back(option);
         }
     }
-    if (embedded) servers = {"127.0.0.11"};
-    else if (servers.empty()) servers = {"8.8.8.8", "8.8.4.4"};
+    if (embedded)
+        servers = {"127.0.0.11"};
+    else if (servers.empty())
+        servers = {"8.8.8.8", "8.8.4.4"};
     if (embedded && options.empty()) options = {"ndots:0"};
     std::string text;
     for (const auto& server : servers) text += "nameserver " + server + "\n";

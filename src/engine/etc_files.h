@@ -10,7 +10,8 @@
 
 namespace pila::engine {
 
-std::string hosts_text(const ContainerSpec& spec, const std::vector<network::Endpoint>& endpoints, const std::string& gateway);
+std::string hosts_text(const ContainerSpec& spec, const std::vector<network::Endpoint>& endpoints,
+                       const std::string& gateway);
 // `host`: the host's resolv.conf. Loopback servers cannot be reached from a container and are left out; if none is
 // left, public ones take their place, as in Docker. embedded: names are served on 127.0.0.11.
 std::string resolv_conf_text(const ContainerSpec& spec, const std::string& host, bool embedded, bool keep_loopback);

@@ -3,11 +3,11 @@
 // Further processes in running containers. In memory only: after a daemon restart their streams live on, the records do
 // not (as Docker's). A record goes when its container ends, or 5 minutes after the exec did. Threads: any.
 
+#include <sys/types.h>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 #include "base/json.h"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/log_follower.h"
 
-#include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include "os/file.h"
 
@@ -42,7 +42,8 @@ void LogFollower::wake() {
 
 Result<void> LogFollower::add(Start start) {
     auto follow = std::make_shared<Follow>(std::move(start));
-    follow->watch = ::inotify_add_watch(inotify_.get(), follow->start.directory.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+    follow->watch = ::inotify_add_watch(inotify_.get(), follow->start.directory.c_str(),
+                                        IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
     if (follow->watch < 0) return Error::from_errno(errno, "watch " + follow->start.directory);
     follow->start.stream->on_closed([this, weak = std::weak_ptr(follow)] {
         if (auto alive = weak.lock()) {
@@ -78,7 +79,8 @@ void LogFollower::drain_events() {
 }
 
 static bool is_current(const Fd& file, const std::string& path) {
-    struct stat ours {}, theirs {};
+    struct stat ours {
+    }, theirs{};
     return ::fstat(file.get(), &ours) == 0 && ::stat(path.c_str(), &theirs) == 0 && ours.st_ino == theirs.st_ino &&
            ours.st_dev == theirs.st_dev;
 }

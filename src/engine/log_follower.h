@@ -24,7 +24,7 @@ public:
 
     struct Start {
         std::string container_id, directory, log_path;
-        Fd file;           // positioned; invalid when nothing was logged yet
+        Fd file;  // positioned; invalid when nothing was logged yet
         LogFormatter formatter;
         std::shared_ptr<http::Stream> stream;
     };

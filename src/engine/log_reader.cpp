@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/log_reader.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "engine/engine.h"
@@ -63,8 +63,10 @@ static bool take(std::string_view& text, std::string_view prefix) {
 std::optional<LogLine> parse_log_line(std::string_view line) {
     LogLine parsed;
     if (!take(line, "{\"log\":\"") || !take_json_string(line, parsed.text)) return std::nullopt;
-    if (take(line, ",\"stream\":\"stderr\"")) parsed.is_error = true;
-    else if (!take(line, ",\"stream\":\"stdout\"")) return std::nullopt;
+    if (take(line, ",\"stream\":\"stderr\""))
+        parsed.is_error = true;
+    else if (!take(line, ",\"stream\":\"stdout\""))
+        return std::nullopt;
     if (!take(line, ",\"time\":\"")) return std::nullopt;
     auto quote = line.find('"');
     if (quote == std::string_view::npos) return std::nullopt;
@@ -73,8 +75,13 @@ std::optional<LogLine> parse_log_line(std::string_view line) {
 }
 
 LogFormatter::LogFormatter(const LogOptions& options, bool terminal)
-    : output_(options.output), error_(options.error), timestamps_(options.timestamps), details_(options.details),
-      terminal_(terminal), since_(options.since), until_(options.until) {}
+    : output_(options.output),
+      error_(options.error),
+      timestamps_(options.timestamps),
+      details_(options.details),
+      terminal_(terminal),
+      since_(options.since),
+      until_(options.until) {}
 
 void LogFormatter::format(std::string_view line, std::string& out) {
     auto parsed = parse_log_line(line);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Reads what a shim logged: json-file lines {"log":"...\n","stream":"stdout","time":"..."}, and frames them for clients.
+// Reads what a shim logged: json-file lines {"log":"...\n","stream":"stdout","time":"..."}, and frames them for
+// clients.
 
 #include <functional>
 #include <optional>
@@ -26,8 +27,8 @@ std::optional<LogLine> parse_log_line(std::string_view line);
 class LogFormatter {
 public:
     LogFormatter(const LogOptions& options, bool terminal);
-    // Takes whole lines from `bytes`, appends the client's form of them to `out`; what is left of a last incomplete line
-    // stays inside for the next call.
+    // Takes whole lines from `bytes`, appends the client's form of them to `out`; what is left of a last incomplete
+    // line stays inside for the next call.
     void feed(std::string_view bytes, std::string& out);
     bool past_until() const { return past_until_; }
 

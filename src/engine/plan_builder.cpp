@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/plan_builder.h"
 
-#include <algorithm>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <algorithm>
 
 #include <fmt/core.h>
 
@@ -19,7 +19,8 @@ static constexpr std::string_view default_path = "PATH=/usr/local/sbin:/usr/loca
 
 static void set_default(std::vector<std::string>& environment, std::string_view assignment) {
     auto name = assignment.substr(0, assignment.find('=') + 1);
-    bool there = std::any_of(environment.begin(), environment.end(), [&](const auto& item) { return item.starts_with(name); });
+    bool there =
+        std::any_of(environment.begin(), environment.end(), [&](const auto& item) { return item.starts_with(name); });
     if (!there) environment.emplace_back(assignment);
 }
 
@@ -30,7 +31,8 @@ static std::vector<std::string> environment_of(const ContainerSpec& spec, bool t
     for (const auto& variable : spec.environment) {
         auto equals = variable.find('=');
         auto name = variable.substr(0, equals) + "=";
-        auto same = std::find_if(environment.begin(), environment.end(), [&](const auto& item) { return item.starts_with(name); });
+        auto same = std::find_if(environment.begin(), environment.end(),
+                                 [&](const auto& item) { return item.starts_with(name); });
         if (equals == std::string::npos) {  // a name alone removes
             if (same != environment.end()) environment.erase(same);
         } else if (same != environment.end()) {
@@ -57,7 +59,8 @@ static Result<std::uint64_t> capabilities_of(const ContainerSpec& spec) {
         set = add ? set | bit : set & ~bit;
         return {};
     };
-    // "ALL" first, whichever list it is in: --cap-drop ALL --cap-add X means X alone, --cap-add ALL --cap-drop X all but X.
+    // "ALL" first, whichever list it is in: --cap-drop ALL --cap-add X means X alone, --cap-add ALL --cap-drop X all
+    // but X.
     for (const auto& name : spec.cap_add)
         if (to_lower(name) == "all") TRY(apply(name, true));
     for (const auto& name : spec.cap_drop)
@@ -69,17 +72,22 @@ static Result<std::uint64_t> capabilities_of(const ContainerSpec& spec) {
     return set;
 }
 
-static Result<void> apply_security(const ContainerSpec& spec, std::uint64_t capabilities, runtime::ProcessPlan& process) {
+static Result<void> apply_security(const ContainerSpec& spec, std::uint64_t capabilities,
+                                   runtime::ProcessPlan& process) {
     bool unconfined = spec.privileged;
     for (const auto& option : spec.security_options) {
         auto separator = option.find_first_of("=:");
         auto key = option.substr(0, separator);
         auto value = separator == std::string::npos ? "" : option.substr(separator + 1);
-        if (key == "no-new-privileges") process.no_new_privileges = value.empty() || value == "true";
-        else if (key == "seccomp" && value == "unconfined") unconfined = true;
+        if (key == "no-new-privileges")
+            process.no_new_privileges = value.empty() || value == "true";
+        else if (key == "seccomp" && value == "unconfined")
+            unconfined = true;
         else if (key == "seccomp" && value != "builtin")
-            return Error(Errc::Unsupported, "custom seccomp profiles are not supported yet; use seccomp=unconfined or the default");
-        else if (key == "apparmor") process.apparmor_profile = value == "unconfined" ? "" : value;
+            return Error(Errc::Unsupported,
+                         "custom seccomp profiles are not supported yet; use seccomp=unconfined or the default");
+        else if (key == "apparmor")
+            process.apparmor_profile = value == "unconfined" ? "" : value;
         else if (key != "seccomp" && key != "label" && key != "systempaths" && key != "writable-cgroups")
             return Error(Errc::Invalid, fmt::format("invalid --security-opt 2: {}", json_quote(option)));
     }
@@ -93,15 +101,20 @@ static Result<void> apply_limits(const ContainerSpec& spec, runtime::ProcessPlan
         int resource;
     };
     static constexpr NamedLimit limits[] = {
-        {"as", RLIMIT_AS}, {"core", RLIMIT_CORE}, {"cpu", RLIMIT_CPU}, {"data", RLIMIT_DATA}, {"fsize", RLIMIT_FSIZE},
-        {"locks", RLIMIT_LOCKS}, {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
-        {"nofile", RLIMIT_NOFILE}, {"nproc", RLIMIT_NPROC}, {"rss", RLIMIT_RSS}, {"rtprio", RLIMIT_RTPRIO},
-        {"rttime", RLIMIT_RTTIME}, {"sigpending", RLIMIT_SIGPENDING}, {"stack", RLIMIT_STACK},
+        {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},         {"cpu", RLIMIT_CPU},
+        {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},       {"locks", RLIMIT_LOCKS},
+        {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+        {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},       {"rss", RLIMIT_RSS},
+        {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
+        {"stack", RLIMIT_STACK},
     };
     for (const auto& asked : spec.ulimits) {
-        auto found = std::find_if(std::begin(limits), std::end(limits), [&](const auto& item) { return item.name == asked.name; });
+        auto found = std::find_if(std::begin(limits), std::end(limits),
+                                  [&](const auto& item) { return item.name == asked.name; });
         if (found == std::end(limits)) return Error(Errc::Invalid, "invalid ulimit type: " + asked.name);
-        auto as_limit = [](std::int64_t value) { return value < 0 ? RLIM_INFINITY : static_cast<std::uint64_t>(value); };
+        auto as_limit = [](std::int64_t value) {
+            return value < 0 ? RLIM_INFINITY : static_cast<std::uint64_t>(value);
+        };
         process.rlimits.push_back({found->resource, as_limit(asked.soft), as_limit(asked.hard)});
     }
     return {};
@@ -131,7 +144,8 @@ static Result<void> apply_devices(const ContainerSpec& spec, runtime::Plan& plan
         struct stat info {};
         if (::stat(mapping.host_path.c_str(), &info) < 0 || (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)))
             return Error(Errc::Invalid, fmt::format("error gathering device information while adding custom device {}: "
-                                                    "not a device node", json_quote(mapping.host_path)));
+                                                    "not a device node",
+                                                    json_quote(mapping.host_path)));
         runtime::DevicePlan device;
         device.path = mapping.container_path.empty() ? mapping.host_path : mapping.container_path;
         device.type = S_ISBLK(info.st_mode) ? 'b' : 'c';
@@ -141,8 +155,8 @@ static Result<void> apply_devices(const ContainerSpec& spec, runtime::Plan& plan
         device.uid = info.st_uid;
         device.gid = info.st_gid;
         plan.devices.push_back(device);
-        plan.resources.devices.push_back({true, device.type, device.major, device.minor,
-                                          mapping.permissions.empty() ? "rwm" : mapping.permissions});
+        plan.resources.devices.push_back(
+            {true, device.type, device.major, device.minor, mapping.permissions.empty() ? "rwm" : mapping.permissions});
     }
     return {};
 }
@@ -175,11 +189,13 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
         if (!covered(target)) bind(inputs.files_directory + "/" + name, target, false, MS_PRIVATE | MS_REC);
     }
     for (auto& mount : plan.mounts)
-        if (mount.target == "/dev/shm" && mount.type == "tmpfs") mount.data = fmt::format("mode=1777,size={}", spec.shm_size);
+        if (mount.target == "/dev/shm" && mount.type == "tmpfs")
+            mount.data = fmt::format("mode=1777,size={}", spec.shm_size);
     // Parents before what is mounted inside them.
     auto volumes = inputs.container->volumes();
     std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
-        return std::count(a.destination.begin(), a.destination.end(), '/') < std::count(b.destination.begin(), b.destination.end(), '/');
+        return std::count(a.destination.begin(), a.destination.end(), '/') <
+               std::count(b.destination.begin(), b.destination.end(), '/');
     });
     for (const auto& volume : volumes) {
         if (volume.type != "tmpfs") {
@@ -192,10 +208,14 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
         tmpfs.type = "tmpfs";
         tmpfs.flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (volume.writable ? 0 : MS_RDONLY);
         for (auto option : split(volume.mode, ',')) {
-            if (option == "exec") tmpfs.flags &= ~std::uint64_t{MS_NOEXEC};
-            else if (option == "suid") tmpfs.flags &= ~std::uint64_t{MS_NOSUID};
-            else if (option == "dev") tmpfs.flags &= ~std::uint64_t{MS_NODEV};
-            else if (option == "ro") tmpfs.flags |= MS_RDONLY;
+            if (option == "exec")
+                tmpfs.flags &= ~std::uint64_t{MS_NOEXEC};
+            else if (option == "suid")
+                tmpfs.flags &= ~std::uint64_t{MS_NOSUID};
+            else if (option == "dev")
+                tmpfs.flags &= ~std::uint64_t{MS_NODEV};
+            else if (option == "ro")
+                tmpfs.flags |= MS_RDONLY;
             else if (!option.empty() && option != "rw" && option != "noexec" && option != "nosuid" && option != "nodev")
                 tmpfs.data += (tmpfs.data.empty() ? "" : ",") + std::string(option);
         }
@@ -207,14 +227,20 @@ static void choose_namespaces(const PlanInputs& inputs, const ContainerSpec& spe
     using runtime::Namespace;
     plan.namespaces.clear();
     plan.namespaces.push_back({Namespace::Mount, "", -1});
-    if (!inputs.pid_path.empty()) plan.namespaces.push_back({Namespace::Pid, inputs.pid_path, -1});
-    else if (spec.pid_mode != "host") plan.namespaces.push_back({Namespace::Pid, "", -1});
+    if (!inputs.pid_path.empty())
+        plan.namespaces.push_back({Namespace::Pid, inputs.pid_path, -1});
+    else if (spec.pid_mode != "host")
+        plan.namespaces.push_back({Namespace::Pid, "", -1});
     if (spec.uts_mode != "host") plan.namespaces.push_back({Namespace::Uts, "", -1});
-    if (!inputs.ipc_path.empty()) plan.namespaces.push_back({Namespace::Ipc, inputs.ipc_path, -1});
-    else if (spec.ipc_mode != "host") plan.namespaces.push_back({Namespace::Ipc, "", -1});
+    if (!inputs.ipc_path.empty())
+        plan.namespaces.push_back({Namespace::Ipc, inputs.ipc_path, -1});
+    else if (spec.ipc_mode != "host")
+        plan.namespaces.push_back({Namespace::Ipc, "", -1});
     if (spec.cgroupns_mode != "host") plan.namespaces.push_back({Namespace::Cgroup, "", -1});
-    if (!inputs.network_path.empty()) plan.namespaces.push_back({Namespace::Network, inputs.network_path, -1});
-    else if (inputs.own_network) plan.namespaces.push_back({Namespace::Network, "", inputs.network_index});
+    if (!inputs.network_path.empty())
+        plan.namespaces.push_back({Namespace::Network, inputs.network_path, -1});
+    else if (inputs.own_network)
+        plan.namespaces.push_back({Namespace::Network, "", inputs.network_index});
 }
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
@@ -259,7 +285,8 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     return plan;
 }
 
-Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec, const ResolvedUser& user) {
+Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec,
+                                                const ResolvedUser& user) {
     runtime::ProcessPlan process;
     process.args = exec.command;
     process.environment = environment_of(spec, exec.tty, user.home);
@@ -268,7 +295,7 @@ Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const
         std::erase_if(process.environment, [&](const auto& item) { return item.starts_with(name); });
         if (variable.find('=') != std::string::npos) process.environment.push_back(variable);
     }
-    process.working_directory = !exec.working_directory.empty()   ? exec.working_directory
+    process.working_directory = !exec.working_directory.empty()  ? exec.working_directory
                                 : spec.working_directory.empty() ? "/"
                                                                  : spec.working_directory;
     process.uid = user.uid;

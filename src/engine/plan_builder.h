@@ -11,18 +11,19 @@ namespace pila::engine {
 
 struct PlanInputs {
     const Container* container;
-    std::string files_directory;    // holds hosts, hostname, resolv.conf
+    std::string files_directory;  // holds hosts, hostname, resolv.conf
     std::string state_directory;
     std::string cgroup_path;
-    std::string log_path;           // "": no log
+    std::string log_path;  // "": no log
     ResolvedUser user;
-    bool own_network = true;        // namespace received as descriptor `network_index`
-    std::string network_path;       // joined instead when not empty; neither: the host's
-    std::string pid_path, ipc_path; // --pid / --ipc container:X
+    bool own_network = true;         // namespace received as descriptor `network_index`
+    std::string network_path;        // joined instead when not empty; neither: the host's
+    std::string pid_path, ipc_path;  // --pid / --ipc container:X
     int root_index = 0, network_index = 1;
 };
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs);
-Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec, const ResolvedUser& user);
+Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec,
+                                                const ResolvedUser& user);
 
 }  // namespace pila::engine

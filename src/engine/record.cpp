@@ -29,9 +29,14 @@ std::string spec_record(const Container& container) {
     record["networking"] = spec->networking_json;
     json::array volumes;
     for (const auto& volume : container.volumes()) {
-        volumes.push_back({{"type", volume.type}, {"name", volume.name}, {"source", volume.source},
-                           {"destination", volume.destination}, {"driver", volume.driver}, {"mode", volume.mode},
-                           {"propagation", volume.propagation}, {"writable", volume.writable}});
+        volumes.push_back({{"type", volume.type},
+                           {"name", volume.name},
+                           {"source", volume.source},
+                           {"destination", volume.destination},
+                           {"driver", volume.driver},
+                           {"mode", volume.mode},
+                           {"propagation", volume.propagation},
+                           {"writable", volume.writable}});
     }
     record["volumes"] = std::move(volumes);
     return to_json(record);
@@ -81,15 +86,24 @@ std::string state_record(const ContainerState& state) {
     record["restarts"] = state.restart_count;
     json::array endpoints, ports;
     for (const auto& endpoint : state.endpoints) {
-        endpoints.push_back({{"network", endpoint.network_id}, {"name", endpoint.network_name},
-                             {"id", endpoint.endpoint_id}, {"ip", endpoint.ipv4}, {"gateway", endpoint.gateway},
-                             {"mac", endpoint.mac_address}, {"prefix", endpoint.prefix_length}, {"ip6", endpoint.ipv6},
-                             {"gateway6", endpoint.ipv6_gateway}, {"prefix6", endpoint.ipv6_prefix_length},
-                             {"aliases", array_of(endpoint.aliases)}, {"names", array_of(endpoint.dns_names)},
+        endpoints.push_back({{"network", endpoint.network_id},
+                             {"name", endpoint.network_name},
+                             {"id", endpoint.endpoint_id},
+                             {"ip", endpoint.ipv4},
+                             {"gateway", endpoint.gateway},
+                             {"mac", endpoint.mac_address},
+                             {"prefix", endpoint.prefix_length},
+                             {"ip6", endpoint.ipv6},
+                             {"gateway6", endpoint.ipv6_gateway},
+                             {"prefix6", endpoint.ipv6_prefix_length},
+                             {"aliases", array_of(endpoint.aliases)},
+                             {"names", array_of(endpoint.dns_names)},
                              {"interface", endpoint.interface}});
     }
     for (const auto& port : state.ports) {
-        ports.push_back({{"protocol", port.protocol}, {"container", port.container_port}, {"host", port.host_port},
+        ports.push_back({{"protocol", port.protocol},
+                         {"container", port.container_port},
+                         {"host", port.host_port},
                          {"ip", port.host_ip}});
     }
     record["endpoints"] = std::move(endpoints);

@@ -17,11 +17,12 @@ struct NamedSignal {
 };
 
 constexpr NamedSignal signals[] = {
-    {"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"BUS", SIGBUS},   {"CHLD", SIGCHLD},     {"CLD", SIGCHLD},   {"CONT", SIGCONT},
-    {"FPE", SIGFPE},   {"HUP", SIGHUP},   {"ILL", SIGILL},   {"INT", SIGINT},       {"IO", SIGIO},      {"IOT", SIGIOT},
-    {"KILL", SIGKILL}, {"PIPE", SIGPIPE}, {"POLL", SIGPOLL}, {"PROF", SIGPROF},     {"PWR", SIGPWR},    {"QUIT", SIGQUIT},
-    {"SEGV", SIGSEGV}, {"STKFLT", SIGSTKFLT}, {"STOP", SIGSTOP}, {"SYS", SIGSYS},   {"TERM", SIGTERM},  {"TRAP", SIGTRAP},
-    {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"URG", SIGURG},       {"USR1", SIGUSR1},  {"USR2", SIGUSR2},
+    {"ABRT", SIGABRT},     {"ALRM", SIGALRM},   {"BUS", SIGBUS},   {"CHLD", SIGCHLD}, {"CLD", SIGCHLD},
+    {"CONT", SIGCONT},     {"FPE", SIGFPE},     {"HUP", SIGHUP},   {"ILL", SIGILL},   {"INT", SIGINT},
+    {"IO", SIGIO},         {"IOT", SIGIOT},     {"KILL", SIGKILL}, {"PIPE", SIGPIPE}, {"POLL", SIGPOLL},
+    {"PROF", SIGPROF},     {"PWR", SIGPWR},     {"QUIT", SIGQUIT}, {"SEGV", SIGSEGV}, {"STKFLT", SIGSTKFLT},
+    {"STOP", SIGSTOP},     {"SYS", SIGSYS},     {"TERM", SIGTERM}, {"TRAP", SIGTRAP}, {"TSTP", SIGTSTP},
+    {"TTIN", SIGTTIN},     {"TTOU", SIGTTOU},   {"URG", SIGURG},   {"USR1", SIGUSR1}, {"USR2", SIGUSR2},
     {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ},
 };
 
@@ -63,10 +64,14 @@ Result<std::string> parse_detach_keys(std::string_view text) {
         } else if (key.starts_with("ctrl-") && key.size() == 6) {
             char letter = key[5];
             constexpr std::string_view others = "@[\\]^_";
-            if (letter >= 'a' && letter <= 'z') c = static_cast<char>(letter - 'a' + 1);
-            else if (auto at = others.find(letter); at == 0) c = 0;
-            else if (at != std::string_view::npos) c = static_cast<char>(26 + at);
-            else return Error(Errc::Invalid, fmt::format("Invalid detach keys ({}) provided", text));
+            if (letter >= 'a' && letter <= 'z')
+                c = static_cast<char>(letter - 'a' + 1);
+            else if (auto at = others.find(letter); at == 0)
+                c = 0;
+            else if (at != std::string_view::npos)
+                c = static_cast<char>(26 + at);
+            else
+                return Error(Errc::Invalid, fmt::format("Invalid detach keys ({}) provided", text));
         } else {
             return Error(Errc::Invalid, fmt::format("Invalid detach keys ({}) provided", text));
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // What a container was asked to be: Docker's Config, HostConfig and NetworkingConfig. Its persistent form is that JSON
-// (defaults and image's settings filled in), kept as text and shown by inspect; the typed fields are what the engine acts on.
+// (defaults and image's settings filled in), kept as text and shown by inspect; the typed fields are what the engine
+// acts on.
 
 #include <cstdint>
 #include <map>
@@ -38,7 +39,7 @@ struct MountSpec {
     std::string source;  // host path, volume name ("" : anonymous)
     std::string target;
     bool read_only = false;
-    std::string propagation;     // "", "rprivate", ...
+    std::string propagation;  // "", "rprivate", ...
     bool no_copy = false;
     bool create_source = false;  // -v makes a missing host directory, --mount does not
     std::string subpath;

@@ -44,13 +44,16 @@ Result<MountSpec> parse_bind(std::string_view text) {
     mount.create_source = true;
     if (!mount.target.starts_with("/"))
         return Error(Errc::Invalid, fmt::format("invalid mount config for type \"{}\": invalid mount path: '{}' "
-                                                "mount path must be absolute", mount.type, mount.target));
+                                                "mount path must be absolute",
+                                                mount.type, mount.target));
     if (mount.target.find_first_not_of('/') == std::string::npos)
         return Error(Errc::Invalid, fmt::format("invalid volume specification: '{}': destination can't be '/'", text));
     if (parts.size() < 3) return mount;
     for (auto option : split(parts[2], ',')) {
-        if (option == "ro") mount.read_only = true;
-        else if (option == "nocopy") mount.no_copy = true;
+        if (option == "ro")
+            mount.read_only = true;
+        else if (option == "nocopy")
+            mount.no_copy = true;
         else if (option.ends_with("shared") || option.ends_with("slave") || option.ends_with("private"))
             mount.propagation = option;
         else if (option != "rw" && option != "z" && option != "Z" && option != "consistent" && option != "cached" &&
@@ -122,8 +125,7 @@ static Result<void> read_mounts(JsonReader& in, ContainerSpec& spec) {
     for (const auto& bind : in.strings("Binds")) {
         auto mount = TRY(parse_bind(bind));
         for (const auto& other : spec.mounts)
-            if (other.target == mount.target)
-                return Error(Errc::Invalid, "Duplicate mount point: " + mount.target);
+            if (other.target == mount.target) return Error(Errc::Invalid, "Duplicate mount point: " + mount.target);
         spec.mounts.push_back(std::move(mount));
     }
     if (const auto* list = in.array("Mounts")) {
@@ -155,10 +157,12 @@ static Result<void> read_mounts(JsonReader& in, ContainerSpec& spec) {
                 return Error(Errc::Invalid, fmt::format("mount type unknown: {}", json_quote(mount.type)));
             if (!mount.target.starts_with("/"))
                 return Error(Errc::Invalid, fmt::format("invalid mount config for type \"{}\": invalid mount path: "
-                                                        "'{}' mount path must be absolute", mount.type, mount.target));
+                                                        "'{}' mount path must be absolute",
+                                                        mount.type, mount.target));
             if (mount.type == "bind" && !mount.source.starts_with("/"))
                 return Error(Errc::Invalid, fmt::format("invalid mount config for type \"bind\": invalid mount path: "
-                                                        "'{}' mount path must be absolute", mount.source));
+                                                        "'{}' mount path must be absolute",
+                                                        mount.source));
             spec.mounts.push_back(std::move(mount));
         }
     }
@@ -177,8 +181,8 @@ static Result<void> read_devices_and_limits(JsonReader& in, ContainerSpec& spec)
         for (const auto& item : *list) {
             if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: Devices holds objects");
             JsonReader device(item.get_object(), "Devices");
-            spec.devices.push_back({device.text("PathOnHost"), device.text("PathInContainer"),
-                                    device.text("CgroupPermissions", "rwm")});
+            spec.devices.push_back(
+                {device.text("PathOnHost"), device.text("PathInContainer"), device.text("CgroupPermissions", "rwm")});
             TRY(device.check());
         }
     if (const auto* list = in.array("Ulimits"))
@@ -199,8 +203,7 @@ static Result<void> read_devices_and_limits(JsonReader& in, ContainerSpec& spec)
     spec.cpuset_cpus = in.text("CpusetCpus");
     spec.cpuset_mems = in.text("CpusetMems");
     spec.pids_limit = in.optional_integer("PidsLimit");
-    if (spec.memory != 0 && spec.memory < 6 << 20)
-        return Error(Errc::Invalid, "Minimum memory limit allowed is 6MB");
+    if (spec.memory != 0 && spec.memory < 6 << 20) return Error(Errc::Invalid, "Minimum memory limit allowed is 6MB");
     return {};
 }
 
@@ -234,7 +237,8 @@ Result<void> read_host_config(const json::object& host, ContainerSpec& spec) {
     spec.volumes_from = in.strings("VolumesFrom");
     spec.shm_size = in.integer("ShmSize", 64 << 20);
     if (auto adjustment = in.integer("OomScoreAdj")) spec.oom_score_adj = static_cast<int>(adjustment);
-    if (const auto* size = in.array("ConsoleSize"); size && size->size() == 2 && (*size)[0].is_int64() && (*size)[1].is_int64()) {
+    if (const auto* size = in.array("ConsoleSize");
+        size && size->size() == 2 && (*size)[0].is_int64() && (*size)[1].is_int64()) {
         spec.console_rows = static_cast<std::uint16_t>((*size)[0].get_int64());
         spec.console_columns = static_cast<std::uint16_t>((*size)[1].get_int64());
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/spec.h"
 
-#include <boost/json.hpp>
 #include <doctest/doctest.h>
+#include <boost/json.hpp>
 
 #include "engine/names.h"
 #include "engine/spec_internal.h"
@@ -48,7 +48,8 @@ TEST_CASE("an entrypoint of its own discards the image's command") {
 }
 
 TEST_CASE("the stored form reads back the same") {
-    auto spec = make(R"({"Image":"x","Cmd":["ls"],"HostConfig":{"NetworkMode":"none","PortBindings":{"80/tcp":[{"HostPort":"8080"}]},
+    auto spec = make(
+        R"({"Image":"x","Cmd":["ls"],"HostConfig":{"NetworkMode":"none","PortBindings":{"80/tcp":[{"HostPort":"8080"}]},
         "Binds":["/a:/b:ro"],"AutoRemove":true},"NetworkingConfig":{"EndpointsConfig":{"n":{"Aliases":["w"]}}}})");
     REQUIRE(spec);
     auto again = load_spec(spec->config_json, spec->host_config_json, spec->networking_json);
@@ -77,10 +78,14 @@ TEST_CASE("wrong types and values are refused by name") {
     CHECK(message(R"({"HostConfig":{"Binds":["/a:b"]}})").find("mount path must be absolute") != std::string::npos);
     CHECK(message(R"({"HostConfig":{"Binds":["/a:/"]}})").find("destination can't be '/'") != std::string::npos);
     CHECK(message(R"({"HostConfig":{"PortBindings":{"99999/tcp":[]}}})").find("invalid port") != std::string::npos);
-    CHECK(message(R"({"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"9-8"}]}}})").find("invalid port") != std::string::npos);
-    CHECK(message(R"({"HostConfig":{"RestartPolicy":{"Name":"sometimes"}}})").find("restart policy") != std::string::npos);
-    CHECK(message(R"({"HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}})").find("AutoRemove") != std::string::npos);
-    CHECK(message(R"({"HostConfig":{"LogConfig":{"Type":"syslog"}}})").find("no log driver named") != std::string::npos);
+    CHECK(message(R"({"HostConfig":{"PortBindings":{"80/tcp":[{"HostPort":"9-8"}]}}})").find("invalid port") !=
+          std::string::npos);
+    CHECK(message(R"({"HostConfig":{"RestartPolicy":{"Name":"sometimes"}}})").find("restart policy") !=
+          std::string::npos);
+    CHECK(message(R"({"HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":"always"}}})").find("AutoRemove") !=
+          std::string::npos);
+    CHECK(message(R"({"HostConfig":{"LogConfig":{"Type":"syslog"}}})").find("no log driver named") !=
+          std::string::npos);
     CHECK(message(R"({"Hostname":"a/../b"})").find("hostname") != std::string::npos);
     CHECK(message(R"({"Env":["=x"]})").find("environment") != std::string::npos);
     CHECK(message(R"({"HostConfig":{"Memory":100}})").find("6MB") != std::string::npos);
@@ -88,6 +93,9 @@ TEST_CASE("wrong types and values are refused by name") {
 
 TEST_CASE("names of containers") {
     CHECK(*checked_name("/web-1.a_B") == "web-1.a_B");
-    for (auto bad : {"", "a", "-ab", "a b", "../ab", "a/b", ".ab", "\xc3\xa9" "ab"}) CHECK_FALSE(checked_name(bad));
+    for (auto bad : {"", "a", "-ab", "a b", "../ab", "a/b", ".ab",
+                     "\xc3\xa9"
+                     "ab"})
+        CHECK_FALSE(checked_name(bad));
     for (int i = 0; i < 50; ++i) CHECK(checked_name(random_name(i % 6)));
 }

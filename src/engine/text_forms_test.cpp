@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signals, detach keys, log lines, /etc files.
-#include <csignal>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <doctest/doctest.h>
 
@@ -68,8 +68,10 @@ TEST_CASE("tail finds the start of the last lines") {
 TEST_CASE("resolv.conf leaves out what a container cannot reach") {
     ContainerSpec spec;
     auto host = "# comment\nnameserver 127.0.0.1\nnameserver 10.0.0.2\nsearch a.example b.example\noptions ndots:2\n";
-    CHECK(resolv_conf_text(spec, host, false, false) == "nameserver 10.0.0.2\nsearch a.example b.example\noptions ndots:2\n");
-    CHECK(resolv_conf_text(spec, "nameserver 127.0.0.53\n", false, false) == "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
+    CHECK(resolv_conf_text(spec, host, false, false) ==
+          "nameserver 10.0.0.2\nsearch a.example b.example\noptions ndots:2\n");
+    CHECK(resolv_conf_text(spec, "nameserver 127.0.0.53\n", false, false) ==
+          "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
     CHECK(resolv_conf_text(spec, host, true, false).starts_with("nameserver 127.0.0.11\n"));
     spec.dns = {"1.2.3.4"};
     spec.dns_search = {"."};

@@ -36,7 +36,8 @@ Result<std::uint32_t> group_id(std::string_view name, std::string_view group) {
         return found.has_value();
     });
     if (!found) found = as_id(name);
-    if (!found) return Error(Errc::Invalid, fmt::format("unable to find group {}: no matching entries in group file", name));
+    if (!found)
+        return Error(Errc::Invalid, fmt::format("unable to find group {}: no matching entries in group file", name));
     return *found;
 }
 
@@ -63,7 +64,8 @@ Result<ResolvedUser> resolve_user(std::string_view user, std::string_view passwd
     });
     if (name.empty()) {
         if (!wanted_id)
-            return Error(Errc::Invalid, fmt::format("unable to find user {}: no matching entries in passwd file", user_part));
+            return Error(Errc::Invalid,
+                         fmt::format("unable to find user {}: no matching entries in passwd file", user_part));
         resolved.uid = *wanted_id;
         if (resolved.uid == 0) resolved.home = "/root";
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/volumes.h"
 
-#include <cctype>
 #include <algorithm>
+#include <cctype>
 
 #include <fmt/core.h>
 
@@ -31,7 +31,8 @@ static Result<void> check_name(std::string_view name) {
     return Error(Errc::Invalid,
                  fmt::format("create {0}: \"{0}\" includes invalid characters for a local volume name, only "
                              "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use "
-                             "absolute path", name.substr(0, 300)));
+                             "absolute path",
+                             name.substr(0, 300)));
 }
 
 Result<void> Volumes::load() {
@@ -67,8 +68,10 @@ Result<Volume> Volumes::create(std::string name, std::map<std::string, std::stri
     volume.labels = std::move(labels);
     volume.options = std::move(options);
     TRY(os::make_directories(volume.mountpoint, 0755));
-    json::object record{{"created", volume.created.nanoseconds}, {"labels", object_of(volume.labels)},
-                        {"options", object_of(volume.options)}, {"anonymous", volume.anonymous}};
+    json::object record{{"created", volume.created.nanoseconds},
+                        {"labels", object_of(volume.labels)},
+                        {"options", object_of(volume.options)},
+                        {"anonymous", volume.anonymous}};
     TRY(store_.put("volume/" + name, to_json(record)));
     volumes_[name] = volume;
     return volume;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Volumes of the "local" driver: directories that outlive containers. Files: DATA_DIR/volumes/NAME/_data; records in the
-// node store under "volume/NAME". Threads: any.
+// Volumes of the "local" driver: directories that outlive containers. Files: DATA_DIR/volumes/NAME/_data; records in
+// the node store under "volume/NAME". Threads: any.
 
 #include <map>
 #include <string>
@@ -29,10 +29,11 @@ public:
     Result<void> load();
 
     // An existing one of that name is returned as it is. name "": a random one, anonymous.
-    Result<Volume> create(std::string name, std::map<std::string, std::string> labels, std::map<std::string, std::string> options);
+    Result<Volume> create(std::string name, std::map<std::string, std::string> labels,
+                          std::map<std::string, std::string> options);
     Result<Volume> find(std::string_view name) const;  // NotFound: "get NAME: no such volume"
     std::vector<Volume> list() const;
-    Result<void> remove(std::string_view name);        // the caller knows that nobody uses it
+    Result<void> remove(std::string_view name);  // the caller knows that nobody uses it
 
 private:
     std::string directory_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Content addresses: "sha256:<64 hex digits>" (OCI image specification, descriptor.md). sha512 is accepted from outside.
+// Content addresses: "sha256:<64 hex digits>" (OCI image specification, descriptor.md). sha512 is accepted from
+// outside.
 
 #include <memory>
 #include <string>
@@ -14,8 +15,8 @@ class Digest {
 public:
     Digest() = default;
     static Result<Digest> parse(std::string_view text);
-    static Digest of(std::string_view bytes);  // sha256
-    const std::string& text() const { return text_; }          // "sha256:..."
+    static Digest of(std::string_view bytes);          // sha256
+    const std::string& text() const { return text_; }  // "sha256:..."
     std::string_view hex() const { return std::string_view(text_).substr(text_.find(':') + 1); }
     std::string_view algorithm() const { return std::string_view(text_).substr(0, text_.find(':')); }
     bool empty() const { return text_.empty(); }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/file.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
 
 #include <fmt/core.h>
 
@@ -60,8 +60,7 @@ Result<std::string> read_all(FdView file, std::size_t max_bytes) {
     for (;;) {
         auto got = TRY(read_some(file, buffer, sizeof buffer));
         if (got == 0) return bytes;
-        if (bytes.size() + got > max_bytes)
-            return Error(Errc::Exhausted, fmt::format("more than {} bytes", max_bytes));
+        if (bytes.size() + got > max_bytes) return Error(Errc::Exhausted, fmt::format("more than {} bytes", max_bytes));
         bytes.append(buffer, got);
     }
 }
@@ -130,8 +129,7 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
     }
     if (errno != ENOENT || path.empty() || path == "/") return Error::from_errno(errno, "create directory " + path);
     TRY(make_directories(parent_of(path), mode));
-    if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST)
-        return Error::from_errno(errno, "create directory " + path);
+    if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) return Error::from_errno(errno, "create directory " + path);
     return {};
 }
 
@@ -140,7 +138,8 @@ Result<void> remove_file(const std::string& path) {
     return {};
 }
 
-// Descends by descriptor, so a directory swapped for a link meanwhile is not followed. One level of recursion a directory.
+// Descends by descriptor, so a directory swapped for a link meanwhile is not followed. One level of recursion a
+// directory.
 static Result<void> remove_below(FdView parent, const char* name, dev_t device) {
     if (::unlinkat(parent.get(), name, 0) == 0 || errno == ENOENT) return {};
     if (errno != EISDIR && errno != EPERM) return Error::from_errno(errno, fmt::format("remove {}", name));

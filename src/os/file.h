@@ -2,10 +2,10 @@
 #pragma once
 // Files and directories as typed calls: EINTR retried, close-on-exec always, the call and the path in every error.
 
+#include <sys/stat.h>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <sys/stat.h>
 #include <vector>
 
 #include "base/fd.h"
@@ -20,7 +20,7 @@ Result<Fd> open_at(FdView directory, const std::string& path, int flags, mode_t 
 // openat2(2) with RESOLVE_IN_ROOT (Linux 5.6): symbolic links, "..", and absolute paths stay below `root`.
 Result<Fd> open_in_root(FdView root, const std::string& path, int flags, mode_t mode = 0);
 
-Result<std::string> read_all(FdView file, std::size_t max_bytes);         // Exhausted if there is more
+Result<std::string> read_all(FdView file, std::size_t max_bytes);  // Exhausted if there is more
 Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
 Result<std::size_t> read_some(FdView file, char* buffer, std::size_t size);  // 0: end
 Result<void> write_all(FdView file, std::string_view bytes);
@@ -32,14 +32,14 @@ Result<void> write_file(const std::string& path, std::string_view bytes);
 enum class Sync : std::uint8_t { Yes, No };
 Result<void> replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0600, Sync sync = Sync::Yes);
 
-Result<void> make_directory(const std::string& path, mode_t mode = 0755);     // AlreadyExists if it is there
-Result<void> make_directories(const std::string& path, mode_t mode = 0755);   // like mkdir -p
-Result<void> remove_file(const std::string& path);                            // NotFound if it is not there
+Result<void> make_directory(const std::string& path, mode_t mode = 0755);    // AlreadyExists if it is there
+Result<void> make_directories(const std::string& path, mode_t mode = 0755);  // like mkdir -p
+Result<void> remove_file(const std::string& path);                           // NotFound if it is not there
 // rm -rf that never follows a symbolic link and never crosses into another file system. Missing is fine.
 Result<void> remove_tree(const std::string& path);
 Result<void> rename(const std::string& from, const std::string& to);
 bool exists(const std::string& path);
-Result<std::vector<std::string>> list_directory(const std::string& path);     // names without "." and "..", sorted
+Result<std::vector<std::string>> list_directory(const std::string& path);  // names without "." and "..", sorted
 Result<struct stat> stat_of(FdView file);
 
 }  // namespace pila::os

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "os/socket.h"
 
-#include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 #include <fmt/core.h>
 

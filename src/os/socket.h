@@ -2,10 +2,10 @@
 #pragma once
 // Unix sockets between pila's own processes: whole messages with descriptors.
 
+#include <sys/types.h>
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 #include <utility>
 #include <vector>
 

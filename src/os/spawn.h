@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The only way pila starts another program: described as data, done with a vfork-like clone (the cost does not grow with
-// the caller's memory), exec failure comes back as an Error. Threads: any.
+// The only way pila starts another program: described as data, done with a vfork-like clone (the cost does not grow
+// with the caller's memory), exec failure comes back as an Error. Threads: any.
 
-#include <string>
 #include <sys/types.h>
+#include <string>
 #include <vector>
 
 #include "base/fd.h"
@@ -17,14 +17,14 @@ struct SpawnedFd {
 };
 
 struct Spawn {
-    std::string exe;                    // path; nothing is searched
-    FdView exe_fd{-1};                  // when valid: executed instead of `exe` (execveat), e.g. a sealed memfd
+    std::string exe;    // path; nothing is searched
+    FdView exe_fd{-1};  // when valid: executed instead of `exe` (execveat), e.g. a sealed memfd
     std::vector<std::string> argv;
     std::vector<std::string> environment;
     std::vector<SpawnedFd> fds;
-    FdView cgroup{-1};                  // directory of a v2 cgroup to be born in; left out where that is refused
-    bool new_session = true;            // setsid(2)
-    bool die_with_parent = false;       // PR_SET_PDEATHSIG SIGKILL (of the calling thread: see prctl(2))
+    FdView cgroup{-1};             // directory of a v2 cgroup to be born in; left out where that is refused
+    bool new_session = true;       // setsid(2)
+    bool die_with_parent = false;  // PR_SET_PDEATHSIG SIGKILL (of the calling thread: see prctl(2))
 };
 
 struct Child {

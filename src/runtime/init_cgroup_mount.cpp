@@ -41,7 +41,7 @@ Result<void> mount_unified(Setup& setup, const MountPlan& mount, FdView target) 
             return os::attach_mount(*fresh, target);
         // Without a cgroup namespace the mount shows the host's whole tree: place only our part of it.
     }
-    auto own = setup.cgroup.valid() ? setup.cgroup.directory("") : std::string("/sys/fs/cgroup");
+    auto own = setup.cgroup.valid() ? setup.cgroup.directory("") : setup.layout.hierarchies.front().mount_point;
     auto part = TRY(os::clone_mount(os::current_directory, own, os::Recursive::Yes));
     TRY(os::change_mount(part, attributes.set, 0, 0, os::Recursive::Yes));
     return os::attach_mount(part, target);
@@ -58,12 +58,11 @@ Result<Fd> hierarchy_mount(Setup& setup, const os::CgroupHierarchy& hierarchy, s
 
 // One directory a hierarchy in a small tmpfs; controllers that are mounted together get links ("cpu" -> "cpu,cpuacct").
 Result<void> mount_v1(Setup& setup, const MountPlan& mount, FdView target) {
-    auto layout = TRY(os::probe_cgroup_layout());
     auto attributes = os::attributes_of_flags(mount.flags).set;
     auto base =
         TRY(os::new_mount("tmpfs", "tmpfs", "mode=755,size=64k", attributes & ~std::uint64_t{MOUNT_ATTR_RDONLY}));
     TRY(os::attach_mount(base, target));
-    for (const auto& hierarchy : layout.hierarchies) {
+    for (const auto& hierarchy : setup.layout.hierarchies) {
         if (setup.cgroup.directory(hierarchy.controllers.front()).empty()) continue;
         auto name = hierarchy.mount_point.substr(hierarchy.mount_point.find_last_of('/') + 1);
         if (::mkdirat(base.get(), name.c_str(), 0755) < 0) return Error::from_errno(errno, "create directory " + name);
@@ -86,8 +85,7 @@ Result<void> mount_cgroups(Setup& setup, const MountPlan& mount) {
     TRY(join_cgroups(setup));
     if (setup.cgroup.mode() == os::CgroupMode::V1) return mount_v1(setup, mount, target);
     if (setup.cgroup.mode() == os::CgroupMode::V2) return mount_unified(setup, mount, target);
-    auto layout = TRY(os::probe_cgroup_layout());
-    if (layout.mode == os::CgroupMode::V2) return mount_unified(setup, mount, target);
+    if (setup.layout.mode == os::CgroupMode::V2) return mount_unified(setup, mount, target);
     return {};  // no group of its own and separate hierarchies: nothing that would be the container's to see
 }
 

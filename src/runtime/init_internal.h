@@ -25,6 +25,7 @@ struct Setup {
     const Plan& plan;
     const std::vector<Fd>& fds;
     Stdio stdio;
+    const os::CgroupLayout& layout;
     const os::Cgroup& cgroup;
     Fd channel;
     Fd host_proc;  // O_PATH of the host's /proc, checked to be one

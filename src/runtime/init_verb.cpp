@@ -28,7 +28,7 @@ static pid_t start_program(char** argv, const sigset_t& before) {
 }
 
 int init_main(int argc, char** argv) {
-    if (argc < 4) return 125;  // pila-init -- PROGRAM ARGUMENT0...
+    if (argc < 4) return 125;           // pila-init -- PROGRAM ARGUMENT0...
     ::prctl(PR_SET_NAME, "pila-init");  // ps would show the memfd that it was executed from
     sigset_t all, before;
     ::sigfillset(&all);

@@ -151,7 +151,8 @@ Result<Launch> Launch::container(const LaunchInput& input) {
         if (launch.pid_ < 0) return Error::from_errno(errno, "clone the container's first process");
         if (launch.pid_ == 0) {
             ours.reset();
-            init::Setup setup{.plan = plan, .fds = input.fds, .stdio = input.stdio, .cgroup = input.cgroup};
+            init::Setup setup{
+                .plan = plan, .fds = input.fds, .stdio = input.stdio, .layout = input.layout, .cgroup = input.cgroup};
             setup.channel = std::move(theirs);
             setup.self_exe = input.self_exe;
             setup.die_with_parent = input.die_with_parent;

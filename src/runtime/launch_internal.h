@@ -22,6 +22,7 @@ struct LaunchInput {
     const Plan& plan;
     const std::vector<Fd>& fds;  // what the plan's indices mean
     Stdio stdio;
+    const os::CgroupLayout& layout;
     const os::Cgroup& cgroup;  // named, not yet made; invalid: none
     int self_exe = -1;         // for plan.init
     bool die_with_parent = true;

@@ -5,39 +5,50 @@
 #include <cstring>
 #include <string_view>
 
+<<<<<<< HEAD
 #include "runtime/helper.h"
+    == == ==
+    =
+#include "runtime/own_exe_internal.h"
+        >>>>>>> runtime
 #include "runtime/shim_internal.h"
 #include "runtime/verbs_internal.h"
 
-namespace {
+        namespace {
 
-struct Verb {
-    std::string_view name;
-    int (*run)(int argc, char** argv);  // arguments behind the verb
-    const char* help;                   // nullptr: not for people
-};
+    struct Verb {
+        std::string_view name;
+        int (*run)(int argc, char** argv);  // arguments behind the verb
+        const char* help;                   // nullptr: not for people
+    };
 
-int shim(int, char**) { return pila::runtime::shim_main(); }
+    int shim(int, char**) { return pila::runtime::shim_main(); }
 
-constexpr Verb verbs[] = {
-    {"run", pila::runtime::run_verb, "run a container from an OCI bundle in the foreground: run [--bundle DIR] ID"},
-    {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
-    {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
-    {"shim", shim, nullptr},
-    {"helper", helper_main, nullptr},
-};
+    constexpr Verb verbs[] = {
+        {"run", pila::runtime::run_verb, "run a container from an OCI bundle in the foreground: run [--bundle DIR] ID"},
+        {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
+        {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
+        {"shim", shim, nullptr},
+        {"helper", helper_main, nullptr},
+    };
 
-int usage(FILE* where, int code) {
-    std::fputs("usage: pila-runtime VERB [options]\n\nverbs:\n", where);
-    for (const auto& verb : verbs)
-        if (verb.help) std::fprintf(where, "  %-9s %s\n", verb.name.data(), verb.help);
-    return code;
-}
+    int usage(FILE * where, int code) {
+        std::fputs("usage: pila-runtime VERB [options]\n\nverbs:\n", where);
+        for (const auto& verb : verbs)
+            if (verb.help) std::fprintf(where, "  %-9s %s\n", verb.name.data(), verb.help);
+        return code;
+    }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc > 0 && std::strcmp(argv[0], "pila-init") == 0) return pila::runtime::init_main(argc, argv);
+    if (argc < 1) return 1;
+    if (::getpid() == 1 && !pila::runtime::own_exe_is_protected()) {
+        auto failed = pila::runtime::execute_protected(argv);
+        std::fprintf(stderr, "pila-runtime: refuses to be process 1: %s\n", failed.message().c_str());
+        return 126;
+    }
+    if (std::strcmp(argv[0], "pila-init") == 0) return pila::runtime::init_main(argc, argv);
     // A descriptor of ours must never be 0, 1 or 2: the payload's streams are placed there.
     int fd = 0;
     while (fd <= 2) {

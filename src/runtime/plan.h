@@ -18,7 +18,7 @@ enum class Namespace : std::uint8_t { Mount, Pid, Uts, Ipc, Network, Cgroup, Use
 
 struct NamespacePlan {
     Namespace type;
-    std::string path;     // "": a new one. Otherwise joined: /proc/PID/ns/... or a bind-mounted file
+    std::string path;      // "": a new one. Otherwise joined: /proc/PID/ns/... or a bind-mounted file
     int received_fd = -1;  // >= 0: joined; index into the descriptors that came with the plan (see ShimClient::start)
 };
 
@@ -28,14 +28,14 @@ struct IdMapping {
 
 // One step of building the mount tree; in order. Target paths are resolved inside the root, links included.
 struct MountPlan {
-    std::string source;       // path on the host, or anything for a file system without one ("proc", "tmpfs")
-    std::string target;       // absolute, in the container; made (directory, or file for a file bind) if missing
-    std::string type;         // "proc", "tmpfs", ...; "bind" for bind mounts
-    std::uint64_t flags = 0;   // MS_* of mount(2); MS_BIND | MS_REC for binds
+    std::string source;             // path on the host, or anything for a file system without one ("proc", "tmpfs")
+    std::string target;             // absolute, in the container; made (directory, or file for a file bind) if missing
+    std::string type;               // "proc", "tmpfs", ...; "bind" for bind mounts
+    std::uint64_t flags = 0;        // MS_* of mount(2); MS_BIND | MS_REC for binds
     std::uint64_t propagation = 0;  // MS_PRIVATE, MS_SLAVE | MS_REC, ...; 0: as it comes
-    std::string data;         // file system options, "size=64m,mode=1777"
+    std::string data;               // file system options, "size=64m,mode=1777"
     bool recursive_readonly = false;
-    bool copy_up = false;     // tmpfs: filled with what the target held (tmpcopyup)
+    bool copy_up = false;  // tmpfs: filled with what the target held (tmpcopyup)
 };
 
 struct DevicePlan {
@@ -47,7 +47,7 @@ struct DevicePlan {
 
 struct DeviceRule {  // of the device cgroup; in order
     bool allow = false;
-    char type = 'a';  // a, c, b
+    char type = 'a';                      // a, c, b
     std::int64_t major = -1, minor = -1;  // -1: any
     std::string access = "rwm";
 };
@@ -56,16 +56,16 @@ struct DeviceRule {  // of the device cgroup; in order
 struct ResourcePlan {
     std::vector<DeviceRule> devices;
     std::optional<std::int64_t> memory_limit, memory_swap, memory_reservation;
-    std::optional<std::uint64_t> cpu_shares;       // v1 scale, 2..262144
+    std::optional<std::uint64_t> cpu_shares;  // v1 scale, 2..262144
     std::optional<std::int64_t> cpu_quota_us;
     std::optional<std::uint64_t> cpu_period_us;
     std::string cpuset_cpus, cpuset_mems;
-    std::optional<std::int64_t> pids_limit;        // -1: unlimited
+    std::optional<std::int64_t> pids_limit;                    // -1: unlimited
     std::vector<std::pair<std::string, std::string>> unified;  // cgroup v2 file -> value
 };
 
 struct RlimitPlan {
-    int resource;  // RLIMIT_*
+    int resource;              // RLIMIT_*
     std::uint64_t soft, hard;  // clamped to what this process may set
 };
 
@@ -83,20 +83,20 @@ struct ProcessPlan {
     std::optional<std::uint32_t> umask;
     bool terminal = false;
     std::uint16_t terminal_rows = 0, terminal_columns = 0;
-    bool keep_stdin_open = false;   // false: /dev/null
+    bool keep_stdin_open = false;  // false: /dev/null
     CapabilityPlan capabilities;
     std::vector<RlimitPlan> rlimits;
     bool no_new_privileges = false;
     std::optional<int> oom_score_adj;
     std::string apparmor_profile, selinux_label;
-    std::string seccomp_bpf;        // struct sock_filter[]; "" : none
+    std::string seccomp_bpf;  // struct sock_filter[]; "" : none
     std::uint32_t seccomp_flags = 0;
 };
 
 struct LogPlan {
-    std::string path;                        // json-file format; "": nothing is kept
-    std::uint64_t max_bytes = 0;             // rotate when larger; 0: never
-    std::uint32_t max_files = 1;             // the current one included
+    std::string path;             // json-file format; "": nothing is kept
+    std::uint64_t max_bytes = 0;  // rotate when larger; 0: never
+    std::uint32_t max_files = 1;  // the current one included
 };
 
 // A published port that the kernel cannot rewrite (IPv6 loopback, or no nftables): the shim accepts and relays.
@@ -107,11 +107,11 @@ struct RelayPlan {
 };
 
 struct Plan {
-    std::string id;                          // 64 hex digits for the engine's containers
-    std::string root_path;                   // host path of the root file system, or
-    int root_fd = -1;                        // index of a received detached mount (fsmount(2), open_tree(2))
+    std::string id;         // 64 hex digits for the engine's containers
+    std::string root_path;  // host path of the root file system, or
+    int root_fd = -1;       // index of a received detached mount (fsmount(2), open_tree(2))
     bool root_readonly = false;
-    std::uint64_t root_propagation = 0;      // of the container's whole tree; 0: private (MS_REC | MS_PRIVATE)
+    std::uint64_t root_propagation = 0;  // of the container's whole tree; 0: private (MS_REC | MS_PRIVATE)
     std::string hostname, domainname;
     std::vector<NamespacePlan> namespaces;
     std::vector<IdMapping> uid_mappings, gid_mappings;
@@ -119,13 +119,13 @@ struct Plan {
     std::vector<DevicePlan> devices;
     std::vector<std::string> masked_paths, readonly_paths;
     std::vector<std::pair<std::string, std::string>> sysctl;
-    std::string cgroup_path;                 // below each hierarchy's root, e.g. "/pila/<id>"; "": none
+    std::string cgroup_path;  // below each hierarchy's root, e.g. "/pila/<id>"; "": none
     ResourcePlan resources;
     ProcessPlan process;
-    bool init = false;                       // --init: pila-runtime itself is PID 1, reaps and forwards signals
-    std::string state_directory;             // shim only: exit record, socket (see shim.h)
+    bool init = false;            // --init: pila-runtime itself is PID 1, reaps and forwards signals
+    std::string state_directory;  // shim only: exit record, socket (see shim.h)
     LogPlan log;
-    std::vector<int> held_fds;               // shim only: received descriptors kept open while it lives (taken host ports)
+    std::vector<int> held_fds;  // shim only: received descriptors kept open while it lives (taken host ports)
     std::vector<RelayPlan> relays;
 };
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pila-runtime run`: a container from an OCI bundle, in the foreground.
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <cerrno>
 #include <climits>
@@ -15,11 +13,11 @@
 
 #include "base/text.h"
 #include "os/file.h"
-#include "os/mount.h"
 #include "runtime/console_internal.h"
 #include "runtime/init_internal.h"
 #include "runtime/launch_internal.h"
 #include "runtime/oci_internal.h"
+#include "runtime/own_exe_internal.h"
 #include "runtime/verbs_internal.h"
 
 namespace pila::runtime {
@@ -126,19 +124,24 @@ struct CgroupGuard {
     }
 };
 
-Result<int> run(const RunOptions& options) {
+Result<int> run(const RunOptions& options, char** command_line) {
     auto plan = TRY(load_plan(options));
+    // Not alone in its pid namespace: own_exe_internal.h. A user without privileges can overwrite only what is his
+    // anyway.
+    if (::geteuid() == 0 && !init::makes_namespace(plan, Namespace::Pid) && !own_exe_is_protected())
+        return execute_protected(command_line);
     if (::geteuid() != 0) TRY(go_without_cgroup(plan));
     auto state = TRY(StateDirectory::create(options.root.empty() ? default_state_root() : options.root, options.id));
     plan.state_directory = state.path();
+    auto layout = TRY(os::probe_cgroup_layout());
     os::Cgroup cgroup;
     if (!plan.cgroup_path.empty()) {
-        auto layout = TRY(os::probe_cgroup_layout());
         cgroup = os::Cgroup(layout, plan.cgroup_path, cgroup_controllers(plan));
     }
     CgroupGuard guard{cgroup};
     auto console = TRY(Console::prepare(plan.process));
-    auto launch = TRY(Launch::container({.plan = plan, .fds = {}, .stdio = {0, 1, 2}, .cgroup = cgroup}));
+    auto launch =
+        TRY(Launch::container({.plan = plan, .fds = {}, .stdio = {0, 1, 2}, .layout = layout, .cgroup = cgroup}));
     if (!options.pid_file.empty())
         TRY(os::replace_file(options.pid_file, std::to_string(launch.pid()), 0644, os::Sync::No));
     TRY(launch.finish());
@@ -150,34 +153,9 @@ Result<int> run(const RunOptions& options) {
 
 }  // namespace
 
-namespace {
-
-constexpr const char* sealed_name = "pila-runtime-sealed";
-
-// CVE-2019-5736: a container whose program is "#!/proc/self/exe" gets hold of this executable and could overwrite it
-// once nobody runs it. So we go on from a read-only mount of it that is attached nowhere. Only returns if that cannot
-// be done.
-Result<void> continue_sealed(const std::vector<char*>& arguments) {
-    auto own = TRY(os::clone_mount(os::current_directory, "/proc/self/exe", os::Recursive::No));
-    TRY(os::change_mount(own, MOUNT_ATTR_RDONLY, 0, 0, os::Recursive::No));
-    std::vector<char*> argv{const_cast<char*>(sealed_name), const_cast<char*>("run")};
-    argv.insert(argv.end(), arguments.begin(), arguments.end());
-    argv.push_back(nullptr);
-    ::syscall(SYS_execveat, own.get(), "", argv.data(), environ, AT_EMPTY_PATH);
-    return Error::from_errno(errno, "execute the sealed copy");
-}
-
-}  // namespace
-
 int run_verb(int argc, char** argv) {
-    // A user without privileges can overwrite no more than what is his own anyway, and may not clone mounts.
-    if (::geteuid() == 0 && std::string_view(argv[-2]) != sealed_name) {
-        auto failed = continue_sealed({argv, argv + argc});
-        std::fprintf(stderr, "pila-runtime: run: %s\n", failed.error().message().c_str());
-        return 1;
-    }
     auto options = parse_options(argc, argv);
-    auto outcome = options ? run(*options) : Result<int>(options.take_error());
+    auto outcome = options ? run(*options, argv - 2) : Result<int>(options.take_error());
     if (outcome) return *outcome;
     std::fprintf(stderr, "pila-runtime: run: %s\n", outcome.error().message().c_str());
     switch (outcome.error().code()) {

@@ -67,13 +67,13 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
         // Before the launch, so that not one byte of output can be missed.
         session_->attach(attachment_of(options[i], std::move(streams[i])));
     }
-    return launch_container(std::move(fds), control);
+    return launch_container(std::move(fds), layout, control);
 }
 
-Result<void> Shim::launch_container(std::vector<Fd> fds, FdView control) {
+Result<void> Shim::launch_container(std::vector<Fd> fds, const os::CgroupLayout& layout, FdView control) {
     auto stdio = TRY(session_->prepare(plan_.process));
-    auto launch = TRY(
-        Launch::container({.plan = plan_, .fds = fds, .stdio = stdio, .cgroup = cgroup_, .self_exe = self_exe_.get()}));
+    auto launch = TRY(Launch::container(
+        {.plan = plan_, .fds = fds, .stdio = stdio, .layout = layout, .cgroup = cgroup_, .self_exe = self_exe_.get()}));
     TRY(hold_ports(fds));
     fds.clear();
     listen();

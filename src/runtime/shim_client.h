@@ -11,16 +11,16 @@
 // the daemon's forget() (or for nobody being connected), removes its cgroup and ends. If the daemon is away it writes
 // the record and ends. Killing a shim kills its container.
 //
-// Threads: any thread may call any method; calls of one ShimClient are serialised. Callbacks run on the watcher's thread
-// and must not block.
+// Threads: any thread may call any method; calls of one ShimClient are serialised. Callbacks run on the watcher's
+// thread and must not block.
 
+#include <sys/types.h>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 #include <vector>
 
 #include "base/context.h"
@@ -31,7 +31,7 @@
 namespace pila::runtime {
 
 struct ExitRecord {
-    int code = 0;         // 128 + signal when killed
+    int code = 0;  // 128 + signal when killed
     bool oom_killed = false;
     WallTime finished_at;
 };
@@ -39,11 +39,11 @@ struct ExitRecord {
 // A stream that the shim serves directly: the client's own connection (or one end of a socket pair).
 // Raw for a terminal; otherwise Docker's framing: {stream (1 stdout, 2 stderr), 0, 0, 0, length (4 bytes, big endian)}.
 struct Attachment {
-    Fd stream;                     // stream socket
-    std::string already_read;      // bytes that the client had sent behind its request
+    Fd stream;                 // stream socket
+    std::string already_read;  // bytes that the client had sent behind its request
     bool input = false, output = false, error = false;
-    bool raw = false;              // no framing although not a terminal (pila's own use)
-    std::string detach_keys;       // bytes; "": none. Typed by the client: the stream is closed, the process lives on
+    bool raw = false;         // no framing although not a terminal (pila's own use)
+    std::string detach_keys;  // bytes; "": none. Typed by the client: the stream is closed, the process lives on
     bool close_stdin_when_gone = false;  // StdinOnce: end of this client's input is end of the process's input
 };
 
@@ -63,7 +63,7 @@ public:
 };
 
 struct Started {
-    pid_t pid = -1;        // payload, in the host's pid namespace
+    pid_t pid = -1;  // payload, in the host's pid namespace
     pid_t shim_pid = -1;
 };
 
@@ -72,15 +72,17 @@ public:
     virtual ~ShimClient() = default;
     virtual const Started& started() const = 0;
     virtual Result<void> attach(Attachment attachment) = 0;
-    virtual Result<pid_t> exec(const Context& context, ExecRequest request) = 0;  // after exec succeeded; NotFound/Denied: 127/126
-    virtual Result<void> resize(const std::string& exec_id, std::uint16_t rows, std::uint16_t columns) = 0;  // "": the container
-    virtual Result<void> kill(const std::string& exec_id, int signal) = 0;   // "": PID 1 of the container
-    virtual Result<void> kill_all() = 0;                                     // SIGKILL to everything in it
-    virtual Result<void> pause(bool paused) = 0;                              // freezer
+    virtual Result<pid_t> exec(const Context& context,
+                               ExecRequest request) = 0;  // after exec succeeded; NotFound/Denied: 127/126
+    virtual Result<void> resize(const std::string& exec_id, std::uint16_t rows,
+                                std::uint16_t columns) = 0;                 // "": the container
+    virtual Result<void> kill(const std::string& exec_id, int signal) = 0;  // "": PID 1 of the container
+    virtual Result<void> kill_all() = 0;                                    // SIGKILL to everything in it
+    virtual Result<void> pause(bool paused) = 0;                            // freezer
     virtual Result<std::vector<pid_t>> processes() = 0;
     virtual Result<void> update(const ResourcePlan& resources) = 0;
     virtual Result<void> reopen_log() = 0;
-    virtual void forget() = 0;                                               // the exit was recorded; the shim may go
+    virtual void forget() = 0;  // the exit was recorded; the shim may go
 };
 
 // Starts shims and watches all of them on one thread.
@@ -93,10 +95,11 @@ public:
     // Descriptors are referred to by index from the plan (root_fd, NamespacePlan::received_fd).
     // Error codes: NotFound (program or directory missing: Docker's 127), Denied (not executable: 126), others.
     virtual Result<std::shared_ptr<ShimClient>> start(const Context& context, const Plan& plan, std::vector<Fd> fds,
-                                                     std::vector<Attachment> attachments) = 0;
+                                                      std::vector<Attachment> attachments) = 0;
     // After a daemon restart: connects to a shim that still runs; nullptr-free. If it has ended meanwhile: NotFound,
     // and read_exit_record says how.
-    virtual Result<std::shared_ptr<ShimClient>> adopt(const std::string& container_id, const std::string& state_directory) = 0;
+    virtual Result<std::shared_ptr<ShimClient>> adopt(const std::string& container_id,
+                                                      const std::string& state_directory) = 0;
 };
 
 Result<ExitRecord> read_exit_record(const std::string& state_directory);

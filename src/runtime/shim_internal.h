@@ -43,7 +43,7 @@ private:
     // shim.cpp: the container's life
     Result<void> start(Request request, std::vector<Fd> fds, FdView control);
     Result<void> hold_ports(std::vector<Fd>& fds);
-    Result<void> launch_container(std::vector<Fd> fds, FdView control);
+    Result<void> launch_container(std::vector<Fd> fds, const os::CgroupLayout& layout, FdView control);
     void container_ended();
     void output_settled();
     void finish_container();

@@ -3,9 +3,9 @@
 // A container's root file system: image layers below, a writable directory of its own above, joined by overlay.
 //
 // Files: DATA_DIR/containers/ID/{upper,work}. Mounts are detached (fsmount(2), or mount(2) + open_tree(2) where overlay
-// has no new mount API with long layer lists: Linux < 6.8): no entry in any mount table, gone with their last descriptor.
-// A directory with the mount points every container gets (/proc, /dev, /etc/hosts, ...) is the lowest layer of all, so
-// that making them is no change of the container. Threads: any.
+// has no new mount API with long layer lists: Linux < 6.8): no entry in any mount table, gone with their last
+// descriptor. A directory with the mount points every container gets (/proc, /dev, /etc/hosts, ...) is the lowest layer
+// of all, so that making them is no change of the container. Threads: any.
 
 #include <cstdint>
 #include <string>
@@ -24,7 +24,7 @@ class Snapshots {
 public:
     static Result<Snapshots> create(const std::string& data_directory);
 
-    Result<void> prepare(const std::string& container_id);   // makes the writable layer
+    Result<void> prepare(const std::string& container_id);  // makes the writable layer
     Result<void> remove(const std::string& container_id);
     // Overlay of `layers` (uppermost first) under the writable layer; a descriptor for move_mount(2).
     Result<Fd> mount(const std::string& container_id, const std::vector<std::string>& layers,
