@@ -5,39 +5,35 @@
 #include <cstring>
 #include <string_view>
 
-<<<<<<< HEAD
 #include "runtime/helper.h"
-    == == ==
-    =
 #include "runtime/own_exe_internal.h"
-        >>>>>>> runtime
 #include "runtime/shim_internal.h"
 #include "runtime/verbs_internal.h"
 
-        namespace {
+namespace {
 
-    struct Verb {
-        std::string_view name;
-        int (*run)(int argc, char** argv);  // arguments behind the verb
-        const char* help;                   // nullptr: not for people
-    };
+struct Verb {
+    std::string_view name;
+    int (*run)(int argc, char** argv);  // arguments behind the verb
+    const char* help;                   // nullptr: not for people
+};
 
-    int shim(int, char**) { return pila::runtime::shim_main(); }
+int shim(int, char**) { return pila::runtime::shim_main(); }
 
-    constexpr Verb verbs[] = {
-        {"run", pila::runtime::run_verb, "run a container from an OCI bundle in the foreground: run [--bundle DIR] ID"},
-        {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
-        {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
-        {"shim", shim, nullptr},
-        {"helper", helper_main, nullptr},
-    };
+constexpr Verb verbs[] = {
+    {"run", pila::runtime::run_verb, "run a container from an OCI bundle in the foreground: run [--bundle DIR] ID"},
+    {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
+    {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
+    {"shim", shim, nullptr},
+    {"helper", helper_main, nullptr},
+};
 
-    int usage(FILE * where, int code) {
-        std::fputs("usage: pila-runtime VERB [options]\n\nverbs:\n", where);
-        for (const auto& verb : verbs)
-            if (verb.help) std::fprintf(where, "  %-9s %s\n", verb.name.data(), verb.help);
-        return code;
-    }
+int usage(FILE* where, int code) {
+    std::fputs("usage: pila-runtime VERB [options]\n\nverbs:\n", where);
+    for (const auto& verb : verbs)
+        if (verb.help) std::fprintf(where, "  %-9s %s\n", verb.name.data(), verb.help);
+    return code;
+}
 
 }  // namespace
 
