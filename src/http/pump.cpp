@@ -175,8 +175,9 @@ void Pump::rest(const ConnectionPointer& connection) {
     {
         Lock lock(mutex_);
         stays = change_owner(*connection, Owner::Pump);
-        // Too many, and none was idle when the last one came: the first to become idle makes room.
-        if (connection->input.empty() && connections_.size() > limits_.max_connections) stays = false;
+        // Too many, and none was idle when the last one came: the first to become idle again makes room.
+        if (connection->served && connection->input.empty() && connections_.size() > limits_.max_connections)
+            stays = false;
         if (stays && !connection->input.empty()) {
             if (!connection->deadline)
                 set_deadline(*connection, std::chrono::steady_clock::now() + limits_.header_timeout);
@@ -192,6 +193,7 @@ void Pump::rest(const ConnectionPointer& connection) {
 
 void Pump::hand_over(const ConnectionPointer& connection) {
     connection->searched = 0;
+    connection->served = true;
     if (!connection->stop.stop_possible()) connection->stop = std::stop_source();
     bool stays;
     {

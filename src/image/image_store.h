@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Images of the engine: configurations, layers, names. Layers are unpacked directories shared by all images and named by
-// the digest of their uncompressed tar (diff id), in overlay's own form (whiteouts are 0/0 character devices, opaque
+// Images of the engine: configurations, layers, names. Layers are unpacked directories shared by all images and named
+// by the digest of their uncompressed tar (diff id), in overlay's own form (whiteouts are 0/0 character devices, opaque
 // directories carry trusted.overlay.opaque), so that a container mounts them as they are.
 //
 // Files below DATA_DIR: blobs/sha256/HEX (configurations, manifests, layer tars as they came; content that came
@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "base/context.h"
@@ -43,12 +44,12 @@ struct HistoryEntry {
 };
 
 struct Image {
-    Digest id;                              // of the configuration's bytes
-    std::string config_json;                // exactly those bytes
+    Digest id;                // of the configuration's bytes
+    std::string config_json;  // exactly those bytes
     ImageConfig config;
     std::vector<HistoryEntry> history;
-    std::vector<Digest> layers;             // diff ids, lowest first
-    std::uint64_t size = 0;                 // bytes of all layers unpacked
+    std::vector<Digest> layers;  // diff ids, lowest first
+    std::uint64_t size = 0;      // bytes of all layers unpacked
     WallTime created, last_tagged;
     std::vector<std::string> tags;          // "docker.io/library/busybox:latest" is kept as "busybox:latest"
     std::vector<std::string> repo_digests;  // "busybox@sha256:..."
@@ -60,12 +61,12 @@ using ImagePointer = std::shared_ptr<const Image>;
 struct Progress {
     std::string id, status;  // "a3ed95caeb02", "Extracting"
     std::uint64_t current = 0, total = 0;
-    std::string stream;      // a line for `load`: "Loaded image: busybox:latest\n"
+    std::string stream;  // a line for `load`: "Loaded image: busybox:latest\n"
 };
 using ProgressSink = std::function<void(const Progress&)>;
 
 struct ImportRequest {
-    std::string reference;             // "" or "name[:tag]"
+    std::string reference;  // "" or "name[:tag]"
     std::string message;
     std::vector<std::string> changes;  // Dockerfile instructions: CMD, ENV, WORKDIR, ...
     std::string platform;              // "os/arch[/variant]"; "": this machine's
@@ -73,15 +74,32 @@ struct ImportRequest {
 
 struct CommitRequest {
     ImagePointer parent;
-    std::string upper_directory;       // overlay's upper directory of the container
+    std::string upper_directory;  // overlay's upper directory of the container
     std::string reference, author, message, container_id;
     std::vector<std::string> changes;
-    ImageConfig config;                // of the container, before `changes`
+    ImageConfig config;  // of the container, before `changes`
 };
 
 struct Removed {
     std::vector<std::string> untagged, deleted;  // names; "sha256:..."
 };
+
+// A container that uses an image, "" for none. A plain id stands for one that does not run; "ID (running)" for one that
+// does.
+struct ImageUse {
+    std::string container;
+    bool running = false;
+    ImageUse() = default;
+    template <typename Text>
+    requires std::is_convertible_v<Text, std::string> ImageUse(Text id, bool is_running = false)
+        : container(std::move(id)), running(is_running) {
+        constexpr std::string_view suffix = " (running)";
+        if (!container.ends_with(suffix)) return;
+        container.resize(container.size() - suffix.size());
+        running = true;
+    }
+};
+using InUse = std::function<ImageUse(const Digest& id)>;
 
 class ImageStore {
 public:
@@ -90,9 +108,11 @@ public:
     virtual Result<void> recover() = 0;
 
     // Docker's and OCI's archive forms, plain or gzip, bzip2, xz, zstd. Returns what was loaded ("name:tag" or id).
-    virtual Result<std::vector<std::string>> load(const Context& context, http::BodyReader& archive, const ProgressSink& progress) = 0;
+    virtual Result<std::vector<std::string>> load(const Context& context, http::BodyReader& archive,
+                                                  const ProgressSink& progress) = 0;
     // A root file system as tar, any of those compressions.
-    virtual Result<ImagePointer> import(const Context& context, http::BodyReader& tar, const ImportRequest& request) = 0;
+    virtual Result<ImagePointer> import(const Context& context, http::BodyReader& tar,
+                                        const ImportRequest& request) = 0;
     // OCI layout with Docker's manifest.json beside it (what docker 25+ writes), as a tar.
     virtual Result<void> save(const Context& context, const std::vector<std::string>& names, http::BodyWriter& out) = 0;
     virtual Result<ImagePointer> commit(const Context& context, const CommitRequest& request) = 0;
@@ -102,8 +122,10 @@ public:
     virtual std::vector<ImagePointer> list() = 0;
     virtual Result<void> tag(std::string_view source, std::string_view target) = 0;
     // `in_use(id)` names a container that uses the image, or "": Docker's rules of untagging, force, and deletion.
-    virtual Result<Removed> remove(std::string_view reference, bool force, bool prune_parents,
-                                   const std::function<std::string(const Digest& id)>& in_use) = 0;
+    // What is deleted by force while a container uses it stays on disk, found by its full id only, until collect().
+    virtual Result<Removed> remove(std::string_view reference, bool force, bool prune_parents, const InUse& in_use) = 0;
+    // Deletes what such containers no longer need. remove() does it too; call it when a container has been removed.
+    virtual Result<void> collect(const InUse& in_use) = 0;
 
     // Directories for overlay, uppermost first.
     virtual Result<std::vector<std::string>> layer_directories(const Image& image) = 0;
@@ -113,7 +135,8 @@ public:
 struct Reference {
     std::string domain, path, tag;  // tag "" when a digest alone is given
     std::string digest;
-    static Result<Reference> parse(std::string_view text);  // Docker's grammar and messages ("invalid reference format")
+    static Result<Reference> parse(
+        std::string_view text);         // Docker's grammar and messages ("invalid reference format")
     std::string familiar() const;       // "busybox:latest"
     std::string familiar_name() const;  // "busybox"
 };

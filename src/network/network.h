@@ -3,12 +3,12 @@
 // Bridge networks, addresses, names and published ports for containers. Never shells out; never enters a namespace:
 // the helper process makes network namespaces and opens sockets inside them.
 //
-// What it owns on the machine, all named after the instance ("pila" for the default one): bridges (pila0 for the network
-// "bridge", pila-<12 hex of the id> for others), veth pairs, one nftables table. Namespaces are kept by descriptors
-// only (the shim of the container holds one), so nothing is left behind when their holders end.
-// Files: none; networks and attachments are in the node store under "network/".
-// recover(): rebuilds the table for the attachments that live on, removes links and rules of the others.
-// Threads: any. One thread refills the pool of ready namespaces, one serves embedded DNS.
+// What it owns on the machine, all named after the instance ("pila" for the default one): bridges (pila0 for the
+// network "bridge", pila-<12 hex of the id> for others), veth pairs, one nftables table. Namespaces are kept by
+// descriptors only (the shim of the container holds one), so nothing is left behind when their holders end. Files:
+// none; networks and attachments are in the node store under "network/". recover(): rebuilds the table for the
+// attachments that live on, removes links and rules of the others. Threads: any. One thread refills the pool of ready
+// namespaces, one serves embedded DNS.
 
 #include <cstdint>
 #include <map>
@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/context.h"
@@ -36,7 +37,7 @@ struct NetworkSpec {
     std::string name;
     std::string driver = "bridge";  // bridge, host, none ("null" in Docker's answers)
     bool internal = false, attachable = false, enable_ipv6 = false;
-    std::vector<Subnet> subnets;    // empty: chosen, avoiding the host's routes
+    std::vector<Subnet> subnets;  // empty: chosen, avoiding the host's routes
     std::map<std::string, std::string> options, labels;
 };
 
@@ -71,7 +72,7 @@ struct Endpoint {
 struct PortRequest {
     std::string protocol = "tcp";  // tcp, udp, sctp
     std::uint16_t container_port = 0;
-    std::string host_ip;           // "": all addresses, IPv4 and IPv6
+    std::string host_ip;                             // "": all addresses, IPv4 and IPv6
     std::uint16_t host_port = 0, host_port_end = 0;  // 0: any free one; a range: the first free one in it
 };
 
@@ -85,6 +86,7 @@ struct AttachRequest {
     std::string container_id, container_name, hostname;
     std::vector<EndpointRequest> endpoints;  // empty: only lo (network none)
     std::vector<PortRequest> ports;
+    std::vector<std::string> dns_servers;  // --dns: what the embedded name server asks; empty: the host's
 };
 
 struct Relay {
@@ -98,17 +100,24 @@ struct Sandbox {
     Fd network_namespace;
     std::vector<Endpoint> endpoints;
     std::vector<PublishedPort> ports;
-    std::vector<Fd> held;       // sockets that take the host's ports; the shim keeps them as long as the container lives
+    std::vector<Fd> held;  // sockets that take the host's ports; the shim keeps them as long as the container lives
     std::vector<Relay> relays;  // ports on ::1 that the kernel cannot rewrite: the shim relays them
     bool embedded_dns = false;  // resolv.conf names 127.0.0.11
 };
 
 struct Options {
     std::string instance = "pila";
-    std::string runtime_exe;   // pila-runtime, for the helper
+    std::string runtime_exe;     // pila-runtime, for the helper
     std::string default_subnet;  // of the network "bridge"; "": chosen
     unsigned pool_size = 8;
-    bool enabled = true;       // false (no CAP_NET_ADMIN, rootless): only none and host exist
+    bool enabled = true;  // false (no CAP_NET_ADMIN, rootless): only none and host exist
+};
+
+// A container whose shim lives on over a restart of the daemon.
+struct LiveContainer {
+    LiveContainer(std::string container_id, int container_pid = 0) : id(std::move(container_id)), pid(container_pid) {}
+    std::string id;
+    int pid;  // of its first process, in the daemon's pid namespace; 0: names, connect and disconnect do not work
 };
 
 class NetworkManager {
@@ -117,7 +126,7 @@ public:
     virtual ~NetworkManager() = default;
 
     // Called once before anything else: the containers whose shims live on.
-    virtual Result<void> recover(const std::vector<std::string>& live_container_ids) = 0;
+    virtual Result<void> recover(const std::vector<LiveContainer>& live) = 0;
 
     virtual Result<Network> create_network(const Context& context, NetworkSpec spec) = 0;
     virtual Result<void> remove_network(const Context& context, std::string_view name_or_id) = 0;  // Conflict: in use
@@ -131,8 +140,10 @@ public:
     virtual void detach(const std::string& container_id) = 0;
 
     // network connect and disconnect of a running container.
-    virtual Result<Endpoint> connect(const Context& context, const std::string& container_id, const EndpointRequest& request) = 0;
-    virtual Result<void> disconnect(const Context& context, const std::string& container_id, std::string_view network) = 0;
+    virtual Result<Endpoint> connect(const Context& context, const std::string& container_id,
+                                     const EndpointRequest& request) = 0;
+    virtual Result<void> disconnect(const Context& context, const std::string& container_id,
+                                    std::string_view network) = 0;
     virtual void rename_container(const std::string& container_id, const std::string& name) = 0;
 };
 

@@ -22,6 +22,7 @@ struct Spawn {
     std::vector<std::string> argv;
     std::vector<std::string> environment;
     std::vector<SpawnedFd> fds;
+    FdView cgroup{-1};                  // directory of a v2 cgroup to be born in; left out where that is refused
     bool new_session = true;            // setsid(2)
     bool die_with_parent = false;       // PR_SET_PDEATHSIG SIGKILL (of the calling thread: see prctl(2))
 };

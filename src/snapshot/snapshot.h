@@ -15,6 +15,11 @@
 
 namespace pila::snapshot {
 
+// Volatile: the kernel never syncs what the container writes (overlay's "volatile"), and taking the mount down does not
+// sync the whole file system below. For containers whose changes are thrown away at their end (run --rm): after a power
+// cut such a writable layer may hold anything.
+enum class Writes : std::uint8_t { Durable, Volatile };
+
 class Snapshots {
 public:
     static Result<Snapshots> create(const std::string& data_directory);
@@ -22,13 +27,15 @@ public:
     Result<void> prepare(const std::string& container_id);   // makes the writable layer
     Result<void> remove(const std::string& container_id);
     // Overlay of `layers` (uppermost first) under the writable layer; a descriptor for move_mount(2).
-    Result<Fd> mount(const std::string& container_id, const std::vector<std::string>& layers);
+    Result<Fd> mount(const std::string& container_id, const std::vector<std::string>& layers,
+                     Writes writes = Writes::Durable);
     // The layers alone, read-only (create --read-only images, cp from stopped containers, ...).
     Result<Fd> mount_readonly(const std::vector<std::string>& layers);
     std::string upper_directory(const std::string& container_id) const;
 
 private:
     explicit Snapshots(std::string data_directory) : data_directory_(std::move(data_directory)) {}
+    std::string container_directory(const std::string& container_id) const;
     std::string data_directory_;
 };
 
@@ -37,7 +44,7 @@ struct FileChange {
     std::string path;
     ChangeKind kind;
 };
-// What `docker diff` lists.
+// What `docker diff` lists, sorted by path. `layers` as for mount().
 Result<std::vector<FileChange>> changes(const std::string& upper_directory, const std::vector<std::string>& layers);
 // Bytes in the writable layer (SizeRw).
 Result<std::uint64_t> tree_size(const std::string& directory);

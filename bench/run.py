@@ -1,0 +1,379 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""pila's figures beside its peers', measured in one sitting, taking turns.
+
+  run.py [--quick] [SECTION...]     runtime api rate memory verbs ports images
+Everything runs in a sandbox; each engine has a network namespace of its own and its data on one loop-mounted ext4.
+What is not installed is left out, with a word.
+"""
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import measure  # noqa: E402
+from lib import debian, engines, sandbox  # noqa: E402
+from lib.registry import Registry  # noqa: E402
+from measure import collect, output_of, programs, show  # noqa: E402
+
+disk = Path("/run/bench")
+images = measure.build / "test-images"
+
+
+def mount_disk():
+    """A fresh ext4 with a journal: the machine's own may have none, where figures drift from run to run."""
+    disk.mkdir()
+    image = measure.build / "bench/disk.img"
+    image.unlink(missing_ok=True)
+    try:
+        with open(image, "wb") as file:
+            file.truncate(6 << 30)
+        output_of("mkfs.ext4", "-q", "-F", image)
+        output_of("mount", "-o", "loop", image, disk)
+        image.unlink()  # lives as long as it is mounted
+    except (RuntimeError, OSError) as problem:
+        print(f"no loop-mounted disk ({problem}): data lies in memory")
+
+
+class Lab:
+    """The engines that are there, running side by side."""
+
+    def __init__(self):
+        self.engines, self.holders = {}, []
+
+    def start(self):
+        for name in ("pila", "docker"):
+            kind = engines.kinds[name]
+            if kind.missing():
+                print(f"left out: {kind.missing()}")
+                continue
+            holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up; echo; exec sleep infinity"],
+                                      stdout=subprocess.PIPE, preexec_fn=sandbox.die_with_parent)
+            holder.stdout.readline()
+            self.holders.append(holder)
+            engine = kind(disk / name)
+            command = engine.command()
+            engine.command = lambda inside=self.inside(holder), command=command: [*inside, *command]
+            engine.network = self.inside(holder)
+            engine.holder = holder.pid
+            engine.start()
+            for archive in ("busybox", "hello"):
+                engine.load(images / f"{archive}.tar")
+            self.engines[name] = engine
+        return self
+
+    @staticmethod
+    def inside(holder):
+        return ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+
+    def sockets(self, *names):
+        return [f"{name}={engine.socket}" for name, engine in self.engines.items() if not names or name in names]
+
+    def names(self):
+        return list(self.engines)
+
+    def stop(self):
+        for engine in self.engines.values():
+            engine.remove_everything()
+            engine.stop()
+        for holder in self.holders:
+            holder.kill()
+
+
+# --- runtime: run /bin/true -------------------------------------------------------------------------------------------
+def runtimes():
+    found = {}
+    if (engines.build / "bin/pila-runtime").exists():
+        found["pila"] = [engines.build / "bin/pila-runtime", "--root", "/run/runtime-pila"]
+    for name in ("crun", "runc"):
+        if shutil.which(name):
+            found[name] = [shutil.which(name), "--root", f"/run/runtime-{name}"]
+        else:
+            print(f"left out: {name} is not installed")
+    return found
+
+
+def bench_runtime(options):
+    """The default bundle of `runc spec`, as each runtime is given it by hand."""
+    if not shutil.which("runc"):
+        print("left out: runc is not installed (its `spec` makes the bundle)")
+        return
+    bundle = Path("/run/bundle")
+    (bundle / "rootfs").mkdir(parents=True, exist_ok=True)
+    output_of("tar", "-C", bundle / "rootfs", "-xf", images / "rootfs.tar")
+    output_of("runc", "spec", cwd=bundle)
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"].update(terminal=False, args=["/bin/true"])
+    (bundle / "config.json").write_text(json.dumps(config))
+    contenders = runtimes()
+    arguments = []
+    for name, command in contenders.items():
+        arguments += ["--", name, *command, "run", "--bundle", bundle, "{}"]
+    # crun refuses a v2 tree that has controllers beside v1; without the tree all three take the same path.
+    prefix = ["unshare", "--mount", "sh", "-c", "umount /sys/fs/cgroup/unified 2> /dev/null; exec \"$@\"", "sh"]
+    rounds = 20 if options.quick else 60
+    for title, gap, count in (("back to back", 0, rounds), ("150 ms between starts", 150, rounds // 2)):
+        text = output_of(*prefix, programs / "timer", count, gap, *arguments[1:])
+        show(f"runtime: run /bin/true, {title}", collect(text), list(contenders), "ms")
+
+
+# --- engine -----------------------------------------------------------------------------------------------------------
+def bench_api(options, lab):
+    rounds = 3 if options.quick else 8
+    for network in ("none", "default"):
+        text = output_of(programs / "api_cycle", "cycle", rounds, 5, network, *lab.sockets())
+        show(f"API over one keep-alive connection, network {network}", collect(text), lab.names(), "ms")
+    rounds = 5 if options.quick else 12
+    for network in ("none", "bridge"):
+        arguments = []
+        for name, engine in lab.engines.items():
+            for client in ([shutil.which("docker")] if shutil.which("docker") else []) + ([engines.Pila.program] if name == "pila" else []):
+                label = f"{name}-by-{Path(client).name}"
+                arguments += ["--", label, "env", f"DOCKER_HOST={engine.host}", f"PILA_HOST={engine.host}", client, "run", "--rm",
+                              "--network", network, "busybox", "true"]
+        text = output_of(programs / "timer", rounds, 0, *arguments[1:])
+        labels = [arguments[at + 1] for at, word in enumerate(arguments) if word == "--"]
+        show(f"run --rm busybox true, the whole command, network {network}", collect(text), labels, "ms")
+
+
+def bench_rate(options, lab):
+    counts = {"pila": 60 if options.quick else 500, "docker": 20 if options.quick else 60}
+    for network in ("none", "default"):
+        text = ""
+        for name in lab.names():
+            before = leaks(lab, name)
+            text += output_of(programs / "api_cycle", "rate", 4, counts[name], network, *lab.sockets(name))
+            left = engines_settle(lambda name=name, before=before: leaks(lab, name) - before)
+            print(f"{name}, network {network}: {counts[name]} starts by 4 clients; left behind: {', '.join(sorted(left)) or 'nothing'}")
+        show(f"create, start, wait, remove by 4 clients, network {network}", collect(text), lab.names(), "per second")
+
+
+def engines_settle(left, seconds=10):
+    """What is left once things have had time to go away."""
+    deadline = time.monotonic() + seconds
+    while left() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left()
+
+
+def leaks(lab, name):
+    """Everything that an engine could leave: containers, processes, mounts, links, cgroups, rules."""
+    engine = lab.engines[name]
+    found = {f"container {container['Id'][:12]}" for container in engine.api("GET", "/containers/json?all=1").json()}
+    own = os.readlink("/proc/self/ns/pid")
+    found |= {f"process {pid} {comm}" for pid, (comm, line, space) in measure.processes().items()
+              if space != own or "shim" in line and (name == "docker") == ("containerd-shim" in line)}
+    found |= {"mount " + line.split()[4] for line in open(f"/proc/{engine.pid}/mountinfo") if str(engine.directory) in line}
+    found |= {"link " + line.split(":")[1].strip() for line in output_of(*engine.network, "ip", "-o", "link").splitlines()}
+    found |= {"rule " + line.strip() for line in output_of(*engine.network, "nft", "-n", "list", "ruleset").splitlines()
+              if "counter" not in line}
+    return found
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+def daemon_pids(engine):
+    """The daemon and what serves it (dockerd's containerd); no shims."""
+    children = Path(f"/proc/{engine.pid}/task/{engine.pid}/children").read_text().split()
+    names = {pid: line for pid, (_, line, _) in measure.processes().items()}
+    return [engine.pid, *(int(pid) for pid in children if "shim" not in names.get(int(pid), "") and "proxy" not in names.get(int(pid), ""))]
+
+
+def bench_memory(options, lab):
+    count = 20 if options.quick else 100
+    print(f"\nmemory (MiB), before and after {count} idle containers; per container in KiB")
+    for name, engine in lab.engines.items():
+        own = os.readlink("/proc/self/ns/pid")
+        before_all = set(measure.processes())
+        daemon = daemon_pids(engine)
+        before = {field: measure.total(daemon, field) for field in ("Rss", "Pss", "Private_Dirty")}
+        output_of(programs / "api_cycle", "idle", count, "none", *lab.sockets(name))
+        time.sleep(2)
+        daemon = [pid for pid in daemon_pids(engine)]
+        after = {field: measure.total(daemon, field) for field in ("Rss", "Pss", "Private_Dirty")}
+        shims = [pid for pid, (_, line, space) in measure.processes().items()
+                 if pid not in before_all and pid not in daemon and space == own and "timer" not in line]
+        per = {field: measure.total(shims, field) * 1024 / count for field in ("Rss", "Pss", "Private_Dirty")}
+        print(f"  {name:7} daemon RSS {before['Rss']:6.1f} -> {after['Rss']:6.1f}, PSS {before['Pss']:6.1f} -> {after['Pss']:6.1f}; "
+              f"per container: daemon PSS +{(after['Pss'] - before['Pss']) * 1024 / count:6.1f}, {len(shims) / count:.2f} shims with "
+              f"private dirty {per['Private_Dirty']:7.1f}, PSS {per['Pss']:7.1f}, RSS {per['Rss']:8.1f}", flush=True)
+        engine.remove_everything(("busybox:latest", "busybox:test", "pila/hello-world:latest"))
+
+
+# --- command line -----------------------------------------------------------------------------------------------------
+def bench_verbs(options, lab):
+    rounds = 20 if options.quick else 60
+    clients = {}
+    if engines.Pila.program.exists():
+        clients["pila"] = engines.Pila.program
+    if shutil.which("docker"):
+        clients["docker"] = shutil.which("docker")
+    text, socket = "", next(iter(lab.engines.values()))
+    for verb in ("--version", "version", "ps"):
+        arguments = []
+        for name, program in clients.items():
+            arguments += ["--", name, "env", f"DOCKER_HOST={socket.host}", f"PILA_HOST={socket.host}", program, verb]
+        done = output_of(programs / "timer", rounds, 0, *arguments[1:])
+        text += "".join(f"{line.split()[0]} {verb} {line.split()[1]}\n" for line in done.splitlines())
+    show(f"the command line alone, against {socket.name}'s daemon", collect(text), list(clients), "ms")
+
+
+# --- published ports --------------------------------------------------------------------------------------------------
+def bench_ports(options, lab):
+    contenders, remote = [], []
+    for number, (name, engine) in enumerate(lab.engines.items()):
+        container = engine.api("POST", "/containers/create", {
+            "Image": "busybox", "Cmd": ["/bench/round_trips", "server", "7000"], "ExposedPorts": {"7000/tcp": {}},
+            "HostConfig": {"Binds": [f"{programs}:/bench:ro"], "PortBindings": {"7000/tcp": [{"HostPort": "7700"}]}}}).json()["Id"]
+        engine.api("POST", f"/containers/{container}/start")
+        engines.wait_until(lambda engine=engine: b"serving" in engine.api("GET", f"/containers/{container}/logs?stdout=1").body,
+                           "the server in the container listens")
+        contenders.append((name, engine, container))
+        holder = str(engine.holder)
+        output_of("ip", "link", "add", f"lan{number}", "type", "veth", "peer", "name", "lan0", "netns", holder)
+        output_of("ip", "addr", "add", f"198.51.100.{number * 4 + 1}/30", "dev", f"lan{number}")
+        output_of("ip", "link", "set", f"lan{number}", "up")
+        output_of(*engine.network, "ip", "addr", "add", f"198.51.100.{number * 4 + 2}/30", "dev", "lan0")
+        output_of(*engine.network, "ip", "link", "set", "lan0", "up")
+        remote.append(f"{name}=198.51.100.{number * 4 + 2}:7700")
+    count, rounds = (500, 3) if options.quick else (2000, 5)
+    text = ""
+    for _ in range(rounds):
+        for name, engine, container in contenders:
+            address = engine.api("GET", f"/containers/{container}/json").json()["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+            for path, target in (("127.0.0.1", "127.0.0.1:7700"), ("container's address", f"{address}:7000")):
+                done = output_of(*engine.network, programs / "round_trips", "client", count, 1, f"{name}={target}")
+                text += "".join(f"{name} {path} {line.split()[1]}\n" for line in done.splitlines())
+        done = output_of(programs / "round_trips", "client", count, 1, *remote)
+        text += "".join("{} from another host {}\n".format(*line.split()) for line in done.splitlines())
+    show("published port, round trip on one connection", collect(text), lab.names(), "microseconds")
+    if shutil.which("wrk"):
+        text = ""
+        for _ in range(2 if options.quick else 3):
+            for name, engine, _ in contenders:
+                for path, prefix, host in (("127.0.0.1", engine.network, "127.0.0.1"), ("from another host", [], None)):
+                    target = host or next(entry.split("=")[1].split(":")[0] for entry in remote if entry.startswith(name))
+                    done = output_of(*prefix, "wrk", "-t1", "-c32", "-d2s", f"http://{target}:7700/")
+                    rate = next(line.split()[1] for line in done.splitlines() if line.startswith("Requests/sec"))
+                    text += f"{name} {path} {rate}\n"
+        show("published port, 32 connections", collect(text), lab.names(), "requests per second")
+    else:
+        print("left out: wrk is not installed")
+    for name, engine, container in contenders:
+        engine.api("DELETE", f"/containers/{container}?force=1")
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+def bench_images(options, lab):
+    """A whole distribution's root file system: import, save, load, commit of 50 MB, pull."""
+    try:
+        rootfs = debian.make_rootfs(measure.repository / ".cache")
+    except debian.Unavailable as problem:
+        print(f"left out: {problem}")
+        return
+    registry = None
+    lines = []
+
+    def timed(name, operation, function):
+        begin = time.monotonic()
+        value = function()
+        lines.append(f"{name} {operation} {(time.monotonic() - begin) * 1e3:.2f}")
+        return value
+
+    def accept(answer):
+        if answer.status not in (200, 201, 204) or b'"error"' in answer.body[-2000:]:
+            raise RuntimeError(str(answer))
+        return answer
+
+    def upload(engine, target, path):
+        with open(path, "rb") as file:
+            return accept(engine.api("POST", target, file, headers={"Content-Type": "application/x-tar"}, timeout=300))
+
+    saved = disk / "debian.tar"
+    for round_number in range(2 if options.quick else 4):
+        for name, engine in lab.engines.items():
+            timed(name, "import", lambda: upload(engine, "/images/create?fromSrc=-&repo=debian&tag=bench&changes=CMD+bash", rootfs))
+            archive = timed(name, "save", lambda: accept(engine.api("GET", "/images/debian:bench/get", timeout=300)).body)
+            if not saved.exists():
+                saved.write_bytes(archive)
+            accept(engine.api("DELETE", "/images/debian:bench"))
+            timed(name, "load", lambda: upload(engine, "/images/load?quiet=1", saved))
+            container = accept(engine.api("POST", "/containers/create", {
+                "Image": "debian:bench", "Cmd": ["sh", "-c", "head -c 50000000 /dev/urandom > /data"]})).json()["Id"]
+            accept(engine.api("POST", f"/containers/{container}/start"))
+            accept(engine.api("POST", f"/containers/{container}/wait"))
+            timed(name, "commit of 50 MB", lambda: accept(engine.api("POST", f"/commit?container={container}&repo=committed", {})))
+            accept(engine.api("DELETE", f"/containers/{container}"))
+            accept(engine.api("DELETE", "/images/committed"))
+            timed(name, "remove", lambda: accept(engine.api("DELETE", "/images/debian:bench")))
+    if Registry.missing():
+        print(f"left out: {Registry.missing()}")
+    else:
+        for name, engine in lab.engines.items():  # the registry has to be on each engine's own loopback
+            with in_network(engine.holder):
+                registry = Registry(disk / f"registry-{name}").start()
+                registry.push(saved, "debian:bench")
+                for _ in range(2 if options.quick else 4):
+                    timed(name, "pull", lambda: accept(engine.api(
+                        "POST", f"/images/create?fromImage={registry.address}/debian&tag=bench", timeout=300)))
+                    accept(engine.api("DELETE", f"/images/{registry.address}/debian:bench"))
+                registry.stop()
+    show("a root file system of 122 MB", collect("\n".join(lines)), lab.names(), "ms")
+
+
+@contextlib.contextmanager
+def in_network(pid):
+    """This thread's network namespace for a while, so that what it starts is there too."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    sandbox.libc.setns(there, 0)
+    try:
+        yield
+    finally:
+        sandbox.libc.setns(before, 0)
+        os.close(before)
+        os.close(there)
+
+
+sections = {"runtime": bench_runtime, "api": bench_api, "rate": bench_rate, "memory": bench_memory, "verbs": bench_verbs,
+            "ports": bench_ports, "images": bench_images}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds: to see that it works")
+    parser.add_argument("sections", nargs="*")
+    options = parser.parse_args()
+    chosen = [name for name in sections if not options.sections or any(part in name for part in options.sections)]
+    if os.geteuid() != 0:
+        sys.exit("bench: needs root")
+    if not sandbox.inside():
+        measure.compile_programs()
+    sandbox.enter(sys.argv)
+    measure.print_machine()
+    mount_disk()
+    failed = False
+    lab = Lab()
+    try:
+        if set(chosen) - {"runtime"}:
+            lab.start()
+        for name in chosen:
+            try:
+                sections[name](options) if name == "runtime" else lab.engines and sections[name](options, lab)
+            except (RuntimeError, AssertionError, OSError, KeyError) as problem:
+                failed = True
+                print(f"\n{name}: FAILED: {type(problem).__name__} {problem}", flush=True)
+    finally:
+        lab.stop()
+    print(f"\nload average at the end: {' '.join(measure.load_average())}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

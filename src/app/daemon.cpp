@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/daemon.h"
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <grp.h>
+#include <malloc.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "docker/api.h"
+#include "engine/engine.h"
+#include "http/client.h"
+#include "http/server.h"
+#include "image/image_store.h"
+#include "image/registry.h"
+#include "journal/journal.h"
+#include "network/network.h"
+#include "os/file.h"
+#include "os/socket.h"
+#include "snapshot/snapshot.h"
+#include "store/store.h"
+
+namespace pila::app {
+
+// One daemon per data directory; the kernel drops the lock with the process.
+static Result<Fd> lock_directory(const std::string& directory) {
+    auto lock = TRY(os::open(directory + "/lock", O_RDWR | O_CREAT, 0600));
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock " + directory);
+        return Error(Errc::Conflict, fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
+    }
+    return lock;
+}
+
+static Result<Fd> listen_on_socket(const std::string& path, const std::string& group) {
+    if (os::connect_unix(path, SOCK_STREAM))
+        return Error(Errc::Conflict, fmt::format("{} is in use by another program", path));
+    ignore(os::remove_file(path), "usually not there; left by a daemon that was killed otherwise");
+    auto socket = TRY(os::listen_unix(path, SOCK_STREAM, 0600, 512));
+    const struct group* entry = group.empty() ? nullptr : ::getgrnam(group.c_str());
+    if (!group.empty() && !entry) return Error(Errc::NotFound, fmt::format("group {} does not exist", group));
+    if (entry && (::chown(path.c_str(), 0, entry->gr_gid) < 0 || ::chmod(path.c_str(), 0660) < 0))
+        return Error::from_errno(errno, "give " + path + " to group " + group);
+    return socket;
+}
+
+static Result<Fd> listen_on_tcp(const std::string& host, std::uint16_t port) {
+    in_addr address{};
+    if (::inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host.c_str(), &address) != 1)
+        return Error(Errc::Invalid, fmt::format("{} is no IPv4 address", host));
+    // Whoever reaches the API is root here: without TLS it is for this machine only (docs/security.md).
+    if ((ntohl(address.s_addr) >> 24) != 127)
+        return Error(Errc::Denied, fmt::format("refusing to serve the API on {} without TLS: use 127.0.0.1 and a tunnel", host));
+    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket) return Error::from_errno(errno, "create socket");
+    int on = 1;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_port = htons(port);
+    where.sin_addr = address;
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0 || ::listen(socket.get(), 512) < 0)
+        return Error::from_errno(errno, fmt::format("listen on {}:{}", host, port));
+    return socket;
+}
+
+static Result<Fd> listen_on(const std::string& address, const std::string& group) {
+    auto endpoint = TRY(http::Endpoint::parse(address));
+    if (endpoint.scheme == "unix") return listen_on_socket(endpoint.host, group);
+    if (endpoint.scheme != "http") return Error(Errc::Invalid, fmt::format("cannot listen on {}: use unix:// or tcp://", address));
+    return listen_on_tcp(endpoint.host, endpoint.port);
+}
+
+static Result<std::string> find_runtime(const std::string& given) {
+    if (!given.empty()) return given;
+    char self[4096];
+    auto length = ::readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length < 0) return Error::from_errno(errno, "find this program");
+    std::string beside(self, static_cast<std::size_t>(length));
+    beside = beside.substr(0, beside.find_last_of('/')) + "/pila-runtime";
+    for (const auto& path : {beside, std::string("/usr/local/libexec/pila/pila-runtime"), std::string("/usr/libexec/pila/pila-runtime")})
+        if (os::exists(path)) return path;
+    return Error(Errc::NotFound, fmt::format("pila-runtime not found: {} does not exist; give its path with --runtime", beside));
+}
+
+static void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Every thread takes requests in turn: few malloc arenas keep what one frees usable by the others (docs/decisions/006).
+static void keep_memory_small() {
+    ::mallopt(M_ARENA_MAX, 2);
+    ::mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+}
+
+static Result<Fd> block_signals() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
+    if (!fd) return Error::from_errno(errno, "signalfd");
+    return fd;
+}
+
+static void wait_for_end(const Fd& signals) {
+    for (;;) {
+        signalfd_siginfo info{};
+        if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
+        if (info.ssi_signo == SIGHUP) continue;  // nothing to reload yet; must not end the daemon
+        log::info("{}: ending; containers run on", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+        return;
+    }
+}
+
+Result<void> run_daemon(const DaemonOptions& options) {
+    auto started_at = now_wall();
+    auto begin = std::chrono::steady_clock::now();
+    log::configure(options.log_level, options.log_format);
+    keep_memory_small();
+    raise_descriptor_limit();
+    ::umask(022);
+    auto signals = TRY(block_signals());
+    auto runtime_exe = TRY(find_runtime(options.runtime_exe));
+    TRY(os::make_directories(options.data_directory, 0711));
+    TRY(os::make_directories(options.run_directory, 0711));
+    auto lock = TRY(lock_directory(options.data_directory));
+
+    auto store = TRY(store::Store::open(options.data_directory + "/node.db", store::Durability::Relaxed));
+    journal::Journal journal;
+    auto images = TRY(image::ImageStore::create(options.data_directory, *store));
+    TRY(images->recover().in("recovering images"));
+    image::RegistryOptions registry_options;
+    registry_options.mirrors = options.registry_mirrors;
+    registry_options.insecure = options.insecure_registries;
+    registry_options.certificates_directory = "/etc/docker/certs.d";
+    auto registry = image::Registry::create(*images, registry_options);
+    auto snapshots = TRY(snapshot::Snapshots::create(options.data_directory));
+    network::Options network_options;
+    network_options.instance = options.instance;
+    network_options.runtime_exe = runtime_exe;
+    network_options.default_subnet = options.bridge_subnet;
+    network_options.enabled = ::geteuid() == 0;
+    auto networks = TRY(network::NetworkManager::create(network_options, *store));
+    engine::EngineOptions engine_options{options.instance, options.data_directory, options.run_directory, runtime_exe, ""};
+    auto engine = TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
+    TRY(engine->recover().in("recovering containers"));
+
+    docker::Api api(*engine, {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
+    auto server = TRY(http::Server::create([&](http::Request& request) { return api.handle(request); }, docker::error_response));
+    auto socket = TRY(listen_on_socket(options.docker_socket, options.socket_group));
+    TRY(server->listen(std::move(socket)));
+    for (const auto& host : options.hosts) {
+        auto further = TRY(listen_on(host, options.socket_group));
+        TRY(server->listen(std::move(further)));
+    }
+    auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
+    log::info("pila {} serves the Docker API on {} ({} ms after its start)", PILA_VERSION, options.docker_socket, took);
+
+    wait_for_end(signals);
+    if (options.stop_containers_on_exit) engine->stop_all_containers();
+    server->stop();
+    ignore(os::remove_file(options.docker_socket), "somebody else removed it");
+    return {};
+}
+
+}  // namespace pila::app

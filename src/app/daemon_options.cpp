@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/daemon_options.h"
+
+#include <functional>
+
+#include <fmt/core.h>
+#include <yaml-cpp/yaml.h>
+
+#include "base/text.h"
+#include "os/file.h"
+
+namespace pila::app {
+
+namespace {
+
+// A setting is one row: the same name as flag and as key of the configuration file.
+struct Setting {
+    std::string_view name, argument, help;  // argument "": a switch
+    std::function<Result<void>(DaemonOptions&, const std::string& value)> apply;
+};
+
+Result<void> set(std::string& target, const std::string& value) {
+    target = value;
+    return {};
+}
+
+Result<void> set_path(std::string& target, const std::string& value) {
+    if (!value.starts_with("/")) return Error(Errc::Invalid, "must be an absolute path");
+    target = value;
+    return {};
+}
+
+Result<void> set_switch(bool& target, const std::string& value) {
+    if (value != "true" && value != "false") return Error(Errc::Invalid, "must be true or false");
+    target = value == "true";
+    return {};
+}
+
+Result<void> set_instance(DaemonOptions& options, const std::string& value) {
+    // Part of interface names (15 characters in all) and of paths.
+    bool good = !value.empty() && value.size() <= 10 &&
+                value.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+    if (!good) return Error(Errc::Invalid, "must be 1 to 10 of a-z, 0-9 and -");
+    options.instance = value;
+    return {};
+}
+
+Result<void> set_log_level(DaemonOptions& options, const std::string& value) {
+    for (auto [name, level] : {std::pair{"debug", log::Level::Debug}, std::pair{"info", log::Level::Info},
+                               std::pair{"warning", log::Level::Warning}, std::pair{"error", log::Level::Error}})
+        if (value == name) {
+            options.log_level = level;
+            return {};
+        }
+    return Error(Errc::Invalid, "must be debug, info, warning or error");
+}
+
+Result<void> set_log_format(DaemonOptions& options, const std::string& value) {
+    if (value != "text" && value != "json") return Error(Errc::Invalid, "must be text or json");
+    options.log_format = value == "json" ? log::Format::Json : log::Format::Text;
+    return {};
+}
+
+const std::vector<Setting>& settings() {
+    static const std::vector<Setting> all = {
+        {"instance", "NAME", "names of the bridge, firewall table and cgroup; several may run side by side (default pila)", set_instance},
+        {"data-dir", "DIR", "images, containers, volumes (default /var/lib/INSTANCE)", [](auto& o, auto& v) { return set_path(o.data_directory, v); }},
+        {"run-dir", "DIR", "sockets and state of running containers (default /run/INSTANCE)", [](auto& o, auto& v) { return set_path(o.run_directory, v); }},
+        {"docker-socket", "PATH", "where docker clients connect (default RUN_DIR/docker.sock)", [](auto& o, auto& v) { return set_path(o.docker_socket, v); }},
+        {"socket-group", "GROUP", "group that may use the socket: its members are root on this machine (default: root only)", [](auto& o, auto& v) { return set(o.socket_group, v); }},
+        {"host", "ADDRESS", "a further address to listen on: unix:///PATH or tcp://127.0.0.1:PORT (repeatable)", [](auto& o, auto& v) -> Result<void> { o.hosts.push_back(v); return {}; }},
+        {"registry-mirror", "URL", "asked first for images of docker.io (repeatable)", [](auto& o, auto& v) -> Result<void> { o.registry_mirrors.push_back(v); return {}; }},
+        {"insecure-registry", "HOST[:PORT]", "may be spoken to without TLS (repeatable)", [](auto& o, auto& v) -> Result<void> { o.insecure_registries.push_back(v); return {}; }},
+        {"bridge-subnet", "CIDR", "addresses of the default network (default: one that is free)", [](auto& o, auto& v) { return set(o.bridge_subnet, v); }},
+        {"runtime", "PATH", "the pila-runtime program (default: beside this one)", [](auto& o, auto& v) { return set_path(o.runtime_exe, v); }},
+        {"log-level", "LEVEL", "debug, info, warning or error (default info)", set_log_level},
+        {"log-format", "FORMAT", "text or json (default text)", set_log_format},
+        {"stop-containers-on-exit", "", "stop them when the daemon is told to end, instead of leaving them running", [](auto& o, auto& v) { return set_switch(o.stop_containers_on_exit, v); }},
+    };
+    return all;
+}
+
+const Setting* find_setting(std::string_view name) {
+    for (const auto& setting : settings())
+        if (setting.name == name) return &setting;
+    return nullptr;
+}
+
+Result<void> read_config_file(DaemonOptions& options, const std::string& path) {
+    auto text = TRY(os::read_file(path, 1U << 20).in("configuration"));
+    try {
+        auto root = YAML::Load(text);
+        if (root.IsNull()) return {};
+        if (!root.IsMap()) return Error(Errc::Invalid, path + ": must be a list of NAME: VALUE lines");
+        for (const auto& item : root) {
+            auto key = item.first.as<std::string>();
+            const auto* setting = find_setting(key);
+            if (!setting) return Error(Errc::Invalid, fmt::format("{}: unknown setting {}", path, key));
+            std::vector<std::string> values;
+            if (item.second.IsSequence())
+                for (const auto& value : item.second) values.push_back(value.as<std::string>());
+            else values.push_back(item.second.as<std::string>());
+            for (const auto& value : values) TRY(setting->apply(options, value).in(fmt::format("{}: {}", path, key)));
+        }
+    } catch (const YAML::Exception& failure) {
+        return Error(Errc::Invalid, fmt::format("{}: {}", path, failure.what()));
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<DaemonOptions> parse_daemon_options(const std::vector<std::string>& arguments) {
+    DaemonOptions options;
+    std::vector<std::pair<const Setting*, std::string>> given;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        std::string_view argument = arguments[i];
+        if (argument == "-h" || argument == "--help") {
+            options.help = true;
+            return options;
+        }
+        if (argument == "-H") argument = "--host";
+        if (!argument.starts_with("--")) return Error(Errc::Invalid, fmt::format("unexpected argument {}", argument));
+        auto equals = argument.find('=');
+        auto name = argument.substr(2, equals == std::string_view::npos ? equals : equals - 2);
+        const auto* setting = find_setting(name);
+        if (!setting && name != "config") return Error(Errc::Invalid, fmt::format("unknown flag --{}", name));
+        std::string value;
+        if (equals != std::string_view::npos) value = argument.substr(equals + 1);
+        else if (setting && setting->argument.empty()) value = "true";
+        else if (++i < arguments.size()) value = arguments[i];
+        else return Error(Errc::Invalid, fmt::format("flag --{} needs a value", name));
+        if (setting) given.emplace_back(setting, value);
+        else TRY(read_config_file(options, value));
+    }
+    for (const auto& [setting, value] : given) TRY(setting->apply(options, value).in(fmt::format("--{} {}", setting->name, value)));
+    if (options.data_directory.empty()) options.data_directory = "/var/lib/" + options.instance;
+    if (options.run_directory.empty()) options.run_directory = "/run/" + options.instance;
+    if (options.docker_socket.empty()) options.docker_socket = options.run_directory + "/docker.sock";
+    return options;
+}
+
+std::string daemon_help() {
+    std::string text = "Usage: pila daemon [OPTIONS]\n\nRuns the engine in the foreground. SIGTERM ends it; containers run on.\n\nOptions:\n";
+    text += fmt::format("  {:<30} {}\n", "--config FILE", "YAML file of the settings below, without the dashes");
+    for (const auto& setting : settings())
+        text += fmt::format("  {:<30} {}\n", fmt::format("--{} {}", setting.name, setting.argument), setting.help);
+    return text;
+}
+
+}  // namespace pila::app

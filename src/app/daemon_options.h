@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// `pila daemon`'s settings: flags, over those of --config FILE (YAML; the keys are the flags' names), over the defaults.
+
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+
+namespace pila::app {
+
+struct DaemonOptions {
+    std::string instance = "pila";
+    std::string data_directory;  // /var/lib/INSTANCE
+    std::string run_directory;   // /run/INSTANCE
+    std::string docker_socket;   // RUN_DIR/docker.sock
+    std::string socket_group;    // may use the socket; "": INSTANCE's group if there is one
+    std::vector<std::string> hosts;  // further addresses: tcp://127.0.0.1:2375, unix:///path
+    std::vector<std::string> registry_mirrors, insecure_registries;
+    std::string bridge_subnet;   // of the default network; "": chosen
+    std::string runtime_exe;     // pila-runtime; "": beside this program
+    log::Level log_level = log::Level::Info;
+    log::Format log_format = log::Format::Text;
+    bool stop_containers_on_exit = false;
+    bool help = false;
+};
+
+Result<DaemonOptions> parse_daemon_options(const std::vector<std::string>& arguments);
+std::string daemon_help();
+
+}  // namespace pila::app

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+#include "app/daemon.h"
+#include "cli/cli.h"
+
+static int daemon_main(pila::cli::Invocation& invocation) {
+    auto options = pila::app::parse_daemon_options(invocation.arguments);
+    if (!options) {
+        std::fprintf(stderr, "pila daemon: %s\nSee 'pila daemon --help'.\n", options.error().message().c_str());
+        return 2;
+    }
+    if (options->help) {
+        std::fputs(pila::app::daemon_help().c_str(), stdout);
+        return 0;
+    }
+    auto ended = pila::app::run_daemon(*options);
+    if (ended) return 0;
+    std::fprintf(stderr, "pila daemon: %s\n", ended.error().message().c_str());
+    return 1;
+}
+
+static constexpr pila::cli::Verb verbs[] = {
+    {"daemon", "Run the engine", daemon_main, pila::cli::Section::Management},
+};
+
+int main(int argc, char** argv) {
+    pila::cli::register_verbs(verbs);
+    return pila::cli::run(argc, argv);
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include "docker/reply.h"
+
+namespace pila::docker {
+
+static json::object network_json(const network::Network& network, bool with_containers) {
+    json::object object;
+    object["Name"] = network.spec.name;
+    object["Id"] = network.id;
+    object["Created"] = rfc3339_nano(network.created);
+    object["Scope"] = "local";
+    object["Driver"] = network.spec.driver == "none" ? "null" : network.spec.driver;
+    object["EnableIPv4"] = true;
+    object["EnableIPv6"] = network.spec.enable_ipv6;
+    json::array subnets;
+    for (const auto& subnet : network.spec.subnets) {
+        json::object one{{"Subnet", subnet.subnet}};
+        if (!subnet.ip_range.empty()) one["IPRange"] = subnet.ip_range;
+        if (!subnet.gateway.empty()) one["Gateway"] = subnet.gateway;
+        if (!subnet.auxiliary_addresses.empty()) one["AuxiliaryAddresses"] = object_of(subnet.auxiliary_addresses);
+        subnets.push_back(std::move(one));
+    }
+    object["IPAM"] = {{"Driver", "default"}, {"Options", nullptr}, {"Config", std::move(subnets)}};
+    object["Internal"] = network.spec.internal;
+    object["Attachable"] = network.spec.attachable;
+    object["Ingress"] = false;
+    object["ConfigFrom"] = {{"Network", ""}};
+    object["ConfigOnly"] = false;
+    json::object containers;
+    if (with_containers)
+        for (const auto& attached : network.attached)
+            containers[attached.container_id] = {{"Name", attached.container_name}, {"EndpointID", attached.endpoint_id},
+                                                 {"MacAddress", attached.mac_address}, {"IPv4Address", attached.ipv4_with_prefix},
+                                                 {"IPv6Address", attached.ipv6_with_prefix}};
+    object["Containers"] = std::move(containers);
+    object["Options"] = object_of(network.spec.options);
+    object["Labels"] = object_of(network.spec.labels);
+    return object;
+}
+
+static Reply list(Api& api, http::Request& request) {
+    auto filters = TRY(Filters::parse(request, {"driver", "id", "label", "name", "scope", "type", "dangling"}));
+    json::array found;
+    for (const auto& network : api.engine().parts().networks.list()) {
+        auto driver = network.spec.driver == "none" ? "null" : network.spec.driver;
+        if (!filters.fuzzy("name", network.spec.name) || !filters.prefix("id", network.id) || !filters.exact("driver", driver) ||
+            !filters.labels(network.spec.labels) || !filters.exact("scope", "local") ||
+            !filters.exact("type", network.builtin ? "builtin" : "custom"))
+            continue;
+        if (filters.has("dangling") && (filters.get("dangling")[0] == "true") != (network.attached.empty() && !network.builtin)) continue;
+        found.push_back(network_json(network, false));
+    }
+    return json_response(200, found);
+}
+
+static Reply inspect(Api& api, http::Request& request) {
+    auto network = TRY(api.engine().parts().networks.find(request.parameters[0]));
+    return json_response(200, network_json(network, true));
+}
+
+static void publish(Api& api, const http::Request& request, std::string action, const network::Network& network, std::string container = {}) {
+    journal::Event event;
+    event.type = "network";
+    event.action = std::move(action);
+    event.id = network.id;
+    event.attributes = {{"name", network.spec.name}, {"type", network.spec.driver}};
+    if (!container.empty()) event.attributes["container"] = std::move(container);
+    event.actor = request.context.actor;
+    event.cause = request.context.cause;
+    api.engine().parts().journal.publish(std::move(event));
+}
+
+static Result<network::NetworkSpec> read_spec(const json::object& body) {
+    JsonReader in(body);
+    network::NetworkSpec spec;
+    spec.name = in.text("Name");
+    spec.driver = in.text("Driver", "bridge");
+    if (spec.driver.empty()) spec.driver = "bridge";
+    spec.internal = in.boolean("Internal");
+    spec.attachable = in.boolean("Attachable");
+    spec.enable_ipv6 = in.boolean("EnableIPv6");
+    spec.options = in.string_map("Options");
+    spec.labels = in.string_map("Labels");
+    if (const auto* ipam = in.object("IPAM")) {
+        JsonReader management(*ipam, "IPAM");
+        if (const auto* list = management.array("Config"))
+            for (const auto& item : *list) {
+                if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: IPAM.Config holds objects");
+                JsonReader one(item.get_object(), "IPAM.Config");
+                spec.subnets.push_back({one.text("Subnet"), one.text("IPRange"), one.text("Gateway"), one.string_map("AuxiliaryAddresses")});
+                TRY(one.check());
+            }
+        TRY(management.check());
+    }
+    TRY(in.check());
+    return spec;
+}
+
+static Reply create(Api& api, http::Request& request) {
+    auto body = TRY(read_object(request));
+    auto spec = TRY(read_spec(body));
+    auto network = TRY(api.engine().parts().networks.create_network(request.context, std::move(spec)));
+    publish(api, request, "create", network);
+    return json_response(201, json::object{{"Id", network.id}, {"Warning", ""}});
+}
+
+static Reply remove(Api& api, http::Request& request) {
+    auto network = TRY(api.engine().parts().networks.find(request.parameters[0]));
+    TRY(api.engine().parts().networks.remove_network(request.context, network.id));
+    publish(api, request, "destroy", network);
+    return http::Response::empty(204);
+}
+
+static Reply connect(Api& api, http::Request& request) {
+    auto body = TRY(read_object(request));
+    JsonReader in(body);
+    auto name = in.text("Container");
+    network::EndpointRequest endpoint;
+    endpoint.network = request.parameters[0];
+    if (const auto* settings = in.object("EndpointConfig")) {
+        JsonReader config(*settings, "EndpointConfig");
+        endpoint.aliases = config.strings("Aliases");
+        endpoint.mac_address = config.text("MacAddress");
+        if (const auto* ipam = config.object("IPAMConfig")) {
+            JsonReader addresses(*ipam, "IPAMConfig");
+            endpoint.ipv4 = addresses.text("IPv4Address");
+            endpoint.ipv6 = addresses.text("IPv6Address");
+            TRY(addresses.check());
+        }
+        TRY(config.check());
+    }
+    TRY(in.check());
+    auto network = TRY(api.engine().parts().networks.find(request.parameters[0]));
+    TRY(api.engine().connect_network(request.context, name, endpoint));
+    publish(api, request, "connect", network, name);
+    return http::Response::empty(200);
+}
+
+static Reply disconnect(Api& api, http::Request& request) {
+    auto body = TRY(read_object(request));
+    JsonReader in(body);
+    auto name = in.text("Container");
+    bool force = in.boolean("Force");
+    TRY(in.check());
+    auto network = TRY(api.engine().parts().networks.find(request.parameters[0]));
+    TRY(api.engine().disconnect_network(request.context, name, network.id, force));
+    publish(api, request, "disconnect", network, name);
+    return http::Response::empty(200);
+}
+
+static Reply prune(Api& api, http::Request& request) {
+    auto filters = TRY(Filters::parse(request, {"until", "label", "label!"}));
+    json::array deleted;
+    for (const auto& network : api.engine().parts().networks.list()) {
+        if (network.builtin || !network.attached.empty() || !filters.labels(network.spec.labels)) continue;
+        if (!api.engine().parts().networks.remove_network(request.context, network.id)) continue;
+        publish(api, request, "destroy", network);
+        deleted.emplace_back(network.spec.name);
+    }
+    return json_response(200, json::object{{"NetworksDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)}});
+}
+
+static constexpr Route routes[] = {
+    {"GET", "/networks", list},
+    {"POST", "/networks/create", create},
+    {"POST", "/networks/prune", prune},
+    {"GET", "/networks/*", inspect},
+    {"DELETE", "/networks/*", remove},
+    {"POST", "/networks/*/connect", connect},
+    {"POST", "/networks/*/disconnect", disconnect},
+};
+
+std::span<const Route> network_routes() { return routes; }
+
+}  // namespace pila::docker

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// pull, push, search, login.
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "docker/progress_pipe.h"
+#include "docker/reply.h"
+#include "image/registry.h"
+
+namespace pila::docker {
+
+static void publish(Api& api, const Context& context, std::string action, const std::string& name) {
+    journal::Event event;
+    event.type = "image";
+    event.action = std::move(action);
+    event.id = name;
+    event.attributes["name"] = name;
+    event.actor = context.actor;
+    event.cause = context.cause;
+    api.engine().parts().journal.publish(std::move(event));
+}
+
+Reply pull_image(Api& api, http::Request& request) {
+    std::string name(request.query.get("fromImage"));
+    if (name.empty()) return Error(Errc::Invalid, "no image is named");
+    image::PullRequest pull;
+    pull.auth = TRY(image::RegistryAuth::parse(request.headers.get("X-Registry-Auth")));
+    pull.platform = request.query.get("platform");
+    auto tag = request.query.get("tag");
+    if (!tag.empty()) {
+        name += tag.find(':') != std::string_view::npos ? '@' : ':';  // a digest or a tag
+        name += tag;
+    } else {
+        // Docker's API: a name without a tag means all of them; its client always sends one.
+        auto reference = TRY(image::Reference::parse(name));
+        pull.all_tags = reference.digest.empty() && name.find(':', name.rfind('/') + 1) == std::string::npos;
+    }
+    TRY(image::Reference::parse(name));
+    return ProgressPipe::answer(request.context, [&api, name, pull](const Context& context, const image::ProgressSink& sink) -> Result<void> {
+        TRY(api.engine().parts().registry.pull(context, name, pull, sink));
+        publish(api, context, "pull", name);
+        return {};
+    });
+}
+
+Reply push_image(Api& api, http::Request& request) {
+    std::string name = request.parameters[0];
+    auto tag = request.query.get("tag");
+    if (!tag.empty()) (name += ':') += tag;
+    TRY(image::Reference::parse(name));
+    auto auth = TRY(image::RegistryAuth::parse(request.headers.get("X-Registry-Auth")));
+    return ProgressPipe::answer(request.context, [&api, name, auth, all = tag.empty()](const Context& context, const image::ProgressSink& sink) -> Result<void> {
+        TRY(api.engine().parts().registry.push(context, name, all, auth, sink));
+        publish(api, context, "push", name);
+        return {};
+    });
+}
+
+Reply search_images(Api& api, http::Request& request) {
+    auto limit = TRY(query_integer(request, "limit")).value_or(25);
+    if (limit < 1 || limit > 100) return Error(Errc::Invalid, fmt::format("limit {} is outside the range of [1, 100]", limit));
+    auto auth = TRY(image::RegistryAuth::parse(request.headers.get("X-Registry-Auth")));
+    auto hits = TRY(api.engine().parts().registry.search(request.context, std::string(request.query.get("term")), static_cast<unsigned>(limit), auth));
+    json::array rows;
+    for (const auto& hit : hits)
+        rows.push_back({{"name", hit.name}, {"description", hit.description}, {"star_count", hit.stars}, {"is_official", hit.official},
+                        {"is_automated", hit.automated}});
+    return json_response(200, rows);
+}
+
+Reply check_login(Api& api, http::Request& request) {
+    if (!request.body) return Error(Errc::Invalid, "no credentials in the request");
+    auto text = TRY(request.body->read_all(64U << 10));
+    auto auth = TRY(image::RegistryAuth::parse_json(text));
+    auto login = TRY(api.engine().parts().registry.login(request.context, auth));
+    return json_response(200, json::object{{"Status", login.status}, {"IdentityToken", login.identity_token}});
+}
+
+}  // namespace pila::docker

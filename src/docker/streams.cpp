@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// attach, logs, events: answers that last.
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "docker/reply.h"
+
+namespace pila::docker {
+
+static constexpr std::string_view raw_stream = "application/vnd.docker.raw-stream";
+static constexpr std::string_view multiplexed_stream = "application/vnd.docker.multiplexed-stream";
+
+// 101 for clients that ask for an upgrade, 200 otherwise; from then on the connection is the container's.
+http::Response hijack_response(const http::Request& request, bool terminal, std::function<void(http::Hijacked)> take) {
+    http::Response response;
+    response.status = request.headers.has("Upgrade") ? 101 : 200;
+    response.headers.set("Content-Type", std::string(terminal ? raw_stream : multiplexed_stream));
+    if (response.status == 101) {
+        response.headers.set("Connection", "Upgrade");
+        response.headers.set("Upgrade", "tcp");
+    }
+    response.hijack = std::move(take);
+    return response;
+}
+
+static Reply attach(Api& api, http::Request& request) {
+    auto container = TRY(api.engine().find(request.parameters[0]));
+    engine::AttachOptions options;
+    options.input = request.query.flag("stdin");
+    options.output = request.query.flag("stdout");
+    options.error = request.query.flag("stderr");
+    options.logs = request.query.flag("logs");
+    options.stream = request.query.flag("stream");
+    options.detach_keys = request.query.get("detachKeys");
+    if (!options.detach_keys.empty()) TRY(engine::parse_detach_keys(options.detach_keys));
+    if (container->state().status == engine::Status::Paused)
+        return Error(Errc::Conflict, fmt::format("container {} is paused, unpause the container before attach", request.parameters[0]));
+    auto expected = std::make_shared<engine::Container::Expected>(container);
+    auto take = [&api, container, options, expected, context = request.context](http::Hijacked connection) mutable {
+        context.stop = {};  // the request ends here, the stream does not
+        auto attached = api.engine().attach(context, container, options, std::move(connection));
+        if (!attached) log::warning("attaching to {}: {}", container->name(), attached.error().message());
+    };
+    return hijack_response(request, container->spec()->tty, take);
+}
+
+static Reply logs(Api& api, http::Request& request) {
+    auto container = TRY(api.engine().find(request.parameters[0]));
+    engine::LogOptions options;
+    options.follow = request.query.flag("follow");
+    options.output = request.query.flag("stdout");
+    options.error = request.query.flag("stderr");
+    options.timestamps = request.query.flag("timestamps");
+    options.details = request.query.flag("details");
+    if (!options.output && !options.error)
+        return Error(Errc::Invalid, "Bad parameters: you must choose at least one stream");
+    auto tail = request.query.get("tail");
+    // As dockerd: anything that is no number of lines means all of them.
+    if (auto lines = parse_int(tail); lines && *lines >= 0) options.tail = *lines;
+    for (auto [name, target] : {std::pair{"since", &options.since}, std::pair{"until", &options.until}}) {
+        auto time = parse_time_query(request.query.get(name));
+        if (!time) return Error(Errc::Invalid, fmt::format("invalid value for \"{}\": {}", name, request.query.get(name)));
+        *target = *time;
+    }
+    auto spec = container->spec();
+    if (spec->log_driver == "none") return Error(Errc::Unsupported, "configured logging driver does not support reading");
+    http::Response response;
+    response.headers.set("Content-Type", std::string(spec->tty ? raw_stream : multiplexed_stream));
+    if (options.follow) {
+        response.stream = [&api, container, options](std::shared_ptr<http::Stream> stream) {
+            api.engine().follow_logs(container, options, std::move(stream));
+        };
+        return response;
+    }
+    response.produce = [&api, container, options](http::BodyWriter& writer) {
+        return api.engine().read_logs(*container, options, [&](std::string_view bytes) { return writer.write(bytes).ok(); });
+    };
+    return response;
+}
+
+static std::string event_line(const journal::Event& event) {
+    json::object attributes = object_of(event.attributes);
+    json::object line;
+    if (event.type == "container" || event.type == "image") {  // the form before API 1.22, still sent
+        line["status"] = event.action;
+        line["id"] = event.id;
+        if (auto image = event.attributes.find("image"); image != event.attributes.end()) line["from"] = image->second;
+    }
+    line["Type"] = event.type;
+    line["Action"] = event.action;
+    line["Actor"] = {{"ID", event.id}, {"Attributes", std::move(attributes)}};
+    line["scope"] = "local";
+    line["time"] = event.time.seconds();
+    line["timeNano"] = event.time.nanoseconds;
+    return to_json(line) + "\n";
+}
+
+static bool wanted(const Filters& filters, const journal::Event& event) {
+    auto action = event.action.substr(0, event.action.find(':'));
+    auto named = [&](std::string_view key, std::string_view type) {
+        if (!filters.has(key)) return true;
+        if (event.type != type) return false;
+        auto name = event.attributes.find("name");
+        const auto& values = filters.get(key);
+        for (const auto& value : values)
+            if (event.id.starts_with(value) || (name != event.attributes.end() && name->second == value)) return true;
+        return false;
+    };
+    auto image = event.attributes.find(event.type == "container" ? "image" : "name");
+    bool image_matches = !filters.has("image") || (image != event.attributes.end() && filters.exact("image", image->second));
+    return filters.exact("type", event.type) && filters.exact("event", action) && named("container", "container") &&
+           named("network", "network") && named("volume", "volume") && image_matches && filters.labels(event.attributes);
+}
+
+static Reply events(Api& api, http::Request& request) {
+    auto filters = TRY(Filters::parse(request, {"config", "container", "daemon", "event", "image", "label", "network", "node",
+                                                "plugin", "scope", "secret", "service", "type", "volume"}));
+    auto since = parse_time_query(request.query.get("since")), until = parse_time_query(request.query.get("until"));
+    if (!since || !until) return Error(Errc::Invalid, "invalid time in since or until");
+    auto from = request.query.has("since") ? *since : now_wall();
+    http::Response response;
+    response.headers.set("Content-Type", "application/json");
+    response.stream = [&api, filters, from, until = *until](std::shared_ptr<http::Stream> stream) {
+        auto& journal = api.engine().parts().journal;
+        auto send = [filters, until](http::Stream& to, const journal::Event& event) {
+            if (until.nanoseconds != 0 && event.time > until) return;
+            if (wanted(filters, event)) to.write(event_line(event));
+        };
+        std::vector<journal::EventPointer> past;
+        auto key = journal.subscribe(from, past, [send, weak = std::weak_ptr(stream)](const journal::EventPointer& event) {
+            if (auto open = weak.lock()) send(*open, *event);
+        });
+        for (const auto& event : past) send(*stream, *event);
+        auto end = [&journal, key] { journal.unsubscribe(key); };
+        if (until.nanoseconds != 0 && until <= now_wall()) {
+            end();
+            stream->finish();
+            return;
+        }
+        // The pump keeps the stream; this keeps the subscription until the client goes. A future `until` ends it in time.
+        stream->on_closed(end);
+        if (until.nanoseconds != 0) {
+            auto left = std::chrono::nanoseconds(until.nanoseconds - now_wall().nanoseconds);
+            api.engine().timers().post_after(left, [end, stream] {
+                end();
+                stream->finish();
+            });
+        }
+    };
+    return response;
+}
+
+static constexpr Route routes[] = {
+    {"POST", "/containers/*/attach", attach},
+    {"GET", "/containers/*/logs", logs},
+    {"GET", "/events", events},
+};
+
+std::span<const Route> stream_routes() { return routes; }
+
+}  // namespace pila::docker

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include "docker/reply.h"
+#include "engine/host_info.h"
+
+namespace pila::docker {
+
+static Reply ping(Api&, http::Request& request) {
+    http::Response response = http::Response::text(200, request.method == "HEAD" ? "" : "OK");
+    response.headers.set("Builder-Version", "1");
+    response.headers.set("Swarm", "inactive");
+    response.headers.set("Cache-Control", "no-cache, no-store, must-revalidate");
+    response.headers.set("Pragma", "no-cache");
+    return response;
+}
+
+static Reply version(Api& api, http::Request&) {
+    auto host = engine::host_info();
+    auto api_version = fmt::format("1.{}", newest_minor_version), oldest = fmt::format("1.{}", oldest_minor_version);
+    json::object details{{"ApiVersion", api_version}, {"Arch", host.go_architecture}, {"KernelVersion", host.kernel_version},
+                         {"MinAPIVersion", oldest}, {"Os", "linux"}};
+    json::object body;
+    body["Platform"] = {{"Name", "pila"}};
+    body["Components"] = json::array{{{"Name", "Engine"}, {"Version", api.options().version}, {"Details", details}}};
+    body["Version"] = api.options().version;
+    body["ApiVersion"] = api_version;
+    body["MinAPIVersion"] = oldest;
+    body["GitCommit"] = "";
+    body["GoVersion"] = "none (C++, " __VERSION__ ")";
+    body["BuildTime"] = "";
+    body["Os"] = "linux";
+    body["Arch"] = host.go_architecture;
+    body["KernelVersion"] = host.kernel_version;
+    return json_response(200, body);
+}
+
+static Reply info(Api& api, http::Request&) {
+    auto& engine = api.engine();
+    int running = 0, paused = 0, stopped = 0;
+    auto containers = engine.containers().list();
+    for (const auto& container : containers) {
+        auto status = container->state().status;
+        if (status == engine::Status::Running || status == engine::Status::Restarting) ++running;
+        else if (status == engine::Status::Paused) ++paused;
+        else ++stopped;
+    }
+    auto host = engine::host_info();
+    json::object body;
+    body["ID"] = engine.options().instance;
+    body["Containers"] = containers.size();
+    body["ContainersRunning"] = running;
+    body["ContainersPaused"] = paused;
+    body["ContainersStopped"] = stopped;
+    body["Images"] = engine.parts().images.list().size();
+    body["Driver"] = "overlay2";
+    body["DriverStatus"] = json::array{json::array{"Mounts", "detached"}};
+    body["Plugins"] = {{"Volume", json::array{"local"}}, {"Network", json::array{"bridge", "host", "null"}},
+                       {"Authorization", nullptr}, {"Log", json::array{"json-file", "local", "none"}}};
+    for (auto flag : {"MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares", "CPUSet", "PidsLimit",
+                      "IPv4Forwarding", "OomKillDisable"})
+        body[flag] = true;
+    body["Debug"] = false;
+    body["NFd"] = host.open_descriptors;
+    body["NGoroutines"] = host.threads;
+    body["SystemTime"] = rfc3339_nano(now_wall());
+    body["LoggingDriver"] = "json-file";
+    body["CgroupDriver"] = "cgroupfs";
+    body["CgroupVersion"] = host.cgroup_v2 ? "2" : "1";
+    body["KernelVersion"] = host.kernel_version;
+    body["OperatingSystem"] = host.operating_system;
+    body["OSType"] = "linux";
+    body["Architecture"] = host.machine;
+    body["IndexServerAddress"] = "https://index.docker.io/v1/";
+    body["RegistryConfig"] = {{"InsecureRegistryCIDRs", json::array{"127.0.0.0/8", "::1/128"}}, {"IndexConfigs", json::object{}},
+                              {"Mirrors", array_of(api.options().registry_mirrors)}};
+    body["NCPU"] = host.cpus;
+    body["MemTotal"] = host.memory_bytes;
+    body["DockerRootDir"] = engine.options().data_directory;
+    body["HttpProxy"] = "";
+    body["HttpsProxy"] = "";
+    body["NoProxy"] = "";
+    body["Name"] = host.hostname;
+    body["Labels"] = json::array{};
+    body["ExperimentalBuild"] = false;
+    body["ServerVersion"] = api.options().version;
+    body["Runtimes"] = {{"pila", {{"path", "pila-runtime"}}}};
+    body["DefaultRuntime"] = "pila";
+    body["Swarm"] = {{"NodeID", ""}, {"NodeAddr", ""}, {"LocalNodeState", "inactive"}, {"ControlAvailable", false}, {"Error", ""}, {"RemoteManagers", nullptr}};
+    body["LiveRestoreEnabled"] = true;
+    body["Isolation"] = "";
+    body["InitBinary"] = "pila-runtime";
+    body["SecurityOptions"] = json::array{"name=seccomp,profile=builtin", "name=cgroupns"};
+    body["Warnings"] = nullptr;
+    return json_response(200, body);
+}
+
+static Reply disk_usage(Api& api, http::Request&) {
+    auto& engine = api.engine();
+    json::array images, containers, volumes;
+    std::uint64_t layers_size = 0;
+    for (const auto& image : engine.parts().images.list()) {
+        int users = 0;
+        for (const auto& container : engine.containers().list()) users += container->identity().image_id == image->id ? 1 : 0;
+        images.push_back({{"Id", image->id.text()}, {"ParentId", image->parent.text()}, {"RepoTags", array_of(image->tags)},
+                          {"RepoDigests", array_of(image->repo_digests)}, {"Created", image->created.seconds()}, {"Size", image->size},
+                          {"SharedSize", 0}, {"Containers", users}, {"Labels", object_of(image->config.labels)}});
+        layers_size += image->size;
+    }
+    for (const auto& container : engine.containers().list()) containers.push_back(list_container(api, *container, true));
+    for (const auto& volume : engine.volumes().list()) {
+        int users = 0;
+        for (const auto& container : engine.containers().list())
+            for (const auto& mount : container->volumes()) users += mount.name == volume.name ? 1 : 0;
+        volumes.push_back({{"Name", volume.name}, {"Driver", "local"}, {"Mountpoint", volume.mountpoint}, {"Scope", "local"},
+                           {"Labels", object_of(volume.labels)}, {"Options", nullptr},
+                           {"UsageData", {{"Size", snapshot::tree_size(volume.mountpoint).value_or(0)}, {"RefCount", users}}}});
+    }
+    return json_response(200, json::object{{"LayersSize", layers_size}, {"Images", std::move(images)}, {"Containers", std::move(containers)},
+                                           {"Volumes", std::move(volumes)}, {"BuildCache", json::array{}}});
+}
+
+static constexpr Route routes[] = {
+    {"GET", "/_ping", ping},
+    {"GET", "/version", version},
+    {"GET", "/info", info},
+    {"GET", "/system/df", disk_usage},
+    {"POST", "/auth", check_login},
+};
+
+std::span<const Route> system_routes() { return routes; }
+
+}  // namespace pila::docker

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "docker/reply.h"
+
+namespace pila::docker {
+
+static json::object volume_json(const engine::Volume& volume) {
+    json::object object;
+    object["CreatedAt"] = rfc3339_nano({volume.created.seconds() * 1'000'000'000});
+    object["Driver"] = "local";
+    auto labels = volume.labels;
+    if (volume.anonymous) labels.emplace("com.docker.volume.anonymous", "");
+    object["Labels"] = labels.empty() ? json::value(nullptr) : json::value(object_of(labels));
+    object["Mountpoint"] = volume.mountpoint;
+    object["Name"] = volume.name;
+    object["Options"] = volume.options.empty() ? json::value(nullptr) : json::value(object_of(volume.options));
+    object["Scope"] = "local";
+    return object;
+}
+
+static std::string user_of(Api& api, const std::string& name) {
+    for (const auto& container : api.engine().containers().list())
+        for (const auto& volume : container->volumes())
+            if (volume.type == "volume" && volume.name == name) return container->id();
+    return "";
+}
+
+static Reply list(Api& api, http::Request& request) {
+    auto filters = TRY(Filters::parse(request, {"dangling", "driver", "label", "name"}));
+    json::array found;
+    for (const auto& volume : api.engine().volumes().list()) {
+        if (!filters.fuzzy("name", volume.name) || !filters.labels(volume.labels) || !filters.exact("driver", "local")) continue;
+        if (filters.has("dangling")) {
+            const auto& values = filters.get("dangling");
+            bool wanted = !values.empty() && (values[0] == "true" || values[0] == "1");
+            if (user_of(api, volume.name).empty() != wanted) continue;
+        }
+        found.push_back(volume_json(volume));
+    }
+    return json_response(200, json::object{{"Volumes", std::move(found)}, {"Warnings", nullptr}});
+}
+
+static void publish(Api& api, const http::Request& request, std::string action, const std::string& name) {
+    journal::Event event;
+    event.type = "volume";
+    event.action = std::move(action);
+    event.id = name;
+    event.attributes["driver"] = "local";
+    event.actor = request.context.actor;
+    event.cause = request.context.cause;
+    api.engine().parts().journal.publish(std::move(event));
+}
+
+static Reply create(Api& api, http::Request& request) {
+    auto body = TRY(read_object(request));
+    JsonReader in(body);
+    auto name = in.text("Name"), driver = in.text("Driver", "local");
+    auto labels = in.string_map("Labels"), options = in.string_map("DriverOpts");
+    TRY(in.check());
+    if (driver != "local" && !driver.empty())
+        return Error(Errc::NotFound, fmt::format("error looking up volume plugin {0}: plugin \"{0}\" not found", driver));
+    if (!options.empty()) return Error(Errc::Unsupported, "options of the local volume driver are not supported yet");
+    auto volume = TRY(api.engine().volumes().create(name, labels, options));
+    publish(api, request, "create", volume.name);
+    return json_response(201, volume_json(volume));
+}
+
+static Reply inspect(Api& api, http::Request& request) {
+    return json_response(200, volume_json(TRY(api.engine().volumes().find(request.parameters[0]))));
+}
+
+static Reply remove(Api& api, http::Request& request) {
+    const auto& name = request.parameters[0];
+    auto found = api.engine().volumes().find(name);
+    if (!found && request.query.flag("force")) return http::Response::empty(204);
+    TRY(std::move(found));
+    if (auto user = user_of(api, name); !user.empty())
+        return Error(Errc::Conflict, fmt::format("remove {}: volume is in use - [{}]", name, user));
+    TRY(api.engine().volumes().remove(name));
+    publish(api, request, "destroy", name);
+    return http::Response::empty(204);
+}
+
+static Reply prune(Api& api, http::Request& request) {
+    auto filters = TRY(Filters::parse(request, {"label", "label!", "all"}));
+    bool all = filters.has("all") && !filters.get("all").empty() && (filters.get("all")[0] == "true" || filters.get("all")[0] == "1");
+    json::array deleted;
+    std::uint64_t reclaimed = 0;
+    for (const auto& volume : api.engine().volumes().list()) {
+        if ((!all && !volume.anonymous) || !filters.labels(volume.labels) || !user_of(api, volume.name).empty()) continue;
+        auto size = snapshot::tree_size(volume.mountpoint).value_or(0);
+        if (!api.engine().volumes().remove(volume.name)) continue;
+        reclaimed += size;
+        deleted.emplace_back(volume.name);
+        publish(api, request, "destroy", volume.name);
+    }
+    return json_response(200, json::object{{"VolumesDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)},
+                                           {"SpaceReclaimed", reclaimed}});
+}
+
+static constexpr Route routes[] = {
+    {"GET", "/volumes", list},
+    {"POST", "/volumes/create", create},
+    {"POST", "/volumes/prune", prune},
+    {"GET", "/volumes/*", inspect},
+    {"DELETE", "/volumes/*", remove},
+};
+
+std::span<const Route> volume_routes() { return routes; }
+
+}  // namespace pila::docker

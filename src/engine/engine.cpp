@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/engine.h"
+
+#include "base/log.h"
+#include "base/timer_queue.h"
+#include "engine/log_follower.h"
+#include "os/file.h"
+
+namespace pila::engine {
+
+Engine::Engine(EngineOptions options, Parts parts)
+    : options_(std::move(options)), parts_(parts), table_(parts.store), volumes_(options_.data_directory, parts.store) {}
+
+Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts parts) {
+    if (options.cgroup_parent.empty()) options.cgroup_parent = "/" + options.instance;
+    std::unique_ptr<Engine> engine(new Engine(std::move(options), parts));
+    TRY(os::make_directories(engine->options_.data_directory + "/containers", 0711));
+    TRY(os::make_directories(engine->options_.run_directory + "/containers", 0700));
+    TRY(engine->table_.load().in("reading container records"));
+    TRY(engine->volumes_.load().in("reading volume records"));
+    engine->follower_ = TRY(LogFollower::create());
+    engine->timers_ = std::make_unique<TimerQueue>();
+    engine->background_ = std::make_unique<WorkQueue>("background", 2);
+    engine->exits_ = std::make_unique<WorkQueue>("exits", 2);
+    engine->supervisor_ = TRY(runtime::ShimSupervisor::create(engine->options_.runtime_exe, *engine));
+    return engine;
+}
+
+Engine::~Engine() {
+    // No new events first, then what they left to do; each owner joins its threads.
+    supervisor_.reset();
+    timers_.reset();
+    exits_.reset();
+    background_.reset();
+    follower_.reset();
+}
+
+void Engine::publish(const Context& context, const Container& container, std::string action,
+                     std::map<std::string, std::string> extra) {
+    auto spec = container.spec();
+    journal::Event event;
+    event.type = "container";
+    event.action = std::move(action);
+    event.id = container.id();
+    event.attributes = spec->labels;
+    event.attributes["image"] = spec->image;
+    event.attributes["name"] = container.name();
+    event.attributes.merge(extra);
+    event.actor = context.actor;
+    event.cause = context.cause;
+    parts_.journal.publish(std::move(event));
+}
+
+image::ImageUse Engine::image_user(const image::Digest& id) const {
+    image::ImageUse use;
+    for (const auto& container : table_.list()) {
+        if (container->identity().image_id != id) continue;
+        use = {container->short_id(), container->state().is_running()};
+        if (use.running) break;
+    }
+    return use;
+}
+
+std::string Engine::cgroup_path(const std::string& id) const { return options_.cgroup_parent + "/" + id; }
+
+Result<void> Engine::rename(const Context& context, std::string_view reference, std::string_view name) {
+    auto container = TRY(find(reference));
+    if (name.empty()) return Error(Errc::Invalid, "Neither old nor new names may be empty");
+    auto wanted = TRY(checked_name(name));
+    auto guard = operations_.lock(container->id());
+    auto old = container->name();
+    if (wanted == old)
+        return Error(Errc::Invalid, "Renaming a container with the same name as its current name");
+    TRY(table_.reserve_name(wanted, container->id()));
+    container->set_name(wanted);
+    auto saved = table_.save_spec(*container);
+    if (!saved) {
+        container->set_name(old);
+        table_.release_name(wanted, container->id());
+        return saved;
+    }
+    table_.release_name(old, container->id());
+    parts_.networks.rename_container(container->id(), wanted);
+    publish(context, *container, "rename", {{"oldName", "/" + old}});
+    return {};
+}
+
+Result<void> Engine::resize(std::string_view reference, std::uint16_t rows, std::uint16_t columns) {
+    auto container = TRY(find(reference));
+    auto shim = container->shim();
+    if (!shim || !container->state().is_running())
+        return Error(Errc::Conflict, "container " + container->id() + " is not running");
+    return shim->resize("", rows, columns);
+}
+
+}  // namespace pila::engine

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting a container: network, files, root, plan, shim.
+#include <fmt/core.h>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/engine.h"
+#include "engine/etc_files.h"
+#include "engine/plan_builder.h"
+#include "engine/spec_internal.h"
+#include "os/file.h"
+
+namespace pila::engine {
+
+Result<Changed> Engine::start(const Context& context, std::string_view reference) {
+    auto container = TRY(find(reference));
+    auto guard = operations_.lock(container->id());
+    if (!table_.by_id(container->id())) return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
+    auto state = container->state();
+    if (state.status == Status::Paused)
+        return Error(Errc::Conflict, "cannot start a paused container, try unpause instead");
+    if (state.is_running()) return Changed::No;
+    container->update([](ContainerState& current) {
+        current.stopped_by_user = false;
+        current.restart_count = 0;
+    });
+    TRY(start_locked(context, container));
+    return Changed::Yes;
+}
+
+Result<network::Sandbox> Engine::attach_networks(const Context& context, const Container& container) {
+    auto spec = container.spec();
+    network::AttachRequest request;
+    request.container_id = container.id();
+    request.container_name = container.name();
+    request.hostname = spec->hostname;
+    request.dns_servers = spec->dns;
+    const auto& mode = spec->network_mode;
+    if (mode != "none") {
+        // The default network answers to both names.
+        auto real_name = [](const std::string& name) { return name.empty() || name == "default" ? "bridge" : name; };
+        network::EndpointRequest first;
+        for (const auto& endpoint : spec->endpoints)
+            if (real_name(endpoint.network) == real_name(mode)) first = endpoint;
+        first.network = real_name(mode);
+        if (first.mac_address.empty()) first.mac_address = spec->mac_address;
+        request.endpoints.push_back(first);
+        for (const auto& endpoint : spec->endpoints)
+            if (real_name(endpoint.network) != first.network) request.endpoints.push_back(endpoint);
+        request.ports = spec->ports;
+        if (spec->publish_all) {
+            for (const auto& exposed : spec->exposed_ports) {
+                auto port = TRY(parse_container_port(exposed));
+                bool bound = false;
+                for (const auto& one : spec->ports) bound |= one.container_port == port.port && one.protocol == port.protocol;
+                if (!bound) request.ports.push_back({port.protocol, port.port, "", 0, 0});
+            }
+        }
+    }
+    return parts_.networks.attach(context, request);
+}
+
+// Path of a namespace of another, running container: "container:NAME".
+static Result<std::string> namespace_of(ContainerTable& table, const std::string& mode, const char* which) {
+    if (!mode.starts_with("container:")) return std::string();
+    auto other = TRY(table.find(std::string_view(mode).substr(10)));
+    auto state = other->state();
+    if (!state.is_running())
+        return Error(Errc::Conflict, fmt::format("cannot join {} namespace of a non running container: container {} is {}",
+                                                 which, other->id(), name_of(state.status)));
+    return fmt::format("/proc/{}/ns/{}", state.pid, which);
+}
+
+static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec, const network::Sandbox& sandbox) {
+    bool on_host = spec.network_mode == "host";
+    auto write = [&](const char* name, const std::string& text) {
+        return os::replace_file(directory + "/" + name, text, 0644, os::Sync::No);
+    };
+    std::string gateway = sandbox.endpoints.empty() ? "" : sandbox.endpoints[0].gateway;
+    auto hosts = hosts_text(spec, sandbox.endpoints, gateway);
+    if (on_host) hosts = os::read_file("/etc/hosts", 1U << 20).value_or(hosts);
+    TRY(write("hosts", hosts));
+    TRY(write("hostname", spec.hostname + "\n"));
+    return write("resolv.conf", resolv_conf_text(spec, host_resolv_conf(), sandbox.embedded_dns, on_host));
+}
+
+static std::string log_path_of(const ContainerSpec& spec, const std::string& directory) {
+    return spec.log_driver == "none" ? "" : directory + "/log.json";
+}
+
+static std::uint64_t parse_log_size(const std::string& text) {
+    if (text.empty()) return 0;
+    std::uint64_t unit = 1;
+    auto digits = text;
+    switch (text.back()) {
+        case 'k': case 'K': unit = 1U << 10; break;
+        case 'm': case 'M': unit = 1U << 20; break;
+        case 'g': case 'G': unit = 1U << 30; break;
+        default: break;
+    }
+    if (unit != 1) digits.pop_back();
+    return parse_uint(digits).value_or(0) * unit;
+}
+
+// Logs are bounded unless somebody asks otherwise: a full disk is nobody's default (SCOPE.md).
+static void limit_log(const ContainerSpec& spec, runtime::LogPlan& log) {
+    auto option = [&](const char* name) {
+        auto found = spec.log_options.find(name);
+        return found == spec.log_options.end() ? std::string() : found->second;
+    };
+    auto size = option("max-size"), files = option("max-file");
+    log.max_bytes = size.empty() ? 100U << 20 : parse_log_size(size);
+    log.max_files = static_cast<std::uint32_t>(parse_uint(files).value_or(size.empty() ? 5 : 1));
+}
+
+Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox) {
+    auto spec = container->spec();
+    auto directory = container_directory(container->id());
+    auto image = TRY(parts_.images.find(container->identity().image_id.text()));
+    auto layers = TRY(parts_.images.layer_directories(*image));
+    auto root = TRY(parts_.snapshots.mount(container->id(), layers));
+    TRY(write_etc_files(directory, *spec, sandbox));
+
+    PlanInputs inputs;
+    inputs.container = container.get();
+    inputs.files_directory = directory;
+    inputs.state_directory = state_directory(container->id());
+    inputs.cgroup_path = cgroup_path(container->id());
+    inputs.log_path = log_path_of(*spec, directory);
+    inputs.user = TRY(resolve_user_in(root, spec->user, spec->group_add));
+    inputs.own_network = sandbox.network_namespace.valid();
+    if (spec->shares_network_of_container()) inputs.network_path = TRY(namespace_of(table_, spec->network_mode, "net"));
+    inputs.pid_path = TRY(namespace_of(table_, spec->pid_mode, "pid"));
+    inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
+    auto plan = TRY(build_plan(inputs));
+    limit_log(*spec, plan.log);
+
+    std::vector<Fd> fds;
+    fds.push_back(std::move(root));
+    if (sandbox.network_namespace) fds.push_back(std::move(sandbox.network_namespace));
+    auto first_held = static_cast<int>(fds.size());
+    for (std::size_t i = 0; i < sandbox.held.size(); ++i) {
+        plan.held_fds.push_back(first_held + static_cast<int>(i));
+        fds.push_back(std::move(sandbox.held[i]));
+    }
+    for (const auto& relay : sandbox.relays)
+        plan.relays.push_back({first_held + static_cast<int>(relay.listen_fd), relay.address, relay.port});
+
+    PILA_FAILPOINT("engine.start.before-shim");
+    auto started = supervisor_->start(context, plan, std::move(fds), container->take_pending());
+    if (!started) {
+        auto error = started.take_error();
+        note_failed_start(*container, error, error.code() == Errc::NotFound ? 127 : error.code() == Errc::Denied ? 126 : 128);
+        // A missing program is the request's fault, not an unknown container: 400, as Docker answers.
+        bool of_request = error.code() == Errc::NotFound || error.code() == Errc::Denied;
+        return of_request ? std::move(error).with_code(Errc::Invalid) : std::move(error);
+    }
+    auto shim = started.take();
+    PILA_FAILPOINT("engine.start.after-shim");
+    container->set_shim(shim);
+    container->update([&](ContainerState& state) {
+        state.status = Status::Running;
+        state.pid = shim->started().pid;
+        state.exit_code = 0;
+        state.oom_killed = false;
+        state.error.clear();
+        state.started_at = now_wall();
+        state.endpoints = std::move(sandbox.endpoints);
+        state.ports = std::move(sandbox.ports);
+    });
+    return table_.save_state(*container);
+}
+
+void Engine::note_failed_start(Container& container, const Error& error, int exit_code) {
+    container.update([&](ContainerState& state) {
+        state.exit_code = exit_code;
+        state.error = error.message();
+    });
+    ignore(table_.save_state(container), "the start's own error matters more");
+}
+
+Result<void> Engine::start_locked(const Context& context, const ContainerPointer& container) {
+    TRY(context.check());
+    // Before the lock, which an arriving stream takes. A client that never comes to read must not hold a start up.
+    container->await_expected(std::chrono::seconds(2));
+    auto transition = transitions_.lock(container->id());
+    TRY(os::make_directories(state_directory(container->id()), 0700));
+    auto spec = container->spec();
+    network::Sandbox sandbox;
+    bool own_network = spec->network_mode != "host" && !spec->shares_network_of_container();
+    auto launched = [&]() -> Result<void> {
+        if (own_network) sandbox = TRY(attach_networks(context, *container));
+        return launch(context, container, sandbox);
+    }();
+    if (launched) {
+        publish(context, *container, "start");
+        return {};
+    }
+    if (own_network) parts_.networks.detach(container->id());
+    ignore(os::remove_tree(state_directory(container->id())), "swept at the next start of the daemon");
+    auto error = launched.take_error();
+    if (container->state().error != error.message()) note_failed_start(*container, error, 128);
+    container->take_pending();  // their clients see the end
+    if (spec->auto_remove) {
+        background_->post([this, context, id = container->id()] {
+            ignore(remove(context, id, {true, true}), "somebody else removed it");
+        });
+    }
+    return std::move(error).in("failed to start container");
+}
+
+}  // namespace pila::engine

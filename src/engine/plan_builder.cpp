@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/plan_builder.h"
+
+#include <algorithm>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "os/capability.h"
+#include "runtime/defaults.h"
+
+namespace pila::engine {
+
+static constexpr std::string_view default_path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+static void set_default(std::vector<std::string>& environment, std::string_view assignment) {
+    auto name = assignment.substr(0, assignment.find('=') + 1);
+    bool there = std::any_of(environment.begin(), environment.end(), [&](const auto& item) { return item.starts_with(name); });
+    if (!there) environment.emplace_back(assignment);
+}
+
+// Docker's order: PATH, HOSTNAME, TERM, then the container's own (which may replace the three), HOME last.
+static std::vector<std::string> environment_of(const ContainerSpec& spec, bool tty, const std::string& home) {
+    std::vector<std::string> environment{std::string(default_path), "HOSTNAME=" + spec.hostname};
+    if (tty) environment.emplace_back("TERM=xterm");
+    for (const auto& variable : spec.environment) {
+        auto equals = variable.find('=');
+        auto name = variable.substr(0, equals) + "=";
+        auto same = std::find_if(environment.begin(), environment.end(), [&](const auto& item) { return item.starts_with(name); });
+        if (equals == std::string::npos) {  // a name alone removes
+            if (same != environment.end()) environment.erase(same);
+        } else if (same != environment.end()) {
+            *same = variable;
+        } else {
+            environment.push_back(variable);
+        }
+    }
+    set_default(environment, "HOME=" + home);
+    return environment;
+}
+
+static Result<std::uint64_t> capabilities_of(const ContainerSpec& spec) {
+    if (spec.privileged) return os::all_capabilities();
+    auto set = runtime::default_capabilities();
+    auto apply = [&](const std::string& name, bool add) -> Result<void> {
+        if (to_lower(name) == "all") {
+            set = add ? os::all_capabilities() : 0;
+            return {};
+        }
+        auto number = os::capability_by_name(name);
+        if (!number) return Error(Errc::Invalid, fmt::format("invalid capability: \"{}\"", name));
+        auto bit = std::uint64_t{1} << *number;
+        set = add ? set | bit : set & ~bit;
+        return {};
+    };
+    // "ALL" first, whichever list it is in: --cap-drop ALL --cap-add X means X alone, --cap-add ALL --cap-drop X all but X.
+    for (const auto& name : spec.cap_add)
+        if (to_lower(name) == "all") TRY(apply(name, true));
+    for (const auto& name : spec.cap_drop)
+        if (to_lower(name) == "all") TRY(apply(name, false));
+    for (const auto& name : spec.cap_add)
+        if (to_lower(name) != "all") TRY(apply(name, true));
+    for (const auto& name : spec.cap_drop)
+        if (to_lower(name) != "all") TRY(apply(name, false));
+    return set;
+}
+
+static Result<void> apply_security(const ContainerSpec& spec, std::uint64_t capabilities, runtime::ProcessPlan& process) {
+    bool unconfined = spec.privileged;
+    for (const auto& option : spec.security_options) {
+        auto separator = option.find_first_of("=:");
+        auto key = option.substr(0, separator);
+        auto value = separator == std::string::npos ? "" : option.substr(separator + 1);
+        if (key == "no-new-privileges") process.no_new_privileges = value.empty() || value == "true";
+        else if (key == "seccomp" && value == "unconfined") unconfined = true;
+        else if (key == "seccomp" && value != "builtin")
+            return Error(Errc::Unsupported, "custom seccomp profiles are not supported yet; use seccomp=unconfined or the default");
+        else if (key == "apparmor") process.apparmor_profile = value == "unconfined" ? "" : value;
+        else if (key != "seccomp" && key != "label" && key != "systempaths" && key != "writable-cgroups")
+            return Error(Errc::Invalid, fmt::format("invalid --security-opt 2: {}", json_quote(option)));
+    }
+    if (!unconfined) process.seccomp_bpf = TRY(runtime::compile_default_seccomp(capabilities));
+    return {};
+}
+
+static Result<void> apply_limits(const ContainerSpec& spec, runtime::ProcessPlan& process) {
+    struct NamedLimit {
+        std::string_view name;
+        int resource;
+    };
+    static constexpr NamedLimit limits[] = {
+        {"as", RLIMIT_AS}, {"core", RLIMIT_CORE}, {"cpu", RLIMIT_CPU}, {"data", RLIMIT_DATA}, {"fsize", RLIMIT_FSIZE},
+        {"locks", RLIMIT_LOCKS}, {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+        {"nofile", RLIMIT_NOFILE}, {"nproc", RLIMIT_NPROC}, {"rss", RLIMIT_RSS}, {"rtprio", RLIMIT_RTPRIO},
+        {"rttime", RLIMIT_RTTIME}, {"sigpending", RLIMIT_SIGPENDING}, {"stack", RLIMIT_STACK},
+    };
+    for (const auto& asked : spec.ulimits) {
+        auto found = std::find_if(std::begin(limits), std::end(limits), [&](const auto& item) { return item.name == asked.name; });
+        if (found == std::end(limits)) return Error(Errc::Invalid, "invalid ulimit type: " + asked.name);
+        auto as_limit = [](std::int64_t value) { return value < 0 ? RLIM_INFINITY : static_cast<std::uint64_t>(value); };
+        process.rlimits.push_back({found->resource, as_limit(asked.soft), as_limit(asked.hard)});
+    }
+    return {};
+}
+
+static void apply_resources(const ContainerSpec& spec, runtime::ResourcePlan& resources) {
+    if (spec.memory > 0) {
+        resources.memory_limit = spec.memory;
+        resources.memory_swap = spec.memory_swap != 0 ? spec.memory_swap : spec.memory * 2;  // Docker's default
+    }
+    if (spec.memory_reservation > 0) resources.memory_reservation = spec.memory_reservation;
+    if (spec.cpu_shares > 0) resources.cpu_shares = static_cast<std::uint64_t>(spec.cpu_shares);
+    if (spec.nano_cpus > 0) {
+        resources.cpu_period_us = 100'000;
+        resources.cpu_quota_us = spec.nano_cpus / 10'000;
+    }
+    if (spec.cpu_quota > 0) resources.cpu_quota_us = spec.cpu_quota;
+    if (spec.cpu_period > 0) resources.cpu_period_us = static_cast<std::uint64_t>(spec.cpu_period);
+    resources.cpuset_cpus = spec.cpuset_cpus;
+    resources.cpuset_mems = spec.cpuset_mems;
+    if (spec.pids_limit && *spec.pids_limit != 0) resources.pids_limit = *spec.pids_limit;
+}
+
+static Result<void> apply_devices(const ContainerSpec& spec, runtime::Plan& plan) {
+    if (spec.privileged) plan.resources.devices.push_back({true, 'a', -1, -1, "rwm"});
+    for (const auto& mapping : spec.devices) {
+        struct stat info {};
+        if (::stat(mapping.host_path.c_str(), &info) < 0 || (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)))
+            return Error(Errc::Invalid, fmt::format("error gathering device information while adding custom device {}: "
+                                                    "not a device node", json_quote(mapping.host_path)));
+        runtime::DevicePlan device;
+        device.path = mapping.container_path.empty() ? mapping.host_path : mapping.container_path;
+        device.type = S_ISBLK(info.st_mode) ? 'b' : 'c';
+        device.major = major(info.st_rdev);
+        device.minor = minor(info.st_rdev);
+        device.mode = info.st_mode & 07777;
+        device.uid = info.st_uid;
+        device.gid = info.st_gid;
+        plan.devices.push_back(device);
+        plan.resources.devices.push_back({true, device.type, device.major, device.minor,
+                                          mapping.permissions.empty() ? "rwm" : mapping.permissions});
+    }
+    return {};
+}
+
+static std::uint64_t propagation_flag(const std::string& name) {
+    if (name == "shared") return MS_SHARED;
+    if (name == "rshared") return MS_SHARED | MS_REC;
+    if (name == "slave") return MS_SLAVE;
+    if (name == "rslave") return MS_SLAVE | MS_REC;
+    if (name == "private") return MS_PRIVATE;
+    return MS_PRIVATE | MS_REC;
+}
+
+static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
+    auto bind = [&](std::string source, std::string target, bool read_only, std::uint64_t propagation) {
+        runtime::MountPlan mount;
+        mount.source = std::move(source);
+        mount.target = std::move(target);
+        mount.type = "bind";
+        mount.flags = MS_BIND | MS_REC | (read_only ? MS_RDONLY : 0);
+        mount.propagation = propagation;
+        plan.mounts.push_back(std::move(mount));
+    };
+    auto covered = [&](const std::string& target) {
+        return std::any_of(inputs.container->volumes().begin(), inputs.container->volumes().end(),
+                           [&](const auto& volume) { return volume.destination == target; });
+    };
+    for (const auto* name : {"resolv.conf", "hostname", "hosts"}) {
+        auto target = fmt::format("/etc/{}", name);
+        if (!covered(target)) bind(inputs.files_directory + "/" + name, target, false, MS_PRIVATE | MS_REC);
+    }
+    for (auto& mount : plan.mounts)
+        if (mount.target == "/dev/shm" && mount.type == "tmpfs") mount.data = fmt::format("mode=1777,size={}", spec.shm_size);
+    // Parents before what is mounted inside them.
+    auto volumes = inputs.container->volumes();
+    std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
+        return std::count(a.destination.begin(), a.destination.end(), '/') < std::count(b.destination.begin(), b.destination.end(), '/');
+    });
+    for (const auto& volume : volumes) {
+        if (volume.type != "tmpfs") {
+            bind(volume.source, volume.destination, !volume.writable, propagation_flag(volume.propagation));
+            continue;
+        }
+        runtime::MountPlan tmpfs;
+        tmpfs.source = "tmpfs";
+        tmpfs.target = volume.destination;
+        tmpfs.type = "tmpfs";
+        tmpfs.flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (volume.writable ? 0 : MS_RDONLY);
+        for (auto option : split(volume.mode, ',')) {
+            if (option == "exec") tmpfs.flags &= ~std::uint64_t{MS_NOEXEC};
+            else if (option == "suid") tmpfs.flags &= ~std::uint64_t{MS_NOSUID};
+            else if (option == "dev") tmpfs.flags &= ~std::uint64_t{MS_NODEV};
+            else if (option == "ro") tmpfs.flags |= MS_RDONLY;
+            else if (!option.empty() && option != "rw" && option != "noexec" && option != "nosuid" && option != "nodev")
+                tmpfs.data += (tmpfs.data.empty() ? "" : ",") + std::string(option);
+        }
+        plan.mounts.push_back(std::move(tmpfs));
+    }
+}
+
+static void choose_namespaces(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
+    using runtime::Namespace;
+    plan.namespaces.clear();
+    plan.namespaces.push_back({Namespace::Mount, "", -1});
+    if (!inputs.pid_path.empty()) plan.namespaces.push_back({Namespace::Pid, inputs.pid_path, -1});
+    else if (spec.pid_mode != "host") plan.namespaces.push_back({Namespace::Pid, "", -1});
+    if (spec.uts_mode != "host") plan.namespaces.push_back({Namespace::Uts, "", -1});
+    if (!inputs.ipc_path.empty()) plan.namespaces.push_back({Namespace::Ipc, inputs.ipc_path, -1});
+    else if (spec.ipc_mode != "host") plan.namespaces.push_back({Namespace::Ipc, "", -1});
+    if (spec.cgroupns_mode != "host") plan.namespaces.push_back({Namespace::Cgroup, "", -1});
+    if (!inputs.network_path.empty()) plan.namespaces.push_back({Namespace::Network, inputs.network_path, -1});
+    else if (inputs.own_network) plan.namespaces.push_back({Namespace::Network, "", inputs.network_index});
+}
+
+Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
+    auto spec = inputs.container->spec();
+    auto plan = spec->privileged ? runtime::privileged_plan() : runtime::default_plan();
+    plan.id = inputs.container->id();
+    plan.root_fd = inputs.root_index;
+    plan.root_readonly = spec->read_only_root;
+    plan.hostname = spec->uts_mode == "host" ? "" : spec->hostname;
+    plan.domainname = spec->domainname;
+    choose_namespaces(inputs, *spec, plan);
+    add_mounts(inputs, *spec, plan);
+    if (spec->masked_paths) plan.masked_paths = *spec->masked_paths;
+    if (spec->readonly_paths) plan.readonly_paths = *spec->readonly_paths;
+    for (const auto& [key, value] : spec->sysctls) plan.sysctl.emplace_back(key, value);
+    plan.cgroup_path = inputs.cgroup_path;
+    apply_resources(*spec, plan.resources);
+    TRY(apply_devices(*spec, plan));
+    plan.init = spec->init;
+    plan.state_directory = inputs.state_directory;
+    plan.log.path = inputs.log_path;
+
+    auto& process = plan.process;
+    process.args = spec->full_command();
+    if (process.args.empty()) return Error(Errc::Invalid, "No command specified");
+    process.environment = environment_of(*spec, spec->tty, inputs.user.home);
+    process.working_directory = spec->working_directory.empty() ? "/" : spec->working_directory;
+    process.uid = inputs.user.uid;
+    process.gid = inputs.user.gid;
+    process.additional_gids = inputs.user.additional_gids;
+    process.terminal = spec->tty;
+    process.terminal_rows = spec->console_rows;
+    process.terminal_columns = spec->console_columns;
+    process.keep_stdin_open = spec->open_stdin;
+    process.oom_score_adj = spec->oom_score_adj;
+    auto capabilities = TRY(capabilities_of(*spec));
+    process.capabilities = {};
+    process.capabilities.bounding = capabilities;
+    if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
+    TRY(apply_security(*spec, capabilities, process));
+    TRY(apply_limits(*spec, process));
+    return plan;
+}
+
+Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec, const ResolvedUser& user) {
+    runtime::ProcessPlan process;
+    process.args = exec.command;
+    process.environment = environment_of(spec, exec.tty, user.home);
+    for (const auto& variable : exec.environment) {
+        auto name = variable.substr(0, variable.find('=')) + "=";
+        std::erase_if(process.environment, [&](const auto& item) { return item.starts_with(name); });
+        if (variable.find('=') != std::string::npos) process.environment.push_back(variable);
+    }
+    process.working_directory = !exec.working_directory.empty()   ? exec.working_directory
+                                : spec.working_directory.empty() ? "/"
+                                                                 : spec.working_directory;
+    process.uid = user.uid;
+    process.gid = user.gid;
+    process.additional_gids = user.additional_gids;
+    process.terminal = exec.tty;
+    process.terminal_rows = exec.rows;
+    process.terminal_columns = exec.columns;
+    process.keep_stdin_open = exec.attach_stdin;
+    auto privileged = spec;
+    privileged.privileged = spec.privileged || exec.privileged;
+    auto capabilities = TRY(capabilities_of(privileged));
+    process.capabilities.bounding = capabilities;
+    if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
+    TRY(apply_security(privileged, capabilities, process));
+    TRY(apply_limits(spec, process));
+    return process;
+}
+
+}  // namespace pila::engine

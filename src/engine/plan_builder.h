@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// From what was asked of a container to the list that its init walks.
+
+#include "engine/container.h"
+#include "engine/exec.h"
+#include "engine/users.h"
+#include "runtime/plan.h"
+
+namespace pila::engine {
+
+struct PlanInputs {
+    const Container* container;
+    std::string files_directory;    // holds hosts, hostname, resolv.conf
+    std::string state_directory;
+    std::string cgroup_path;
+    std::string log_path;           // "": no log
+    ResolvedUser user;
+    bool own_network = true;        // namespace received as descriptor `network_index`
+    std::string network_path;       // joined instead when not empty; neither: the host's
+    std::string pid_path, ipc_path; // --pid / --ipc container:X
+    int root_index = 0, network_index = 1;
+};
+
+Result<runtime::Plan> build_plan(const PlanInputs& inputs);
+Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec, const ResolvedUser& user);
+
+}  // namespace pila::engine

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/volumes.h"
+
+#include <cctype>
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "base/json_reader.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "os/file.h"
+
+namespace pila::engine {
+
+static json::object object_of(const std::map<std::string, std::string>& map) {
+    json::object object;
+    for (const auto& [key, value] : map) object[key] = value;
+    return object;
+}
+
+static Result<void> check_name(std::string_view name) {
+    auto allowed = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
+    };
+    if (name.size() >= 2 && name.size() <= 255 && std::isalnum(static_cast<unsigned char>(name[0])) != 0 &&
+        std::all_of(name.begin(), name.end(), allowed))
+        return {};
+    if (name.size() == 1 && std::isalnum(static_cast<unsigned char>(name[0])) != 0)
+        return Error(Errc::Invalid, "volume name is too short, names should be at least two alphanumeric characters");
+    return Error(Errc::Invalid,
+                 fmt::format("create {0}: \"{0}\" includes invalid characters for a local volume name, only "
+                             "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use "
+                             "absolute path", name.substr(0, 300)));
+}
+
+Result<void> Volumes::load() {
+    TRY(os::make_directories(directory_, 0701));
+    for (const auto& entry : TRY(store_.range("volume/"))) {
+        auto value = TRY(parse_json(entry.value));
+        if (!value.is_object()) continue;
+        JsonReader in(value.get_object());
+        Volume volume;
+        volume.name = entry.key.substr(7);
+        volume.mountpoint = directory_ + "/" + volume.name + "/_data";
+        volume.created = {in.integer("created")};
+        volume.labels = in.string_map("labels");
+        volume.options = in.string_map("options");
+        volume.anonymous = in.boolean("anonymous");
+        Lock lock(mutex_);
+        volumes_[volume.name] = std::move(volume);
+    }
+    return {};
+}
+
+Result<Volume> Volumes::create(std::string name, std::map<std::string, std::string> labels,
+                               std::map<std::string, std::string> options) {
+    Volume volume;
+    volume.anonymous = name.empty();
+    if (name.empty()) name = random_hex(64);
+    TRY(check_name(name));
+    Lock lock(mutex_);  // held over the mkdir: two creators of one name must meet
+    if (auto found = volumes_.find(name); found != volumes_.end()) return found->second;
+    volume.name = name;
+    volume.mountpoint = directory_ + "/" + name + "/_data";
+    volume.created = now_wall();
+    volume.labels = std::move(labels);
+    volume.options = std::move(options);
+    TRY(os::make_directories(volume.mountpoint, 0755));
+    json::object record{{"created", volume.created.nanoseconds}, {"labels", object_of(volume.labels)},
+                        {"options", object_of(volume.options)}, {"anonymous", volume.anonymous}};
+    TRY(store_.put("volume/" + name, to_json(record)));
+    volumes_[name] = volume;
+    return volume;
+}
+
+Result<Volume> Volumes::find(std::string_view name) const {
+    Lock lock(mutex_);
+    auto found = volumes_.find(name);
+    if (found == volumes_.end()) return Error(Errc::NotFound, fmt::format("get {}: no such volume", name));
+    return found->second;
+}
+
+std::vector<Volume> Volumes::list() const {
+    std::vector<Volume> all;
+    Lock lock(mutex_);
+    for (const auto& [name, volume] : volumes_) all.push_back(volume);
+    return all;
+}
+
+Result<void> Volumes::remove(std::string_view name) {
+    {
+        Lock lock(mutex_);
+        auto found = volumes_.find(name);
+        if (found == volumes_.end()) return Error(Errc::NotFound, fmt::format("get {}: no such volume", name));
+        TRY(store_.remove("volume/" + std::string(name)));
+        volumes_.erase(found);
+    }
+    return os::remove_tree(directory_ + "/" + std::string(name));
+}
+
+}  // namespace pila::engine

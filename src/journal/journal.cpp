@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/journal.h"
+
+namespace pila::journal {
+
+void Journal::publish(Event event) {
+    if (event.time.nanoseconds == 0) event.time = now_wall();
+    auto shared = std::make_shared<const Event>(std::move(event));
+    Lock lock(mutex_);
+    events_.push_back(shared);
+    if (events_.size() > max_events) events_.pop_front();
+    for (auto& [id, subscriber] : subscribers_) subscriber(shared);
+}
+
+std::uint64_t Journal::subscribe(WallTime since, std::vector<EventPointer>& past, Subscriber subscriber) {
+    Lock lock(mutex_);
+    for (const auto& event : events_)
+        if (event->time >= since) past.push_back(event);
+    auto id = next_id_++;
+    subscribers_.emplace(id, std::move(subscriber));
+    return id;
+}
+
+void Journal::unsubscribe(std::uint64_t id) {
+    Lock lock(mutex_);
+    subscribers_.erase(id);
+}
+
+}  // namespace pila::journal

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The child's part of a launch: runs in the new namespaces between clone and exec. One thread, a copy of its parent's
+// memory. Every step takes what it needs by descriptor; paths of the container never meet the host's tree.
+
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "os/cgroup.h"
+#include "runtime/launch_internal.h"
+#include "runtime/plan.h"
+
+namespace pila::runtime::init {
+
+// Words on the channel. Parent to child:
+constexpr char word_mapped = 'U';  // uid_map and gid_map are written
+constexpr char word_join = 'J';    // the cgroups exist; entrances come along (v1)
+constexpr char word_go = 'G';      // execute
+// Child to parent; the end of the channel means that exec succeeded:
+constexpr char word_terminal = 'T';  // master of the terminal comes along
+constexpr char word_failed = 'E';    // code (1 byte), errno (4 bytes), text
+
+struct Setup {
+    const Plan& plan;
+    const std::vector<Fd>& fds;
+    Stdio stdio;
+    const os::Cgroup& cgroup;
+    Fd channel;
+    Fd host_proc;  // O_PATH of the host's /proc, checked to be one
+    int self_exe = -1;
+    bool die_with_parent = true;
+    bool new_user_namespace = false;
+    bool joined = false;  // cgroups
+    Fd root;              // O_PATH of the container's root
+};
+
+bool has_namespace(const Plan& plan, Namespace type);
+bool makes_namespace(const Plan& plan, Namespace type);  // a new one rather than a joined one
+
+// Takes the process into its groups once they exist and then into a cgroup namespace if there is to be one.
+Result<void> join_cgroups(Setup& setup);
+Result<void> expect(Setup& setup, char word, std::vector<Fd>* fds = nullptr);
+
+// init_path.cpp: opens `path` below `root` (O_PATH), making what is missing; links stay inside the root.
+enum class Missing : std::uint8_t { Directory, File };
+Result<Fd> make_in_root(FdView root, const std::string& path, Missing missing, mode_t mode = 0755);
+// The directory that holds the last component (made if missing) and that component's name, which may be a link.
+struct Place {
+    Fd directory;
+    std::string name;
+};
+Result<Place> make_parent_in_root(FdView root, const std::string& path);
+
+// init_root.cpp, init_cgroup_mount.cpp, init_devices.cpp
+Result<void> enter_root(Setup& setup);  // setup.root, attached in this mount namespace
+Result<void> build_mounts(Setup& setup);
+Result<void> mount_cgroups(Setup& setup, const MountPlan& mount);
+Result<void> make_devices(Setup& setup);
+Result<void> hide_paths(Setup& setup);  // masked and read-only
+Result<void> leave_host(Setup& setup);  // pivot_root and what follows
+
+// init_terminal.cpp: a terminal of the container's own devpts; its slave becomes 0, 1, 2.
+Result<void> open_terminal(FdView root, FdView channel, const ProcessPlan& process, bool console);
+
+// init_process.cpp
+Result<Fd> open_host_proc();
+Result<void> write_sysctl(FdView host_proc, const Plan& plan);
+Result<void> place_stdio(const Stdio& stdio, const ProcessPlan& process);
+struct Finish {
+    const ProcessPlan& process;
+    FdView channel;
+    FdView host_proc;
+    int self_exe = -1;  // >= 0: run it as init around the payload
+    bool die_with_parent = true;
+    bool wait_for_go = true;
+};
+// Everything of the process itself, in the container's root; ends in exec.
+Error become(const Finish& finish);
+
+[[noreturn]] void report_and_exit(FdView channel, const Error& error);
+[[noreturn]] void run(Setup& setup);
+
+}  // namespace pila::runtime::init

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/launch_internal.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include <fmt/core.h>
+
+#include "os/file.h"
+#include "os/socket.h"
+#include "os/spawn.h"
+#include "runtime/check_internal.h"
+#include "runtime/init_internal.h"
+
+namespace pila::runtime {
+
+namespace {
+
+// Puts this process into namespaces for the length of one clone; its children are born there.
+class Borrowed {
+public:
+    Borrowed() = default;
+    Borrowed(Borrowed&&) = default;
+    ~Borrowed() {
+        for (const auto& [fd, flag] : own_)
+            if (::setns(fd.get(), flag) < 0) ::abort();  // a shim that cannot come back must not go on
+    }
+    Result<void> enter(FdView target, const char* name, int flag) {
+        Fd own = TRY(os::open(std::string("/proc/self/ns/") + name, O_RDONLY));
+        if (::setns(target.get(), flag) < 0) return Error::from_errno(errno, fmt::format("join {} namespace", name));
+        own_.emplace_back(std::move(own), flag);
+        return {};
+    }
+
+private:
+    std::vector<std::pair<Fd, int>> own_;
+};
+
+struct Kind {
+    Namespace type;
+    const char* name;
+    int flag;
+    bool at_clone;  // made by clone3 rather than later by the child
+};
+constexpr Kind kinds[] = {
+    {Namespace::Mount, "mnt", CLONE_NEWNS, true},     {Namespace::Pid, "pid", CLONE_NEWPID, true},
+    {Namespace::Uts, "uts", CLONE_NEWUTS, true},      {Namespace::Ipc, "ipc", CLONE_NEWIPC, true},
+    {Namespace::Network, "net", CLONE_NEWNET, false}, {Namespace::Cgroup, "cgroup", CLONE_NEWCGROUP, false},
+    {Namespace::User, "user", CLONE_NEWUSER, true},   {Namespace::Time, "time", CLONE_NEWTIME, true}};
+
+Result<Borrowed> borrow_namespaces(const LaunchInput& input) {
+    Borrowed borrowed;
+    bool user_joined =
+        init::has_namespace(input.plan, Namespace::User) && !init::makes_namespace(input.plan, Namespace::User);
+    for (const auto& entry : input.plan.namespaces) {
+        if (entry.path.empty() && entry.received_fd < 0) continue;
+        const auto& kind =
+            *std::find_if(std::begin(kinds), std::end(kinds), [&](auto& k) { return k.type == entry.type; });
+        bool child_does_it = entry.type == Namespace::Mount || entry.type == Namespace::Cgroup ||
+                             entry.type == Namespace::User ||
+                             (user_joined && entry.type != Namespace::Pid && entry.type != Namespace::Time);
+        if (child_does_it) continue;
+        if (entry.received_fd >= 0) {
+            TRY(borrowed.enter(input.fds[entry.received_fd], kind.name, kind.flag));
+        } else {
+            auto target = TRY(os::open(entry.path, O_RDONLY));
+            TRY(borrowed.enter(target, kind.name, kind.flag).in(entry.path));
+        }
+    }
+    return borrowed;
+}
+
+pid_t clone_process(std::uint64_t flags, const Fd& cgroup, int& pidfd) {
+    clone_args args{};
+    args.flags = flags | CLONE_PIDFD;
+    args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
+    args.exit_signal = SIGCHLD;
+    if (cgroup) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = static_cast<std::uint64_t>(cgroup.get());
+    }
+    return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+}
+
+std::string map_text(const std::vector<IdMapping>& mappings) {
+    std::string text;
+    for (const auto& entry : mappings) text += fmt::format("{} {} {}\n", entry.container_id, entry.host_id, entry.size);
+    return text;
+}
+
+Result<void> write_maps(const Plan& plan, pid_t pid) {
+    auto base = fmt::format("/proc/{}/", pid);
+    // user_namespaces(7): without CAP_SETGID outside, the group map may be written only once setgroups is denied.
+    if (::geteuid() != 0) TRY(os::write_file(base + "setgroups", "deny"));
+    TRY(os::write_file(base + "uid_map", map_text(plan.uid_mappings)));
+    return os::write_file(base + "gid_map", map_text(plan.gid_mappings));
+}
+
+std::uint64_t flags_at_clone(const Plan& plan) {
+    std::uint64_t flags = 0;
+    for (const auto& kind : kinds)
+        if (kind.at_clone && init::makes_namespace(plan, kind.type)) flags |= static_cast<unsigned>(kind.flag);
+    return flags;
+}
+
+Result<void> make_cgroup(const LaunchInput& input) {
+    if (!input.cgroup.valid()) return {};
+    TRY(input.cgroup.create());
+    return apply_resources(input.cgroup, input.plan.resources);
+}
+
+}  // namespace
+
+Launch::~Launch() {
+    if (!running_ || !pidfd_) return;
+    ignore(os::send_signal(pidfd_, SIGKILL), "it may have ended");
+    ignore(os::wait_child(pidfd_), "only reaps");
+}
+
+Result<void> Launch::say(char word, const std::vector<int>& fds) {
+    auto said = os::send_message(channel_, std::string_view(&word, 1), fds);
+    // A child that failed has closed its end; what it reported is read in finish().
+    if (!said && (said.error().os_errno() == EPIPE || said.error().os_errno() == ECONNRESET)) return {};
+    return said;
+}
+
+Result<Launch> Launch::container(const LaunchInput& input) {
+    const Plan& plan = input.plan;
+    TRY(check_plan(plan, input.fds.size()));
+    auto [ours, theirs] = TRY(os::message_socket_pair());
+    bool born_inside = input.cgroup.mode() == os::CgroupMode::V2;
+    Fd group;
+    if (born_inside) {
+        TRY(make_cgroup(input));
+        group = TRY(input.cgroup.directory_fd());
+    }
+    Launch launch;
+    int pidfd = -1;
+    {
+        auto borrowed = TRY(borrow_namespaces(input));
+        launch.pid_ = clone_process(flags_at_clone(plan), group, pidfd);
+        if (launch.pid_ < 0) return Error::from_errno(errno, "clone the container's first process");
+        if (launch.pid_ == 0) {
+            ours.reset();
+            init::Setup setup{.plan = plan, .fds = input.fds, .stdio = input.stdio, .cgroup = input.cgroup};
+            setup.channel = std::move(theirs);
+            setup.self_exe = input.self_exe;
+            setup.die_with_parent = input.die_with_parent;
+            setup.new_user_namespace = init::makes_namespace(plan, Namespace::User);
+            init::run(setup);
+        }
+    }
+    launch.pidfd_ = Fd(pidfd);
+    launch.running_ = true;
+    launch.channel_ = std::move(ours);
+    theirs.reset();
+    if (init::makes_namespace(plan, Namespace::User)) {
+        TRY(write_maps(plan, launch.pid_).in("map users"));
+        TRY(launch.say(init::word_mapped));
+    }
+    if (!input.cgroup.valid()) return launch;
+    std::vector<int> entrances;
+    std::vector<Fd> opened;
+    if (!born_inside) {
+        TRY(make_cgroup(input));
+        opened = TRY(input.cgroup.entrances());
+        for (const auto& entrance : opened) entrances.push_back(entrance.get());
+    }
+    TRY(launch.say(init::word_join, entrances));
+    return launch;
+}
+
+namespace {
+
+struct ExecInput {
+    const Plan& container;
+    const ProcessPlan& process;
+    const Stdio& stdio;
+    const os::Cgroup& cgroup;
+    FdView init_pidfd;
+};
+
+Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_proc) {
+    host_proc = TRY(init::open_host_proc());
+    if (input.cgroup.mode() == os::CgroupMode::V1) {
+        auto entrances = TRY(input.cgroup.entrances());
+        TRY(os::enter_cgroups(entrances));
+    }
+    int flags = 0;
+    for (const auto& kind : kinds)
+        if (kind.type != Namespace::Pid && init::has_namespace(input.container, kind.type)) flags |= kind.flag;
+    if (flags != 0 && ::setns(input.init_pidfd.get(), flags) < 0)
+        return Error::from_errno(errno, "enter the container's namespaces");
+    ::setsid();
+    auto root = TRY(os::open("/", O_PATH | O_DIRECTORY));
+    if (input.process.terminal) return init::open_terminal(root, channel, input.process, false);
+    return init::place_stdio(input.stdio, input.process);
+}
+
+[[noreturn]] void run_exec(const ExecInput& input, FdView channel) {
+    Fd host_proc;
+    auto entered = enter_container(input, channel, host_proc);
+    if (!entered) init::report_and_exit(channel, entered.error());
+    init::report_and_exit(channel,
+                          init::become({.process = input.process, .channel = channel, .host_proc = host_proc}));
+}
+
+}  // namespace
+
+Result<Launch> Launch::exec(const Plan& container, const ProcessPlan& process, const Stdio& stdio,
+                            const os::Cgroup& cgroup, FdView init_pidfd) {
+    auto [ours, theirs] = TRY(os::message_socket_pair());
+    Fd group;
+    if (cgroup.mode() == os::CgroupMode::V2) group = TRY(cgroup.directory_fd());
+    Launch launch;
+    int pidfd = -1;
+    {
+        Borrowed borrowed;
+        if (init::has_namespace(container, Namespace::Pid)) TRY(borrowed.enter(init_pidfd, "pid", CLONE_NEWPID));
+        launch.pid_ = clone_process(0, group, pidfd);
+        if (launch.pid_ < 0) return Error::from_errno(errno, "clone a process for exec");
+        if (launch.pid_ == 0) {
+            ours.reset();
+            run_exec({container, process, stdio, cgroup, init_pidfd}, theirs);
+        }
+    }
+    launch.pidfd_ = Fd(pidfd);
+    launch.running_ = true;
+    launch.channel_ = std::move(ours);
+    return launch;
+}
+
+Result<void> Launch::begin() { return say(init::word_go); }
+
+Result<bool> Launch::step() {
+    auto message = os::receive_message(channel_, 0);
+    if (!message) {
+        // A child that failed before it read all we said: one ECONNRESET comes ahead of its report.
+        if (message.error().code() == Errc::Timeout) return false;
+        if (message.error().os_errno() == ECONNRESET && !std::exchange(reset_seen_, true)) return false;
+        channel_.reset();
+        running_ = false;
+        return true;
+    }
+    const auto& bytes = message->bytes;
+    if (bytes[0] == init::word_terminal && message->fds.size() == 1) {
+        terminal_ = std::move(message->fds[0]);
+    } else if (bytes[0] == init::word_failed && bytes.size() >= 6) {
+        std::int32_t reason = 0;
+        std::memcpy(&reason, bytes.data() + 2, sizeof reason);
+        return Error(static_cast<Errc>(bytes[1]), bytes.substr(6), reason);
+    }
+    return false;
+}
+
+Result<void> Launch::finish(int cancel) {
+    TRY(begin());
+    for (;;) {
+        pollfd waiting[2] = {{channel_.get(), POLLIN, 0}, {cancel, POLLIN, 0}};
+        if (::poll(waiting, 2, -1) < 0 && errno != EINTR)
+            return Error::from_errno(errno, "wait for the program to start");
+        if (waiting[0].revents == 0 && waiting[1].revents != 0)
+            return Error(Errc::Unavailable, "start of the program: given up by the caller");
+        if (waiting[0].revents != 0 && TRY(step())) return {};
+    }
+}
+
+}  // namespace pila::runtime

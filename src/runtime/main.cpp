@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
+#include <cstdio>
+#include <cstring>
+#include <string_view>
+
+#include "runtime/helper.h"
+#include "runtime/shim_internal.h"
+#include "runtime/verbs_internal.h"
+
+namespace {
+
+struct Verb {
+    std::string_view name;
+    int (*run)(int argc, char** argv);  // arguments behind the verb
+    const char* help;                   // nullptr: not for people
+};
+
+int shim(int, char**) { return pila::runtime::shim_main(); }
+
+constexpr Verb verbs[] = {
+    {"run", pila::runtime::run_verb, "run a container from an OCI bundle in the foreground: run [--bundle DIR] ID"},
+    {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
+    {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
+    {"shim", shim, nullptr},
+    {"helper", helper_main, nullptr},
+};
+
+int usage(FILE* where, int code) {
+    std::fputs("usage: pila-runtime VERB [options]\n\nverbs:\n", where);
+    for (const auto& verb : verbs)
+        if (verb.help) std::fprintf(where, "  %-9s %s\n", verb.name.data(), verb.help);
+    return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc > 0 && std::strcmp(argv[0], "pila-init") == 0) return pila::runtime::init_main(argc, argv);
+    // A descriptor of ours must never be 0, 1 or 2: the payload's streams are placed there.
+    int fd = 0;
+    while (fd <= 2) {
+        fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd < 0) return 1;
+    }
+    ::close(fd);
+    if (argc < 2) return usage(stderr, 1);
+    std::string_view name = argv[1];
+    for (const auto& verb : verbs)
+        if (verb.name == name) return verb.run(argc - 2, argv + 2);
+    if (name == "--version" || name == "-v") {
+        std::printf("pila-runtime version %s\nspec: 1.2.0\n", PILA_VERSION);
+        return 0;
+    }
+    if (name == "--help" || name == "-h" || name == "help") return usage(stdout, 0);
+    std::fprintf(stderr, "pila-runtime: unknown command \"%s\"; see pila-runtime --help\n", argv[1]);
+    return 1;
+}

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon as a process: a second one, a full disk, broken flags, its own limits."""
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+from conftest import against, client_of, images, loaded
+from lib import engines
+from lib.engines import wait_until
+
+pytestmark = pytest.mark.slice1
+
+
+def test_a_second_daemon_on_the_same_data_gets_a_clear_error(fresh):
+    first = loaded(fresh(), "busybox")
+    second = type(first)(directory=first.directory)
+    second.socket = str(first.directory / "second.sock")
+    done = subprocess.run(list(map(str, second.command())), capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0
+    said = done.stderr + done.stdout
+    assert any(word in said for word in ("already", "in use", "locked", "still running", "another", "pid file found")), said
+    assert first.api("GET", "/_ping").status == 200
+    assert client_of(first)("run", "--rm", "busybox", "echo", "fine") == "fine"
+
+
+def test_a_stale_socket_is_no_hindrance(fresh):
+    engine = fresh()
+    engine.kill()
+    assert os.path.exists(engine.socket)
+    engine.start()
+
+
+@pytest.mark.only_pila("pila's own flags")
+@pytest.mark.parametrize("arguments", [["--no-such-flag"], ["--log-level", "loud"], ["--docker-socket"], ["--config", "/nosuch.yml"],
+                                       ["--data-dir", "/proc/nosuch"], ["-H", "tcp://nonsense"]])
+def test_bad_flags_end_it_with_a_word(arguments):
+    done = subprocess.run([engines.Pila.program, "daemon", "--run-dir", "/run/x", "--instance", "pilax", *arguments], capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode != 0 and done.stderr.strip(), done
+
+
+@pytest.mark.only_pila("pila's own flags")
+def test_a_configuration_file_says_what_flags_say(fresh, tmp_path):
+    config = tmp_path / "pila.yml"
+    config.write_text("log-level: debug\nlog-format: json\n")
+    engine = loaded(fresh(arguments=["--config", str(config)]), "busybox")
+    client_of(engine)("run", "--rm", "busybox", "true")
+    lines = engine.log_path.read_text().splitlines()
+    assert lines and all(line.startswith("{") for line in lines)
+
+
+@pytest.mark.only_pila("pila's own flags")
+def test_the_api_on_a_tcp_port(fresh):
+    import http.client
+
+    from lib.registry import free_port
+    port = free_port()
+    fresh(arguments=["-H", f"tcp://127.0.0.1:{port}"])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", "/_ping")
+    assert connection.getresponse().read() == b"OK"
+
+
+@pytest.fixture
+def small_disk(tmp_path_factory):
+    """24 MiB for all that an engine keeps."""
+    directory = tmp_path_factory.mktemp("disk")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "small", directory], check=True)
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
+
+
+def test_a_full_disk_is_told_and_survived(small_disk, fresh):
+    engine = loaded(fresh(directory=small_disk / "engine"), "busybox")
+    docker = client_of(engine)
+    docker("run", "-d", "--name", "before", "busybox", "sleep", "1000")
+    filler = docker.run("run", "--name", "filler", "busybox", "dd", "if=/dev/zero", "of=/filler", "bs=1M", "count=100", check=False)
+    assert filler.returncode != 0 and "No space left" in filler.stderr
+    assert shutil.disk_usage(small_disk).free < 1 << 20
+    committed = docker.run("commit", "filler", "too/big", check=False)
+    assert committed.returncode != 0
+    answer = engine.api("POST", "/images/load?quiet=1", (images / "layers.tar").read_bytes(), headers={"Content-Type": "application/x-tar"})
+    assert answer.status >= 400 or b"errorDetail" in answer.body
+    assert "too/big" not in docker("images") and docker.inspect("before")["State"]["Running"]
+    docker("rm", "filler")
+    wait_until(lambda: shutil.disk_usage(small_disk).free > 5 << 20, "removing the container frees the disk")
+    assert docker("run", "--rm", "busybox", "echo", "again") == "again"
+    engine.load(images / "layers.tar")
+
+
+@pytest.mark.only_pila("dockerd holds the container up")
+def test_the_log_survives_a_full_disk(small_disk, fresh):
+    engine = loaded(fresh(directory=small_disk / "engine"), "busybox")
+    docker = client_of(engine)
+    done = docker.run("run", "--name", "chatty", "busybox", "sh", "-c", "yes | head -c 60000000; echo; exit 3", check=False, timeout=120)
+    assert done.returncode == 3, "output to the client goes on although nothing can be kept"
+    docker("rm", "chatty")
+    assert docker("run", "--rm", "busybox", "echo", "again") == "again"
+
+
+@pytest.mark.only_pila("nothing polls")
+def test_idle_costs_next_to_nothing(fresh):
+    engine = loaded(fresh(), "busybox")
+    client_of(engine)("run", "-d", "busybox", "sleep", "1000")
+    time.sleep(1)
+    before = cpu_seconds(engine.pid)
+    time.sleep(5)
+    assert cpu_seconds(engine.pid) - before <= 0.02
+
+
+def cpu_seconds(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_events_since_the_start_are_kept(fresh):
+    engine = loaded(fresh(), "busybox")
+    docker = client_of(engine)
+    docker("run", "--name", "told", "busybox", "true")
+    text = docker("events", "--since", "0", "--until", str(int(time.time()) + 1))
+    for action in ("create", "start", "die"):
+        assert f"container {action}" in text
+
+
+@pytest.mark.skipif(against == "docker", reason="coexistence is a promise of pila's")
+def test_beside_a_real_docker(fresh):
+    """Both on one machine, in one network namespace: neither disturbs the other, each one's ports and rules stay."""
+    if engines.Docker.missing():
+        pytest.skip(engines.Docker.missing())
+    other = engines.Docker().start()
+    try:
+        loaded(other, "busybox")
+        theirs = client_of(other)
+        theirs("run", "-d", "--name", "theirs", "-p", "18090:80", "busybox", "httpd", "-f", "-h", "/var/www")
+        rules = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
+        engine = loaded(fresh(), "busybox")
+        ours = client_of(engine)
+        ours("run", "-d", "--name", "ours", "-p", "18091:80", "busybox", "httpd", "-f", "-h", "/var/www")
+        from test_crash import fetch
+        for port in (18090, 18091):
+            wait_until(lambda port=port: fetch(port=port) == b"page of pila\n", f"port {port} answers")
+        assert ours("run", "--rm", "busybox", "sh", "-c", "ip route | head -1").startswith("default")
+        engine.remove_everything()
+        engine.stop()
+        assert without_counters(subprocess.run(["iptables-save"], capture_output=True, text=True).stdout) == without_counters(rules)
+        assert fetch(port=18090) == b"page of pila\n"
+        engine.start()
+    finally:
+        other.remove_everything()
+        other.stop()
+
+
+def without_counters(text):
+    import re
+    return re.sub(r"\[\d+:\d+\]|^#.*$", "", text, flags=re.M)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pull and push against Docker's own registry on the loopback, filled and read by skopeo."""
+import gzip
+import hashlib
+import http.server
+import json
+import subprocess
+import threading
+
+import pytest
+from conftest import client_of, images, loaded
+from lib.registry import Registry, free_port
+
+pytestmark = pytest.mark.slice2
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    if Registry.missing():
+        pytest.skip(Registry.missing())
+    made = Registry(tmp_path_factory.mktemp("registry")).start()
+    made.push(images / "hello.tar", "pila/hello-world:latest")
+    made.push(images / "layers.tar", "pila/layers:v2")
+    made.push(images / "busybox.tar:busybox:latest", "oci/busybox:latest", "--format", "oci")
+    yield made
+    made.stop()
+
+
+def test_pull_and_run(docker, registry):
+    name = f"{registry.address}/pila/hello-world"
+    text = docker("pull", name)
+    assert "Status: Downloaded newer image for" in text and "Digest: sha256:" in text
+    assert "Hello from pila!" in docker("run", "--rm", name)
+    assert "Image is up to date" in docker("pull", name)
+
+
+def test_run_pulls_what_is_not_there(docker, registry):
+    done = docker.run("run", "--rm", f"{registry.address}/pila/hello-world")
+    assert "Hello from pila!" in done.stdout and "Unable to find image" in done.stderr
+
+
+def test_pull_by_digest(docker, registry):
+    docker("pull", f"{registry.address}/pila/hello-world")
+    digest = docker.engine.api("GET", f"/images/{registry.address}/pila/hello-world/json").json()["RepoDigests"][0]
+    docker("rmi", f"{registry.address}/pila/hello-world")
+    docker("pull", digest)
+    assert "Hello" in docker("run", "--rm", digest)
+
+
+def test_layers_come_as_they_were(docker, registry):
+    assert docker("run", "--rm", f"{registry.address}/pila/layers:v2", "cat", "/data/replaced", "/data/kept") == "second\nfirst"
+
+
+def test_oci_manifests(docker, registry):
+    assert docker("run", "--rm", f"{registry.address}/oci/busybox", "echo", "oci") == "oci"
+
+
+def test_a_tag_that_is_not_there(docker, registry):
+    done = docker.run("pull", f"{registry.address}/pila/hello-world:nosuch", check=False)
+    assert done.returncode == 1 and "manifest unknown" in done.stderr or "not found" in done.stderr
+
+
+def test_a_repository_that_is_not_there(docker, registry):
+    done = docker.run("pull", f"{registry.address}/no/such", check=False)
+    assert done.returncode == 1 and done.stderr.strip()
+
+
+def test_a_registry_that_is_not_there(docker):
+    done = docker.run("pull", f"127.0.0.1:{free_port()}/x/y", check=False)
+    assert done.returncode == 1 and "connection refused" in done.stderr.lower()
+
+
+def test_push_what_was_made_here(docker, registry):
+    docker("run", "--name", "made", "busybox", "sh", "-c", "echo pushed > /made")
+    docker("commit", "-c", 'CMD ["cat", "/made"]', "made", f"{registry.address}/made/here:one")
+    assert "digest: sha256:" in docker("push", f"{registry.address}/made/here:one")
+    docker("rmi", f"{registry.address}/made/here:one")
+    assert docker("run", "--rm", f"{registry.address}/made/here:one") == "pushed"
+    seen = json.loads(subprocess.run(["skopeo", "inspect", "--tls-verify=false", f"docker://{registry.address}/made/here:one"],
+                                     capture_output=True, text=True, check=True).stdout)
+    assert len(seen["Layers"]) == 2
+
+
+def test_push_again_says_that_layers_are_there(docker, registry):
+    docker("tag", "busybox", f"{registry.address}/again/busybox")
+    docker("push", f"{registry.address}/again/busybox")
+    assert "Layer already exists" in docker("push", f"{registry.address}/again/busybox")
+
+
+def test_two_pulls_at_once(docker, registry):
+    answers = []
+    workers = [threading.Thread(target=lambda: answers.append(docker.run("pull", f"{registry.address}/pila/layers:v2", check=False)))
+               for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [answer.returncode for answer in answers] == [0] * 4, [answer.stderr for answer in answers]
+
+
+def test_a_mirror_is_asked_first(fresh, registry):
+    docker = client_of(fresh(arguments=["--registry-mirror", f"http://{registry.address}"]))
+    assert "docker.io/pila/hello-world" in docker("pull", "pila/hello-world")
+    assert "Hello" in docker("run", "--rm", "pila/hello-world")
+
+
+# --- a registry that lies ----------------------------------------------------------------------------------------------
+class Liar(http.server.BaseHTTPRequestHandler):
+    """Serves one image; `lie` says what is wrong with it."""
+    lie = ""
+    layer = gzip.compress(b"\0" * 10240)
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def do_GET(self):
+        config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {
+            "type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(gzip.decompress(self.layer)).hexdigest()]}}).encode()
+        digest = {data: "sha256:" + hashlib.sha256(data).hexdigest() for data in (config, self.layer)}
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": len(config), "digest": digest[config]},
+            "layers": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": len(self.layer),
+                        "digest": digest[self.layer]}]}).encode()
+        if self.path == "/v2/":
+            self.answer(b"{}")
+        elif "/manifests/" in self.path:
+            if self.lie == "manifest is no JSON":
+                manifest = b"<html>"
+            self.answer(manifest, "application/vnd.docker.distribution.manifest.v2+json")
+        elif digest[config] in self.path:
+            self.answer(config if self.lie != "config" else config + b" ")
+        elif digest[self.layer] in self.path:
+            self.answer(self.layer[:-1] + b"\1" if self.lie == "layer" else self.layer, cut=self.lie == "cut off",
+                        endless=self.lie == "endless")
+        else:
+            self.send_error(404)
+
+    def answer(self, data, kind="application/octet-stream", cut=False, endless=False):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Docker-Content-Digest", "sha256:" + hashlib.sha256(data).hexdigest())
+        if endless:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if endless:
+            try:
+                for _ in range(2000):
+                    self.wfile.write(b"10000\r\n" + b"\0" * 0x10000 + b"\r\n")
+            except OSError:
+                pass
+            self.close_connection = True
+            return
+        self.wfile.write(data[:len(data) // 2] if cut else data)
+        if cut:
+            self.close_connection = True
+
+
+@pytest.mark.parametrize("lie", ["config", "layer", "cut off", "endless", "manifest is no JSON"])
+def test_what_does_not_match_its_digest_is_refused(docker, lie):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Liar,), {"lie": lie}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        done = docker.run("pull", f"127.0.0.1:{server.server_port}/lying/image", check=False, timeout=120)
+        assert done.returncode == 1 and done.stderr.strip(), done
+        assert "lying/image" not in docker("images")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_names_of_the_hub_without_a_network_fail_soon(fresh):
+    docker = client_of(loaded(fresh(), "busybox"))
+    done = docker.run("pull", "nosuch-image-of-pilas-tests", check=False, timeout=60)
+    assert done.returncode == 1 and done.stderr.strip()
