@@ -23,10 +23,10 @@ int attach_verb(Invocation& invocation) {
     if (!waiter) return fail(waiter.error());
     auto container = (*api)->json({.path = fmt::format("/containers/{}/json", path_part(name))});
     if (!container) return fail(container.error());
-    if (!truthy(*container, "State.Running")) return fail("cannot attach to a stopped container, start it first");
-    if (truthy(*container, "State.Paused")) return fail("cannot attach to a paused container, unpause it first");
+    if (!truthy(*container, "State.Running")) return fail("You cannot attach to a stopped container, start it first");
+    if (truthy(*container, "State.Paused")) return fail("You cannot attach to a paused container, unpause it first");
     if (truthy(*container, "State.Restarting"))
-        return fail("cannot attach to a restarting container, wait until it is running");
+        return fail("You cannot attach to a restarting container, wait until it is running");
     AttachRequest request;
     request.terminal = truthy(*container, "Config.Tty");
     request.input = !no_input && truthy(*container, "Config.OpenStdin");

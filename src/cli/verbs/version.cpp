@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <ctime>
 #include <sys/utsname.h>
 
 #include "cli/json_helpers.h"
@@ -19,6 +20,17 @@ std::string go_architecture() {
     if (machine == "x86_64") return "amd64";
     if (machine == "aarch64") return "arm64";
     return std::string(machine);
+}
+
+// As Go's time.ANSIC: "Thu May  7 21:09:36 2026".
+std::string build_time(const std::string& stamp) {
+    auto time = parse_rfc3339(stamp);
+    if (!time) return stamp;
+    std::tm parts{};
+    std::time_t seconds = time->seconds();
+    ::gmtime_r(&seconds, &parts);
+    char buffer[64];
+    return std::string(buffer, std::strftime(buffer, sizeof buffer, "%a %b %e %H:%M:%S %Y", &parts));
 }
 
 json::object client_version(int minor) {
@@ -55,7 +67,7 @@ std::string plain_text(const json::value& both) {
         if (details.is_object() && details.get_object().contains("GitCommit"))
             out += fmt::format("  {}:\t{}\n", engine ? "Git commit" : "GitCommit", text(details, "GitCommit"));
         if (!engine) continue;
-        if (!text(details, "BuildTime").empty()) out += fmt::format("  Built:\t{}\n", text(details, "BuildTime"));
+        if (!text(details, "BuildTime").empty()) out += fmt::format("  Built:\t{}\n", build_time(text(details, "BuildTime")));
         out += fmt::format("  OS/Arch:\t{}/{}\n", text(details, "Os"), text(details, "Arch"));
         if (!text(details, "Experimental").empty())
             out += fmt::format("  Experimental:\t{}\n", text(details, "Experimental"));
