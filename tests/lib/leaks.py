@@ -38,7 +38,7 @@ def mounts(engine):
 
 def links(prefix=()):
     lines = subprocess.run([*prefix, "ip", "-o", "link"], capture_output=True, text=True).stdout.splitlines()
-    return Counter("link " + line.split(":")[1].strip() for line in lines)
+    return Counter("link " + re.sub(r"[0-9a-f]{8,}|@if\d+", "N", line.split(":")[1].strip()) for line in lines)
 
 
 def rules(prefix=()):
@@ -49,14 +49,15 @@ def rules(prefix=()):
 
 
 def namespaces():
+    """How many there are of each kind: pools replace theirs by new ones."""
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         for kind in ("net", "mnt", "pid", "ipc", "uts", "cgroup"):
             try:
-                found.add(f"namespace {os.readlink(f'/proc/{pid}/ns/{kind}')}")
+                found.add(os.readlink(f"/proc/{pid}/ns/{kind}"))
             except OSError:
                 continue
-    return Counter(found)
+    return Counter("namespace " + name.split(":")[0] for name in found)
 
 
 def control_groups(engine):

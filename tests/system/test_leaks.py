@@ -21,6 +21,9 @@ def clean(engine):
                   ("run", "--rm", "--network", "none", "busybox", "true")):
         docker(*words)
     docker("network", "create", "warm")
+    docker("run", "--name", "warm", "--network", "warm", "busybox", "true")
+    docker("logs", "-f", "warm")
+    docker("rm", "warm")
     docker("network", "rm", "warm")
     return leaks.snapshot(engine)
 
