@@ -182,8 +182,11 @@ Result<void> LayerExtractor::extract_file(const TarEntry& entry, const std::stri
     auto size = entry.sparse ? entry.real_size : entry.size;
     TRY(budget_.take(entry.size + 4096));
     int made = TRY(make(entry, place, [&] {
-        return ::openat(place.directory(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                        static_cast<mode_t>(entry.mode));
+        auto opened = os::open_at(FdView(place.directory()), place.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
+                                  static_cast<mode_t>(entry.mode));
+        if (opened) return opened->release();
+        errno = opened.error().os_errno();  // make() decides by it
+        return -1;
     }));
     Fd file(made);
     size_ += size;

@@ -21,6 +21,10 @@
 #include "runtime/defaults.h"
 #include "runtime/shim_client.h"
 
+#ifndef PILA_RUNTIME_EXE
+#define PILA_RUNTIME_EXE "pila-runtime"  // the build says where it is
+#endif
+
 namespace pila::runtime::test {
 
 // Containers need root, a static busybox and pila-runtime.

@@ -33,9 +33,8 @@ bool is_opaque(FdView directory) {
 }
 
 Result<std::vector<std::string>> names_in(FdView directory) {
-    int fd = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return Error::from_errno(errno, "list directory");
-    DIR* stream = ::fdopendir(fd);
+    auto copy = TRY(os::open_at(directory, ".", O_RDONLY | O_DIRECTORY));
+    DIR* stream = ::fdopendir(copy.release());
     std::vector<std::string> names;
     while (auto* entry = ::readdir(stream)) {
         std::string_view name = entry->d_name;

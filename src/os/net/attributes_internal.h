@@ -3,6 +3,7 @@
 // Netlink attributes as a range (the macros of libmnl are C only).
 
 #include <libmnl/libmnl.h>
+#include <cstddef>
 
 namespace pila::os::net {
 
