@@ -23,9 +23,9 @@ Result<void> pull_image(Api& api, const std::string& image, const std::string& p
     call.query.add("tag", tag).add_if(!platform.empty(), "platform", platform);
     call.headers.set("X-Registry-Auth", TRY(registry_auth_header(api.global(), reference.domain)));
     auto response = TRY(api.open(call));
-    int sink = quiet ? ::open("/dev/null", O_WRONLY | O_CLOEXEC) : descriptor;
-    Fd owned(quiet ? sink : -1);
-    return show_progress(*response.body, sink);
+    if (!quiet) return show_progress(*response.body, descriptor);
+    auto nowhere = TRY(os::open("/dev/null", O_WRONLY));
+    return show_progress(*response.body, nowhere.get());
 }
 
 static Result<void> check_platform(const std::string& platform) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctime>
 #include <sys/utsname.h>
+#include <ctime>
 
 #include "cli/json_helpers.h"
 #include "cli/table_writer.h"
@@ -67,7 +67,8 @@ std::string plain_text(const json::value& both) {
         if (details.is_object() && details.get_object().contains("GitCommit"))
             out += fmt::format("  {}:\t{}\n", engine ? "Git commit" : "GitCommit", text(details, "GitCommit"));
         if (!engine) continue;
-        if (!text(details, "BuildTime").empty()) out += fmt::format("  Built:\t{}\n", build_time(text(details, "BuildTime")));
+        if (!text(details, "BuildTime").empty())
+            out += fmt::format("  Built:\t{}\n", build_time(text(details, "BuildTime")));
         out += fmt::format("  OS/Arch:\t{}/{}\n", text(details, "Os"), text(details, "Arch"));
         if (!text(details, "Experimental").empty())
             out += fmt::format("  Experimental:\t{}\n", text(details, "Experimental"));
