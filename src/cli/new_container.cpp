@@ -23,9 +23,9 @@ Result<void> pull_image(Api& api, const std::string& image, const std::string& p
     call.query.add("tag", tag).add_if(!platform.empty(), "platform", platform);
     call.headers.set("X-Registry-Auth", TRY(registry_auth_header(api.global(), reference.domain)));
     auto response = TRY(api.open(call));
-    Fd nowhere;
-    if (quiet) nowhere = TRY(os::open("/dev/null", O_WRONLY));
-    return show_progress(*response.body, quiet ? nowhere.get() : descriptor);
+    if (!quiet) return show_progress(*response.body, descriptor);
+    auto nowhere = TRY(os::open("/dev/null", O_WRONLY));
+    return show_progress(*response.body, nowhere.get());
 }
 
 static Result<void> check_platform(const std::string& platform) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -132,6 +133,8 @@ pid_t clone_like_vfork(ChildPlan& plan, int* pidfd) {
     void* stack =
         ::mmap(nullptr, child_stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     if (stack == MAP_FAILED) return -1;
+    // An earlier child left its frames by exec: what the address sanitizer noted about them is not true of this one.
+    ASAN_UNPOISON_MEMORY_REGION(stack, child_stack_bytes);
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
     pid_t pid = plan.what->cgroup.get() >= 0 ? clone_into_cgroup(plan, stack, pidfd) : -1;
     if (pid < 0) pid = ::clone(child_entry, static_cast<char*>(stack) + child_stack_bytes, flags, &plan, pidfd);

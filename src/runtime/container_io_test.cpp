@@ -207,7 +207,7 @@ TEST_CASE("pause stops everything, update changes limits") {
 TEST_CASE("the container outlives the daemon's connection and is adopted") {
     if (!test::possible()) return;
     Box box;
-    auto plan = box.shell("sleep 0.5; echo late; while [ ! -e /tmp/stop ]; do sleep 0.02; done; exit 9");
+    auto plan = box.shell("while [ ! -e /tmp/stop ]; do echo late; sleep 0.05; done; exit 9");
     REQUIRE(box.supervisor->start({}, plan, {}, {}));
     box.restart_supervisor();
     auto adopted = box.supervisor->adopt(plan.id, plan.state_directory);
@@ -215,7 +215,7 @@ TEST_CASE("the container outlives the daemon's connection and is adopted") {
     CHECK((*adopted)->started().pid > 0);
     auto [mine, theirs] = Box::stream_pair();
     REQUIRE((*adopted)->attach(attachment(std::move(theirs), false)));
-    CHECK(read_until(mine, "late\n") == "late\n");
+    CHECK(read_until(mine, "late\n").find("late\n") != std::string::npos);
     REQUIRE(os::replace_file(box.directory + "/root/tmp/stop", "", 0644, os::Sync::No));
     CHECK(box.events.wait(plan.id).code == 9);
     (*adopted)->forget();
@@ -258,6 +258,10 @@ TEST_CASE("a killed shim takes its container along and is reported lost") {
 
 TEST_CASE("init reaps orphans and passes signals on") {
     if (!test::possible()) return;
+    if (!PILA_RUNTIME_IS_STATIC) {
+        MESSAGE("skipped: a dynamic pila-runtime cannot run inside a container");
+        return;
+    }
     Box box;
     auto plan = box.shell(
         "trap 'exit 33' TERM; echo $$; sh -c 'sleep 0.1 & true'; echo ready; while true; do sleep 0.05; done");

@@ -160,7 +160,8 @@ def run(program, case, name, number, directory):
         text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)?", "TIME", text)
         text = re.sub(r"\b(18|10\.)\d(?=[017])", r"\1N", text)
         text = re.sub(r"(?m)^\s*\d+(?=\s+(sh|sleep) )", "PID", text)
-        return "\n".join(line for line in text.splitlines() if not line.startswith(("Run 'CLI", "See 'CLI")))
+        lines = [line for line in text.splitlines() if not line.startswith(("Run 'CLI", "See 'CLI"))]
+        return "\n".join(sorted(lines) if case.startswith("top ") else lines)  # processes come in any order
 
     return {"exit": done.returncode, "stdout": clean(done.stdout), "stderr": clean(done.stderr)}
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // pull and push.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -10,6 +11,7 @@
 #include "cli/registry_auth.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
+#include "os/file.h"
 
 namespace pila::cli {
 
@@ -36,11 +38,8 @@ Result<void> push_image(Api& api, const Reference& reference, const std::string&
     call.headers.set("X-Registry-Auth", TRY(registry_auth_header(api.global(), reference.domain)));
     auto response = TRY(api.open(call));
     if (!quiet) return show_progress(*response.body, STDOUT_FILENO);
-    FILE* sink = std::fopen("/dev/null", "we");
-    if (!sink) return Error(Errc::Internal, "open /dev/null");
-    auto pushed = show_progress(*response.body, ::fileno(sink));
-    std::fclose(sink);
-    return pushed;
+    auto nowhere = TRY(os::open("/dev/null", O_WRONLY));
+    return show_progress(*response.body, nowhere.get());
 }
 
 }  // namespace
