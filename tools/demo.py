@@ -26,6 +26,7 @@ from lib.registry import Registry, free_port  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 
 prompt = r"root@([0-9a-f]{12}):([^#\n]*)# "
+instance = "piladem"
 index_js = """const http = require('http');
 http.createServer((request, response) => {
   console.log(request.method, request.url);
@@ -58,7 +59,7 @@ class Demo:
         self.times.append((self.number, title, time.monotonic() - begin))
         self.say(f"-- {self.times[-1][2]:.1f} s")
 
-    def docker(self, line, expect=0, seconds=120, quiet=False):
+    def docker(self, line, expect=0, seconds=60, quiet=False):
         """Runs and shows one command; its output. expect: exit code, or None for any."""
         self.say(f"$ docker {line}")
         done = subprocess.run([*self.client, *shlex.split(line)], env=self.environment(), capture_output=True, text=True,
@@ -119,7 +120,7 @@ class Demo:
         if self.options.against == "docker":
             self.engine = engines.Docker(self.directory / "engine", arguments)
         else:
-            self.engine = engines.Pila(self.directory / "engine", arguments, instance="piladem")
+            self.engine = engines.Pila(self.directory / "engine", arguments, instance=instance)
         self.say("$ " + " ".join(map(str, self.engine.command())))
         begin = time.monotonic()
         self.engine.outlives_us = self.options.keep
@@ -257,31 +258,48 @@ class Demo:
 
     # --- the end ---------------------------------------------------------------------------------------------------
     def leave(self):
-        """Undoes everything; what could not be undone, as text."""
+        """Undoes everything; what could not be undone in order, as text (then it is undone by force)."""
+        left, containers = [], []
         if self.engine and self.engine.process and self.engine.process.poll() is None:
             try:
+                containers = [container["Id"] for container in self.engine.api("GET", "/containers/json?all=1", timeout=10).json()]
                 self.engine.remove_everything()
-            except OSError:
-                pass
-            self.engine.stop()
+                self.engine.stop(30)
+            except (OSError, AssertionError) as problem:
+                left.append(f"the daemon did not end in order: {str(problem).splitlines()[0]}")
+                if self.engine.process.poll() is None:
+                    self.engine.kill()
         if self.registry:
             self.registry.stop()
-        left = [line for line in open("/proc/mounts").read().splitlines() if str(self.directory) in line]
-        left += [line for line in subprocess.run(["ip", "-br", "link"], capture_output=True, text=True).stdout.splitlines()
-                 if "piladem" in line]
-        left += [line for line in subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout.splitlines()
-                 if "piladem" in line]
-        left += [f"process {pid}" for pid in filter(str.isdigit, os.listdir("/proc")) if self.mine(pid)]
-        if not any(str(self.directory) in line for line in left):
-            shutil.rmtree(self.directory, ignore_errors=True)
-            left += [f"directory {self.directory}"] if self.directory.exists() else []
-        return left
+        left += self.force(containers)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return left + ([f"directory {self.directory}"] if self.directory.exists() else [])
 
-    def mine(self, pid):
-        try:
-            return str(self.directory).encode() in Path(f"/proc/{pid}/cmdline").read_bytes() and int(pid) != os.getpid()
-        except OSError:
-            return False
+    def force(self, containers):
+        """Ends and removes what is ours and still there, and says what it was."""
+        left = []
+        marks = [str(self.directory).encode(), *(identity.encode() for identity in containers)]
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_bytes()
+                if int(pid) != os.getpid() and any(mark in line for mark in marks):
+                    left.append(f"process {pid} {line.replace(bytes(1), b' ').decode(errors='replace')[:80]}")
+                    os.kill(int(pid), signal.SIGKILL)
+            except OSError:
+                continue
+        for line in reversed(open("/proc/mounts").read().splitlines()):
+            if str(self.directory) in line.split()[1]:
+                left.append(f"mount {line.split()[1]}")
+                subprocess.run(["umount", "-l", line.split()[1]], capture_output=True)
+        if self.options.against == "pila":  # an empty bridge and table stay until the next start; a demo leaves none
+            for line in subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.splitlines():
+                if instance in line:
+                    subprocess.run(["ip", "link", "del", line.split(":")[1].split("@")[0].strip()], capture_output=True)
+            for line in subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout.splitlines():
+                if instance in line.split():
+                    subprocess.run(["nft", "delete", *line.split()], capture_output=True)
+            subprocess.run(f"find /sys/fs/cgroup -depth -type d -path '*/{instance}*' -exec rmdir {{}} + 2> /dev/null", shell=True)
+        return left
 
     def run(self):
         steps = [("start the daemon", self.start_daemon), ("an image from this machine's packages", self.base_image),

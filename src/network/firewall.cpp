@@ -64,7 +64,14 @@ Result<void> Firewall::rebuild_locked() {
 Result<void> Firewall::probe() {
     Lock lock(mutex_);
     auto made = connect();
-    if (made) made = rebuild_family(Family::V4);
+    if (made) {
+        // The real rules under another name, taken back in the same transaction.
+        auto name = table_ + "-probe";
+        Transaction transaction(Family::V4);
+        rules::add_table(transaction, Family::V4, name);
+        transaction.delete_table(name);
+        made = transaction.commit(*socket_);
+    }
     usable_ = made.ok();
     return made;
 }
@@ -72,6 +79,7 @@ Result<void> Firewall::probe() {
 Result<void> Firewall::rebuild() {
     if (!usable_) return {};
     Lock lock(mutex_);
+    started_ = true;
     for (auto family : families) {
         auto& state = this->state(family);
         for (const auto& key : state.removals) state.ports.erase(key);
@@ -129,7 +137,7 @@ Result<void> Firewall::change_bridge(const BridgeRules& bridge, bool add) {
 Result<void> Firewall::add_bridge(const BridgeRules& bridge) {
     Lock lock(mutex_);
     bridges_[bridge.interface] = bridge;
-    if (!usable_) return {};
+    if (!usable_ || !started_) return {};
     return change_bridge(bridge, true);
 }
 
@@ -139,7 +147,7 @@ Result<void> Firewall::remove_bridge(const std::string& interface) {
     if (found == bridges_.end()) return {};
     BridgeRules bridge = found->second;
     bridges_.erase(found);
-    if (!usable_) return {};
+    if (!usable_ || !started_) return {};
     return change_bridge(bridge, false);
 }
 

@@ -38,10 +38,10 @@ class Firewall {
 public:
     explicit Firewall(std::string table) : table_(std::move(table)) {}
 
-    // Makes our IPv4 table, empty, or says why this kernel cannot; then nothing below does anything.
+    // Says why this kernel cannot do what the rules need; then nothing below does anything.
     Result<void> probe();
     bool usable() const { return usable_; }
-    // Replaces our tables by the wanted content. Unsupported: this kernel lacks what the rules need.
+    // Replaces our tables by the wanted content. What is added before the first time is only noted.
     Result<void> rebuild();
     Result<void> remove_tables();
     // Ports of containers that live on from an earlier daemon; in force with the next rebuild().
@@ -85,6 +85,7 @@ private:
     std::atomic<bool> usable_{true};
     Mutex mutex_;
     std::unique_ptr<os::net::NetlinkSocket> socket_ GUARDED_BY(mutex_);
+    bool started_ GUARDED_BY(mutex_) = false;  // rebuild() was called
     std::map<std::string, BridgeRules> bridges_ GUARDED_BY(mutex_);
     FamilyState v4_ GUARDED_BY(mutex_), v6_ GUARDED_BY(mutex_);
 };

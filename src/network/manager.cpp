@@ -137,19 +137,9 @@ void Manager::adopt(SandboxState sandbox) {
     sandboxes_.emplace(std::move(id), std::move(sandbox));
 }
 
-Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
-    TRY(load_networks());
-    if (!options_.enabled) return {};
-    auto usable = firewall_.probe();
-    if (!usable)
-        log::error(
-            "network: {}: no way outside for containers, and published TCP ports are relayed instead of translated",
-            usable.error().message());
-    TRY(ensure_default_network());
-
-    std::vector<std::string> kept_links;
+Result<std::vector<SandboxState>> Manager::read_sandboxes(const std::vector<LiveContainer>& live) {
+    std::vector<SandboxState> alive;
     std::vector<store::Change> dead;
-    std::vector<PortRule> rules;
     for (const auto& entry : TRY(store_.range(sandbox_prefix))) {
         auto sandbox = sandbox_of_record(entry.value);
         auto found = std::find_if(live.begin(), live.end(), [&](const LiveContainer& container) {
@@ -161,12 +151,13 @@ Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
         }
         sandbox->key = entry.key;
         sandbox->space = namespace_of(*found);
-        rules.insert(rules.end(), sandbox->rules.begin(), sandbox->rules.end());
-        for (const auto& endpoint : sandbox->endpoints) kept_links.push_back(endpoint.host_link);
-        adopt(sandbox.take());
+        alive.push_back(sandbox.take());
     }
     if (!dead.empty()) TRY(store_.transact(dead));
+    return alive;
+}
 
+Result<void> Manager::bring_up_all(const std::vector<std::string>& kept_links) {
     std::vector<NetworkPtr> networks;
     {
         Lock lock(mutex_);
@@ -179,8 +170,25 @@ Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
         if (!up) log::error("network {}: {}", network->info.spec.name, up.error().message());
         bridges.push_back(network->bridge_index);
     }
-    TRY(remove_orphans(route_, options_.instance, bridges, kept_links));
-    firewall_.adopt_ports(rules);
+    return remove_orphans(route_, options_.instance, bridges, kept_links);
+}
+
+Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
+    TRY(load_networks());
+    if (!options_.enabled) return {};
+    auto usable = firewall_.probe();
+    if (!usable)
+        log::error("network: {}: no way outside for containers, published TCP ports are relayed instead of translated",
+                   usable.error().message());
+    auto sandboxes = TRY(read_sandboxes(live));
+    TRY(ensure_default_network(sandboxes));
+    std::vector<std::string> kept_links;
+    for (auto& sandbox : sandboxes) {
+        firewall_.adopt_ports(sandbox.rules);
+        for (const auto& endpoint : sandbox.endpoints) kept_links.push_back(endpoint.host_link);
+        adopt(std::move(sandbox));
+    }
+    TRY(bring_up_all(kept_links));
     TRY(firewall_.rebuild());
     neighbours_.check();
     auto watching = neighbours_.start();

@@ -50,11 +50,15 @@ private:
     using NetworkPtr = std::shared_ptr<NetworkState>;
     struct Building;  // an attachment under way; undone unless finished
 
+    // Recovery (manager.cpp)
+    Result<std::vector<SandboxState>> read_sandboxes(const std::vector<LiveContainer>& live);
     void adopt(SandboxState sandbox);
+    Result<void> bring_up_all(const std::vector<std::string>& kept_links);
 
     // Networks (manager_networks.cpp)
     Result<void> load_networks();
-    Result<void> ensure_default_network();
+    Result<void> ensure_default_network(const std::vector<SandboxState>& living);
+    bool keeps_default_network(const std::vector<SandboxState>& living, const std::vector<os::net::Prefix>& host) const;
     Result<void> bring_up(NetworkState& network);
     std::string bridge_name(const std::string& network_id) const;
     Result<NetworkPtr> find_network(std::string_view name_or_id) REQUIRES(mutex_);

@@ -82,19 +82,41 @@ Result<void> Manager::load_networks() {
     return {};
 }
 
-Result<void> Manager::ensure_default_network() {
+// The subnet it has: while containers use it, or while it is the one asked for and nobody else on the host took it.
+bool Manager::keeps_default_network(const std::vector<SandboxState>& living, const std::vector<Prefix>& host) const {
+    const auto& info = default_network_->info;
+    auto subnets = subnets_of(info.spec);
+    bool clashes = std::any_of(host.begin(), host.end(), [&](const Prefix& other) {
+        return std::any_of(subnets.begin(), subnets.end(), [&](const Prefix& ours) { return ours.overlaps(other); });
+    });
+    for (const auto& sandbox : living) {
+        for (const auto& endpoint : sandbox.endpoints) {
+            if (endpoint.info.network_id != info.id) continue;
+            if (clashes)
+                log::warning(
+                    "network: the subnet of the default network, {}, is also used by something else on this host",
+                    info.spec.subnets.front().subnet);
+            return true;
+        }
+    }
+    const auto& wanted = options_.default_subnet;
+    if (!wanted.empty()) return !subnets.empty() && subnets.front().text() == wanted;
+    if (clashes) log::info("network: the default network gets another subnet, {} is in use", subnets.front().text());
+    return !clashes;
+}
+
+Result<void> Manager::ensure_default_network(const std::vector<SandboxState>& living) {
     auto bridge = default_bridge_name(options_.instance);
+    auto host = TRY(prefixes_in_use(route_, bridge));
+    if (default_network_ && keeps_default_network(living, host)) return {};
     std::vector<Prefix> own;
     {
         Lock lock(mutex_);
         own = own_subnets();
     }
     const std::string& wanted = options_.default_subnet;
-    if (default_network_) {
-        const auto& subnets = default_network_->info.spec.subnets;
-        if (wanted.empty() || (!subnets.empty() && subnets.front().subnet == wanted)) return {};
-        std::erase(own, *Prefix::parse(subnets.front().subnet));
-    }
+    if (default_network_)
+        for (const auto& subnet : subnets_of(default_network_->info.spec)) std::erase(own, subnet);
     auto state = std::make_shared<NetworkState>();
     state->info = builtin("bridge", "bridge");
     if (default_network_) state->info.id = default_network_->info.id;
@@ -105,7 +127,6 @@ Result<void> Manager::ensure_default_network() {
                     {"com.docker.network.bridge.host_binding_ipv4", "0.0.0.0"},
                     {"com.docker.network.bridge.name", bridge}};
     if (!wanted.empty()) spec.subnets.push_back({wanted, "", "", {}});
-    auto host = TRY(prefixes_in_use(route_, bridge));
     TRY(complete_subnets(spec, own, host).in("default network"));
     state->pools = TRY(make_pools(spec));
     state->bridge = bridge;
