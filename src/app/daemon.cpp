@@ -185,6 +185,10 @@ Result<void> run_daemon(const DaemonOptions& options) {
     wait_for_end(signals);
     if (options.stop_containers_on_exit) engine->stop_all_containers();
     server->stop();
+    server.reset();  // streams first: they refer to what follows
+    bool idle = !engine->has_running_containers();
+    engine.reset();
+    if (idle) networks->remove_everything();  // bridges come back with the next start
     ignore(os::remove_file(options.docker_socket), "somebody else removed it");
     return {};
 }

@@ -22,7 +22,9 @@ http::Response json_response(int status, const json::value& body) {
 
 Result<json::object> read_object(http::Request& request, std::size_t max_bytes) {
     if (!request.body) return json::object{};
-    auto text = TRY(request.body->read_all(max_bytes));
+    auto body = request.body->read_all(max_bytes);
+    if (!body && body.error().code() == Errc::Exhausted) return body.take_error().with_code(Errc::Invalid);
+    auto text = TRY(std::move(body));
     if (trim(text).empty()) return json::object{};
     auto type = request.headers.get("Content-Type");
     auto media = to_lower(trim(type.substr(0, type.find(';'))));

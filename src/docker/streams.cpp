@@ -134,10 +134,9 @@ static Reply events(Api& api, http::Request& request) {
             if (wanted(filters, event)) to.write(event_line(event));
         };
         std::vector<journal::EventPointer> past;
-        auto key =
-            journal.subscribe(from, past, [send, weak = std::weak_ptr(stream)](const journal::EventPointer& event) {
-                if (auto open = weak.lock()) send(*open, *event);
-            });
+        // The subscription keeps the stream; the client's leaving, or `until`, ends the subscription.
+        auto key = journal.subscribe(
+            from, past, [send, stream](const journal::EventPointer& event) { send(*stream, *event); });
         for (const auto& event : past) send(*stream, *event);
         auto end = [&journal, key] { journal.unsubscribe(key); };
         if (until.nanoseconds != 0 && until <= now_wall()) {
@@ -145,8 +144,6 @@ static Reply events(Api& api, http::Request& request) {
             stream->finish();
             return;
         }
-        // The pump keeps the stream; this keeps the subscription until the client goes. A future `until` ends it in
-        // time.
         stream->on_closed(end);
         if (until.nanoseconds != 0) {
             auto left = std::chrono::nanoseconds(until.nanoseconds - now_wall().nanoseconds);

@@ -85,6 +85,7 @@ public:
     ~Engine() override;
 
     Result<void> recover();
+    bool has_running_containers() const;
     void stop_all_containers();  // --stop-containers-on-exit
 
     // Which container keeps an image from being removed, running ones first.

@@ -194,7 +194,13 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     const auto& id = container->id();
     // The transition lock: its exit may still be being settled (a restart's end, an exit just reported).
     auto transition = transitions_.lock(id);
-    TRY(table_.remove(*container).in("removing container " + container->name()));
+    auto forgotten = table_.remove(*container);
+    if (!forgotten && forgotten.error().code() == Errc::Exhausted) {
+        // A full disk: what the container wrote makes room for the record of its removal.
+        TRY(parts_.snapshots.remove(id));
+        forgotten = table_.remove(*container);
+    }
+    TRY(std::move(forgotten).in("removing container " + container->name()));
     PILA_FAILPOINT("engine.remove.after-store");
     execs_.forget_container(id);
     container->take_pending();
@@ -310,6 +316,11 @@ void Engine::schedule_restart(const ContainerPointer& container, std::int64_t ra
             container->notify(WaitCondition::NextExit, {failed.exit_code, failed.error});
         });
     });
+}
+
+bool Engine::has_running_containers() const {
+    auto all = table_.list();
+    return std::any_of(all.begin(), all.end(), [](const auto& container) { return container->state().is_running(); });
 }
 
 void Engine::stop_all_containers() {

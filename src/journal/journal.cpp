@@ -22,8 +22,12 @@ std::uint64_t Journal::subscribe(WallTime since, std::vector<EventPointer>& past
 }
 
 void Journal::unsubscribe(std::uint64_t id) {
+    Subscriber gone;  // destroyed after the lock: what it holds may have a lot to do
     Lock lock(mutex_);
-    subscribers_.erase(id);
+    auto found = subscribers_.find(id);
+    if (found == subscribers_.end()) return;
+    gone = std::move(found->second);
+    subscribers_.erase(found);
 }
 
 }  // namespace pila::journal

@@ -44,7 +44,7 @@ public:
 
     void wait_until_idle();  // tests: pool full, nothing left to take down
     // For uninstalling: bridges, tables, pool; nothing of this instance is left on the machine.
-    void remove_everything();
+    void remove_everything() override;
 
 private:
     using NetworkPtr = std::shared_ptr<NetworkState>;

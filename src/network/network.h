@@ -144,6 +144,8 @@ public:
                                      const EndpointRequest& request) = 0;
     virtual Result<void> disconnect(const Context& context, const std::string& container_id,
                                     std::string_view network) = 0;
+    // When nothing runs and the daemon ends: bridges and rules go; networks stay recorded and come back with recover().
+    virtual void remove_everything() = 0;
     virtual void rename_container(const std::string& container_id, const std::string& name) = 0;
 };
 
