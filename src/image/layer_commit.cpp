@@ -34,11 +34,16 @@ public:
         queue_.finish();
         if (thread_.joinable()) thread_.join();
     }
+    // Small pieces are gathered: waking the other thread costs more than hashing them.
     Result<void> push(Chunk chunk) {
         count_ += chunk.bytes.size();
-        return queue_.push(std::move(chunk));
+        bool small = chunk.bytes.size() < gather_below;
+        if (small) *gathered_ += chunk.bytes;
+        if (!gathered_->empty() && (!small || gathered_->size() >= chunk_bytes)) TRY(flush());
+        return small ? Result<void>() : queue_.push(std::move(chunk));
     }
     Digest finish() {
+        ignore(flush(), "the queue is refused only by its reader, which never does");
         queue_.finish();
         thread_.join();
         return hasher_.finish();
@@ -46,6 +51,11 @@ public:
     std::uint64_t count() const { return count_; }
 
 private:
+    static constexpr std::size_t gather_below = 64U << 10;
+    Result<void> flush() {
+        auto full = std::exchange(gathered_, std::make_shared<std::string>());
+        return full->empty() ? Result<void>() : queue_.push({*full, full});
+    }
     void run() {
         ::pthread_setname_np(::pthread_self(), "image-hash");
         for (;;) {
@@ -57,6 +67,7 @@ private:
     ChunkQueue queue_;
     Hasher hasher_;
     std::uint64_t count_ = 0;
+    std::shared_ptr<std::string> gathered_ = std::make_shared<std::string>();
     std::thread thread_;
 };
 
@@ -82,8 +93,8 @@ public:
 
 private:
     Result<void> copy(FdView from, FdView to, Source source, int depth);
-    Result<void> copy_directory(FdView from, FdView to, const Source& source, int depth);
-    Result<void> copy_file(FdView from, FdView to, const Source& source);
+    Result<void> copy_directory(FdView from, FdView to, Source& source, int depth);
+    Result<void> copy_file(FdView from, FdView to, Source& source);
     Result<void> copy_content(FdView from, FdView to, const Source& source);
     Result<void> copy_special(FdView from, FdView to, const Source& source);
     Result<void> write_whiteout(FdView to, const Source& source);
@@ -151,9 +162,9 @@ Result<void> Committer::copy(FdView from, FdView to, Source source, int depth) {
             return header(TarType::HardLink, source, 0, first->second);
         }
     }
-    source.xattrs = TRY(xattrs_of(from, source.name));
     if (S_ISDIR(source.info.st_mode)) return copy_directory(from, to, source, depth);
     if (S_ISREG(source.info.st_mode)) return copy_file(from, to, source);
+    source.xattrs = TRY(xattrs_of_link(from, source.name).in("commit " + source.path));
     return copy_special(from, to, source);
 }
 
@@ -167,10 +178,11 @@ Result<void> Committer::write_whiteout(FdView to, const Source& source) {
     return header(TarType::File, marker, 0);
 }
 
-Result<void> Committer::copy_directory(FdView from, FdView to, const Source& source, int depth) {
+Result<void> Committer::copy_directory(FdView from, FdView to, Source& source, int depth) {
     auto below = os::open_at(from, source.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!below)
         return below.error().code() == Errc::NotFound ? Result<void>() : below.take_error().in("commit " + source.path);
+    source.xattrs = TRY(xattrs_of(*below).in("commit " + source.path));
     if (::mkdirat(to.get(), source.name.c_str(), 0700) < 0) return failed(source);
     auto copy = TRY(os::open_at(to, source.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     TRY(header(TarType::Directory, source, 0));
@@ -188,11 +200,12 @@ Result<void> Committer::copy_directory(FdView from, FdView to, const Source& sou
     return set_attributes(to, source);
 }
 
-Result<void> Committer::copy_file(FdView from, FdView to, const Source& source) {
+Result<void> Committer::copy_file(FdView from, FdView to, Source& source) {
     auto content = os::open_at(from, source.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!content)
         return content.error().code() == Errc::NotFound ? Result<void>()
                                                         : content.take_error().in("commit " + source.path);
+    source.xattrs = TRY(xattrs_of(*content).in("commit " + source.path));
     auto copy = TRY(os::open_at(to, source.name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     auto size = static_cast<std::uint64_t>(source.info.st_size);
     size_ += size;

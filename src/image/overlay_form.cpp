@@ -73,23 +73,37 @@ Result<void> set_xattrs_of_link(FdView directory, const std::string& file, const
     });
 }
 
-Result<Xattrs> xattrs_of(FdView directory, const std::string& file) {
+// `list` and `get` as listxattr(2) and getxattr(2) without their first argument.
+template <typename List, typename Get>
+static Result<Xattrs> collect_xattrs(List list, Get get) {
     Xattrs found;
-    auto path = path_of(directory, file);
     char names[4096];
-    auto size = ::llistxattr(path.c_str(), names, sizeof names);
+    auto size = list(names, sizeof names);
     if (size < 0 && (errno == EOPNOTSUPP || errno == ERANGE)) return found;
-    if (size < 0) return Error::from_errno(errno, "list attributes of " + file);
+    if (size < 0) return Error::from_errno(errno, "list attributes");
     for (const char* name = names; name < names + size; name += std::string_view(name).size() + 1) {
         if (is_overlays_own(name)) continue;
         if (std::string_view(name) != "security.capability" && !std::string_view(name).starts_with("user.")) continue;
         std::string value(65536, '\0');
-        auto length = ::lgetxattr(path.c_str(), name, value.data(), value.size());
+        auto length = get(name, value.data(), value.size());
         if (length < 0) continue;
         value.resize(static_cast<std::size_t>(length));
         found.emplace(name, std::move(value));
     }
     return found;
+}
+
+Result<Xattrs> xattrs_of(FdView file) {
+    return collect_xattrs(
+        [&](char* names, std::size_t size) { return ::flistxattr(file.get(), names, size); },
+        [&](const char* name, char* value, std::size_t size) { return ::fgetxattr(file.get(), name, value, size); });
+}
+
+Result<Xattrs> xattrs_of_link(FdView directory, const std::string& file) {
+    auto path = path_of(directory, file);
+    return collect_xattrs(
+        [&](char* names, std::size_t size) { return ::llistxattr(path.c_str(), names, size); },
+        [&](const char* name, char* value, std::size_t size) { return ::lgetxattr(path.c_str(), name, value, size); });
 }
 
 }  // namespace pila::image

@@ -21,7 +21,8 @@ using Xattrs = std::map<std::string, std::string>;
 Result<void> set_xattrs(FdView file, const Xattrs& xattrs);
 Result<void> set_xattrs_of_link(FdView directory, const std::string& name, const Xattrs& xattrs);
 // What belongs into an archive: security.capability and user.*; without overlay's own.
-Result<Xattrs> xattrs_of(FdView directory, const std::string& name);
+Result<Xattrs> xattrs_of(FdView file);
+Result<Xattrs> xattrs_of_link(FdView directory, const std::string& name);  // of what cannot be opened
 
 inline constexpr auto earlier = [](const timespec& one, const timespec& other) {
     return one.tv_sec != other.tv_sec ? one.tv_sec < other.tv_sec : one.tv_nsec < other.tv_nsec;
