@@ -47,7 +47,7 @@ static Reply resize(Api& api, http::Request& request) {
 }
 
 static Reply inspect(Api& api, http::Request& request) {
-    auto exec = TRY(api.engine().execs().find(request.parameters[0]));
+    auto exec = TRY(api.engine().inspect_exec(request.parameters[0]));
     const auto& spec = exec.spec;
     json::object process;
     process["tty"] = spec.tty;

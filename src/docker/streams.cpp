@@ -135,8 +135,8 @@ static Reply events(Api& api, http::Request& request) {
         };
         std::vector<journal::EventPointer> past;
         // The subscription keeps the stream; the client's leaving, or `until`, ends the subscription.
-        auto key = journal.subscribe(
-            from, past, [send, stream](const journal::EventPointer& event) { send(*stream, *event); });
+        auto key = journal.subscribe(from, past,
+                                     [send, stream](const journal::EventPointer& event) { send(*stream, *event); });
         for (const auto& event : past) send(*stream, *event);
         auto end = [&journal, key] { journal.unsubscribe(key); };
         if (until.nanoseconds != 0 && until <= now_wall()) {

@@ -127,6 +127,8 @@ public:
     // The exec's streams go to `connection`; without one it is detached.
     Result<void> start_exec(const Context& context, const std::string& exec_id,
                             std::optional<http::Hijacked> connection, const std::string& detach_keys, bool terminal);
+    // A client asks as soon as its stream has ended, so the answer must not be older than that.
+    Result<Exec> inspect_exec(const std::string& exec_id);
     Result<void> resize_exec(const std::string& exec_id, std::uint16_t rows, std::uint16_t columns);
 
     Result<void> connect_network(const Context& context, std::string_view reference,

@@ -122,6 +122,15 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
     return std::move(error).in("exec failed");
 }
 
+Result<Exec> Engine::inspect_exec(const std::string& exec_id) {
+    auto exec = TRY(execs_.find(exec_id));
+    if (exec.phase != Exec::Phase::Running) return exec;
+    // The shim reports in order: once it has answered anything, an exit that a client can have seen is known here, too.
+    auto container = table_.by_id(exec.container_id);
+    if (auto shim = container ? container->shim() : nullptr) ignore(shim->processes(), "it may have just ended");
+    return execs_.find(exec_id);
+}
+
 Result<void> Engine::resize_exec(const std::string& exec_id, std::uint16_t rows, std::uint16_t columns) {
     auto exec = TRY(execs_.find(exec_id));
     auto container = TRY(table_.find(exec.container_id));

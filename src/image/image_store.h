@@ -4,9 +4,9 @@
 // by the digest of their uncompressed tar (diff id), in overlay's own form (whiteouts are 0/0 character devices, opaque
 // directories carry trusted.overlay.opaque), so that a container mounts them as they are.
 //
-// Files below DATA_DIR: blobs/sha256/HEX (manifests and compressed layers as they came), layers/HEX/ (see layer_store.h),
-// tmp/ (half-made and condemned things, emptied by recover()). Names, records and configurations: node store under "image/".
-// Nothing becomes visible before all of it is verified and in place. Threads: any.
+// Files below DATA_DIR: blobs/sha256/HEX (manifests and compressed layers as they came), layers/HEX/ (see
+// layer_store.h), tmp/ (half-made and condemned things, emptied by recover()). Names, records and configurations: node
+// store under "image/". Nothing becomes visible before all of it is verified and in place. Threads: any.
 
 #include <cstdint>
 #include <functional>
