@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Figures for docs/decisions: run with PILA_BENCH=1. Without it only the limits that hold on any machine are checked.
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -140,4 +143,57 @@ TEST_CASE("teardown and throughput" * doctest::skip(std::getenv("PILA_BENCH") ==
     fmt::print("30 networks removed: {:.2f} ms each for the caller", microseconds(Clock::now() - begin) / 30'000);
     manager->wait_until_idle();
     fmt::print(", {:.2f} ms until gone\n", microseconds(Clock::now() - begin) / 30'000);
+}
+
+// Round trips of 64 bytes over one connection.
+static double round_trips(Fd& client, Fd& server, int count) {
+    char buffer[64] = {};
+    std::thread echo([&] {
+        char data[64];
+        for (ssize_t size; (size = ::recv(server.get(), data, sizeof data, 0)) > 0;)
+            if (::send(server.get(), data, static_cast<std::size_t>(size), MSG_NOSIGNAL) < 0) return;
+    });
+    auto begin = Clock::now();
+    for (int i = 0; i < count; ++i) {
+        if (::send(client.get(), buffer, sizeof buffer, MSG_NOSIGNAL) < 0) break;
+        ::recv(client.get(), buffer, sizeof buffer, MSG_WAITALL);
+    }
+    double rate = count / (microseconds(Clock::now() - begin) / 1e6);
+    ::shutdown(client.get(), SHUT_RDWR);
+    echo.join();
+    return rate;
+}
+
+TEST_CASE("round trips" * doctest::skip(std::getenv("PILA_BENCH") == nullptr)) {
+    auto host = TestHost::make();
+    REQUIRE(host);
+    auto manager = host->start_manager();
+    REQUIRE(manager);
+    auto sandbox = manager->attach({}, request_of("one", {{"tcp", 80, "127.0.0.1", 8080, 0}}));
+    REQUIRE(sandbox.ok());
+    auto listener = tcp_listener(*host, sandbox->network_namespace, "0.0.0.0", 80);
+    int started = std::system(
+        "/usr/sbin/docker-proxy -proto tcp -host-ip 127.0.0.1 -host-port 8090 -container-ip 172.17.0.2 "
+        "-container-port 80 3>/dev/null >/dev/null 2>&1 & echo $! > /tmp/network-bench-proxy; sleep 0.5");
+    REQUIRE(started == 0);
+    auto measure = [&](const char* address, std::uint16_t port) {
+        auto client = tcp_connect(*host, {}, address, port);
+        if (!client) return 0.0;
+        Fd server(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        int on = 1;
+        ::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        ::setsockopt(server.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        return round_trips(client, server, 5000);
+    };
+    Times direct, published, proxy;
+    for (int i = 0; i < 7; ++i) {
+        direct.values.push_back(measure("172.17.0.2", 80));
+        published.values.push_back(measure("127.0.0.1", 8080));
+        proxy.values.push_back(measure("127.0.0.1", 8090));
+    }
+    fmt::print(
+        "round trips/s, median of 7: direct {:.0f}, published on 127.0.0.1 {:.0f}, docker-proxy {:.0f}: ratio {:.2f}\n",
+        direct.at(0.5), published.at(0.5), proxy.at(0.5), published.at(0.5) / std::max(1.0, proxy.at(0.5)));
+    int ended = std::system("kill $(cat /tmp/network-bench-proxy) 2>/dev/null; rm -f /tmp/network-bench-proxy");
+    CHECK(ended == 0);
 }

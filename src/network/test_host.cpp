@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/text.h"
 #include "os/file.h"
@@ -188,6 +189,12 @@ static std::string output_of(const char* command) {
     while (std::size_t size = std::fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, size);
     ::pclose(pipe);
     return text;
+}
+
+bool run_inside(const Fd& space, const std::string& command) {
+    auto line = "nsenter --net=/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(space.get()) +
+                " sh -c '" + command + "'";
+    return std::system(line.c_str()) == 0;
 }
 
 std::string ruleset() { return output_of("nft -s list ruleset"); }

@@ -45,6 +45,8 @@ Fd tcp_connect(TestHost& host, const Fd& space, const std::string& address, std:
 // One connection from `space` to address:port reaches `listener`, which sees it come from `peer` (unless nullptr).
 bool reaches(TestHost& host, const Fd& space, const std::string& address, std::uint16_t port, const Fd& listener,
              std::string* peer = nullptr, int timeout_ms = 1500);
+// Runs a shell command inside `space`, for what only tools can do there; true if it succeeds.
+bool run_inside(const Fd& space, const std::string& command);
 std::string ruleset();     // `nft list ruleset`, for comparing
 std::string link_names();  // one a line
 

@@ -5,9 +5,16 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <thread>
 
 #include "network/test_host.h"
+#include "os/file.h"
 
 using namespace pila;
 using namespace pila::network;
@@ -169,4 +176,76 @@ TEST_CASE("published ports") {
         manager->wait_until_idle();
         CHECK(reaches(*host, {}, "127.0.0.1", 8080, again));
     }
+    SUBCASE("no way round published ports") {
+        REQUIRE(run_inside(host->lan(), "ip route add 172.17.0.0/16 via 192.0.2.1"));
+        CHECK_FALSE(reaches(*host, host->lan(), "172.17.0.2", 80, web, nullptr, 300));
+        // A neighbour that sends packets for 127.0.0.1 here, and a container that does.
+        auto own = tcp_listener(*host, {}, "127.0.0.1", 7777);
+        auto two = attach(*manager, "two");
+        REQUIRE(two.ok());
+        const char* loopback_by = "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip addr flush dev lo; ip route add 127.0.0.1 via ";
+        REQUIRE(run_inside(host->lan(), loopback_by + std::string(host_address)));
+        REQUIRE(run_inside(two->network_namespace, loopback_by + std::string("172.17.0.1")));
+        const Fd* outsiders[] = {&host->lan(), &two->network_namespace};
+        for (const Fd* from : outsiders) {
+            CHECK_FALSE(reaches(*host, *from, "127.0.0.1", 8081, local, nullptr, 300));
+            CHECK_FALSE(reaches(*host, *from, "127.0.0.1", 7777, own, nullptr, 300));
+        }
+        CHECK(reaches(*host, {}, "127.0.0.1", 7777, own));
+    }
+}
+
+static std::size_t open_descriptors() { return os::list_directory("/proc/self/fd").value_or({}).size(); }
+
+TEST_CASE("many come and go and nothing stays") {
+    NEED_HOST(host);
+    auto manager = host->start_manager();
+    REQUIRE(manager);
+    auto cycle = [&](int count, int threads) {
+        std::atomic<int> next{0}, failed{0};
+        std::vector<std::thread> workers;
+        for (int t = 0; t < threads; ++t)
+            workers.emplace_back([&] {
+                for (int i; (i = next.fetch_add(1)) < count;) {
+                    AttachRequest request;
+                    request.container_id = "c" + std::to_string(i);
+                    if (i % 3) request.endpoints = {{"bridge", {}, "", "", ""}};
+                    if (i % 3 == 1) request.ports = {{"tcp", 80, "", 0, 0}, {"udp", 80, "", 0, 0}};
+                    if (!manager->attach({}, request)) ++failed;
+                    manager->detach(request.container_id);
+                }
+            });
+        for (auto& worker : workers) worker.join();
+        manager->wait_until_idle();
+        return failed.load();
+    };
+    CHECK(cycle(10, 1) == 0);
+    auto links = link_names();
+    auto rules = ruleset();
+    auto descriptors = open_descriptors();
+    CHECK(cycle(100, 4) == 0);
+    auto count = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+    CHECK(count(link_names()) == count(links));
+    CHECK(ruleset() == rules);
+    CHECK(open_descriptors() == descriptors);
+    CHECK(host->store().range("network/sandboxes/")->empty());
+}
+
+TEST_CASE("the helper may die at any time") {
+    NEED_HOST(host);
+    auto manager = host->start_manager();
+    REQUIRE(manager);
+    manager->wait_until_idle();
+    int killed = 0;
+    const auto processes = os::list_directory("/proc").value_or({});
+    for (const auto& name : processes) {
+        auto status = os::read_file("/proc/" + name + "/stat", 4096).value_or("");
+        auto wanted = "(pila-helper) ";
+        auto at = status.find(wanted);
+        if (at == std::string::npos || std::atoi(status.c_str() + at + 16) != ::getpid()) continue;
+        ::kill(std::atoi(name.c_str()), SIGKILL);
+        ++killed;
+    }
+    CHECK(killed >= 2);  // the test host's own, too
+    for (int i = 0; i < 30; ++i) CHECK(attach(*manager, "c" + std::to_string(i)).ok());
 }
