@@ -250,6 +250,7 @@ static Reply import(Api& api, http::Request& request) {
     if (auto tag = request.query.get("tag"); !tag.empty()) (import.reference += ':') += tag;
     import.message = request.query.get("message");
     if (import.message.empty()) import.message = "Imported from -";
+    if (!is_utf8(import.message)) return Error(Errc::Invalid, "message must be valid UTF-8");
     import.platform = request.query.get("platform");
     for (auto change : request.query.all("changes")) import.changes.emplace_back(change);
     return progress_response([&api, &request, import](const image::ProgressSink& sink) -> Result<void> {
@@ -311,6 +312,8 @@ static Reply commit(Api& api, http::Request& request) {
         (options.reference += ':') += tag;
     options.author = request.query.get("author");
     options.message = request.query.get("comment");
+    if (!is_utf8(options.author) || !is_utf8(options.message))
+        return Error(Errc::Invalid, "author and comment must be valid UTF-8");
     options.pause = request.query.flag("pause", true);
     for (auto changes : request.query.all("changes"))
         for (auto line : split(changes, '\n'))

@@ -196,8 +196,8 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     auto transition = transitions_.lock(id);
     auto forgotten = table_.remove(*container);
     if (!forgotten && forgotten.error().code() == Errc::Exhausted) {
-        // A full disk: what the container wrote makes room for the record of its removal.
-        TRY(parts_.snapshots.remove(id));
+        // A full disk: what the container wrote and logged makes room for the record of its removal.
+        TRY(os::remove_tree(container_directory(id)));
         forgotten = table_.remove(*container);
     }
     TRY(std::move(forgotten).in("removing container " + container->name()));

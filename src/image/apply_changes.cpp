@@ -284,6 +284,8 @@ constexpr struct {
 
 Result<void> apply_changes(ImageConfig& config, const std::vector<std::string>& changes) {
     if (changes.empty()) return {};
+    for (const auto& change : changes)  // it ends up in the image's JSON
+        if (!is_utf8(change)) return invalid("change is not valid UTF-8: " + printable(change.substr(0, 100)));
     auto instructions = TRY(parse_instructions(join(changes, "\n")));
     // All are known before the first is applied.
     std::vector<Result<void> (*)(const Change&)> actions;

@@ -183,7 +183,8 @@ TEST_CASE("published ports") {
         auto own = tcp_listener(*host, {}, "127.0.0.1", 7777);
         auto two = attach(*manager, "two");
         REQUIRE(two.ok());
-        const char* loopback_by = "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip addr flush dev lo; ip route add 127.0.0.1 via ";
+        const char* loopback_by =
+            "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet; ip addr flush dev lo; ip route add 127.0.0.1 via ";
         REQUIRE(run_inside(host->lan(), loopback_by + std::string(host_address)));
         REQUIRE(run_inside(two->network_namespace, loopback_by + std::string("172.17.0.1")));
         const Fd* outsiders[] = {&host->lan(), &two->network_namespace};
