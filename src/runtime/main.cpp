@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string_view>
@@ -28,6 +29,13 @@ constexpr Verb verbs[] = {
     {"helper", helper_main, nullptr},
 };
 
+// runc and crun take global options before the verb: `--root DIR run ID`. The verbs look for them among their own.
+void move_global_options(int argc, char** argv) {
+    int end = 1;
+    while (end < argc && std::strncmp(argv[end], "--root", 6) == 0) end += argv[end][6] == '=' ? 1 : 2;
+    if (end > 1 && end < argc) std::rotate(argv + 1, argv + end, argv + end + 1);
+}
+
 int usage(FILE* where, int code) {
     std::fputs("usage: pila-runtime VERB [options]\n\nverbs:\n", where);
     for (const auto& verb : verbs)
@@ -52,6 +60,7 @@ int main(int argc, char** argv) {
         if (fd < 0) return 1;
     }
     ::close(fd);
+    move_global_options(argc, argv);
     if (argc < 2) return usage(stderr, 1);
     std::string_view name = argv[1];
     for (const auto& verb : verbs)
