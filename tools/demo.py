@@ -26,7 +26,7 @@ from lib.registry import Registry, free_port  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 
 prompt = r"root@([0-9a-f]{12}):([^#\n]*)# "
-instance = "piladem"
+instance = f"demo{os.getpid()}"  # several demos on one machine must not share a bridge
 index_js = """const http = require('http');
 http.createServer((request, response) => {
   console.log(request.method, request.url);
@@ -316,9 +316,10 @@ class Demo:
         try:
             for title, function in steps:
                 self.step(title, function)
-        except (Failed, AssertionError, engines.NotReady, OSError, subprocess.SubprocessError) as failure:
+        except (Failed, AssertionError, engines.NotReady, OSError, subprocess.SubprocessError, KeyboardInterrupt,
+                SystemExit) as failure:
             problem = failure
-            self.say(f"\nFAILED in step {self.number}: {failure}")
+            self.say(f"\nFAILED in step {self.number}: {failure or type(failure).__name__}")
             if self.engine and self.engine.log_path.exists():
                 self.say("The daemon's log ends with:\n" + self.engine.log_tail(15))
         if self.options.keep and not problem:

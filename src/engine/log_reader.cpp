@@ -83,6 +83,15 @@ LogFormatter::LogFormatter(const LogOptions& options, bool terminal)
       since_(options.since),
       until_(options.until) {}
 
+// Docker pads the fraction to nine digits here, so that lines align: the file keeps it short.
+static std::string aligned_time(std::string_view time) {
+    std::string padded(time.substr(0, time.find_last_of('Z')));
+    auto dot = padded.find('.');
+    if (dot == std::string::npos) dot = padded.size(), padded += '.';
+    padded.resize(std::max(padded.size(), dot + 10), '0');
+    return padded + "Z";
+}
+
 void LogFormatter::format(std::string_view line, std::string& out) {
     auto parsed = parse_log_line(line);
     if (!parsed) return;
@@ -95,13 +104,14 @@ void LogFormatter::format(std::string_view line, std::string& out) {
         }
     }
     if (parsed->is_error ? !error_ : !output_) return;
-    auto size = parsed->text.size() + (timestamps_ ? parsed->time.size() + 1 : 0) + (details_ ? 1 : 0);
+    auto stamp = timestamps_ ? aligned_time(parsed->time) + " " : std::string();
+    auto size = parsed->text.size() + stamp.size() + (details_ ? 1 : 0);
     if (!terminal_) {
         out += parsed->is_error ? '\2' : '\1';
         out.append(3, '\0');
         for (int shift : {24, 16, 8, 0}) out += static_cast<char>(size >> shift & 0xff);
     }
-    if (timestamps_) (out += parsed->time) += ' ';
+    out += stamp;
     if (details_) out += ' ';
     out += parsed->text;
 }

@@ -47,6 +47,14 @@ TEST_CASE("log lines are read back and framed") {
     formatter.feed("{\"log\":\"old\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:01Z\"}\n{\"log\":\"ne", out);
     formatter.feed("w\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:03Z\"}\ngarbage\n", out);
     CHECK(out == std::string("\1\0\0\0\0\0\0\4new\n", 12));
+
+    LogOptions stamped;
+    stamped.timestamps = true;
+    LogFormatter aligned(stamped, true);
+    out.clear();
+    aligned.feed("{\"log\":\"x\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:03.25Z\"}\n", out);
+    aligned.feed("{\"log\":\"y\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:03Z\"}\n", out);
+    CHECK(out == "2026-01-01T00:00:03.250000000Z x\n2026-01-01T00:00:03.000000000Z y\n");
 }
 
 TEST_CASE("tail finds the start of the last lines") {
