@@ -55,6 +55,10 @@ TEST_CASE("changes build on what is there, and refuse whole") {
         CHECK(apply_changes(config, {std::string("STOPSIGNAL ") + good}).ok());
     for (const char* bad : {"0", "65", "SIG", "RTMIN+16", "", "-1"})
         CHECK_FALSE(apply_changes(config, {std::string("STOPSIGNAL ") + bad}).ok());
+    CHECK(outcome({"LABEL a=\xff"}).starts_with("error: change is not valid UTF-8"));
+    ImageConfig bytes;  // what reaches a configuration some other way is mended
+    bytes.labels["a"] = "\xff\"b\"";
+    CHECK(shown(bytes) == "{\"Labels\":{\"a\":\"\xef\xbf\xbd\\\"b\\\"\"}}");
     CHECK(apply_changes(config, {"EXPOSE 80 $P"}).ok());
     config.environment.push_back("P=81/udp  82");
     CHECK(apply_changes(config, {"EXPOSE $P"}).ok());

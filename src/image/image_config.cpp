@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 
 #include "base/json.h"
+#include "base/text.h"
 
 namespace pila::image {
 
@@ -195,7 +196,11 @@ std::string write_image_config(const NewImage& image) {
     json::array layers;
     for (const auto& layer : image.layers) layers.emplace_back(layer.text());
     root["rootfs"] = {{"type", "layers"}, {"diff_ids", std::move(layers)}};
-    return json::serialize(root);
+    auto text = json::serialize(root);
+    if (is_utf8(text)) return text;
+    // Messages and instructions may hold any bytes; what is no UTF-8 becomes U+FFFD, as Go writes it.
+    auto mended = parse_json(json_quote(text), {.max_bytes = text.size() * 7});
+    return mended ? std::string(mended->get_string()) : text;
 }
 
 std::string_view machine_architecture() {

@@ -138,36 +138,72 @@ Result<void> remove_file(const std::string& path) {
     return {};
 }
 
-// Descends by descriptor, so a directory swapped for a link meanwhile is not followed. One level of recursion a
-// directory.
-static Result<void> remove_below(FdView parent, const char* name, dev_t device) {
-    if (::unlinkat(parent.get(), name, 0) == 0 || errno == ENOENT) return {};
-    if (errno != EISDIR && errno != EPERM) return Error::from_errno(errno, fmt::format("remove {}", name));
-    int fd = ::openat(parent.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? Result<void>{} : Error::from_errno(errno, fmt::format("remove {}", name));
-    Fd directory(fd);
-    struct stat info {};
-    if (::fstat(fd, &info) < 0) return Error::from_errno(errno, fmt::format("remove {}", name));
-    if (device != 0 && info.st_dev != device)
-        return Error(Errc::Conflict, fmt::format("remove {}: another file system is mounted there", name), EBUSY);
-    DIR* stream = ::fdopendir(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-    if (!stream) return Error::from_errno(errno, fmt::format("remove {}", name));
-    Result<void> outcome;
-    while (auto* entry = ::readdir(stream)) {
-        std::string_view child = entry->d_name;
-        if (child == "." || child == "..") continue;
-        outcome = remove_below(directory, entry->d_name, info.st_dev);
-        if (!outcome) break;
+namespace {
+
+// rm -rf by descriptors, so that a directory swapped for a link meanwhile is not followed. Two of them and a stack
+// frame a level: what lies deeper than max_levels (a container may nest without end) is first moved up beside the
+// topmost.
+class TreeRemover {
+public:
+    Result<void> remove(FdView parent, const char* name, int level) {
+        if (::unlinkat(parent.get(), name, 0) == 0 || errno == ENOENT) return {};
+        if (errno != EISDIR && errno != EPERM) return failed(name);
+        if (level > max_levels) return move_up(parent, name);
+        int fd = ::openat(parent.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0) return errno == ENOENT ? Result<void>{} : failed(name);
+        Fd directory(fd);
+        struct stat info {};
+        if (::fstat(fd, &info) < 0) return failed(name);
+        if (level == 0) {
+            top_ = fd;
+            device_ = info.st_dev;
+        }
+        if (info.st_dev != device_)
+            return Error(Errc::Conflict, fmt::format("remove {}: another file system is mounted there", name), EBUSY);
+        for (;;) {
+            TRY(empty(directory, level));
+            if (::unlinkat(parent.get(), name, AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
+            // Subtrees moved up to the top arrive there while it is being read.
+            if (level > 0 || errno != ENOTEMPTY || std::exchange(moved_, 0) == 0) return failed(name);
+        }
     }
-    ::closedir(stream);
-    if (!outcome) return outcome;
-    if (::unlinkat(parent.get(), name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-        return Error::from_errno(errno, fmt::format("remove {}", name));
-    return {};
-}
+
+private:
+    static constexpr int max_levels = 200;
+
+    static Error failed(const char* name) { return Error::from_errno(errno, fmt::format("remove {}", name)); }
+
+    Result<void> empty(FdView directory, int level) {
+        int fd = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR* stream = fd < 0 ? nullptr : ::fdopendir(fd);
+        if (!stream) return Error::from_errno(errno, "list a directory to remove");
+        Result<void> outcome;
+        while (auto* entry = ::readdir(stream)) {
+            std::string_view child = entry->d_name;
+            if (child == "." || child == "..") continue;
+            outcome = remove(directory, entry->d_name, level + 1);
+            if (!outcome) break;
+        }
+        ::closedir(stream);
+        return outcome;
+    }
+
+    Result<void> move_up(FdView parent, const char* name) {
+        auto higher = fmt::format(".removed-{}", random_hex(16));
+        if (::renameat(parent.get(), name, top_, higher.c_str()) < 0) return failed(name);
+        ++moved_;
+        return {};
+    }
+
+    int top_ = -1;
+    dev_t device_ = 0;
+    std::uint64_t moved_ = 0;
+};
+
+}  // namespace
 
 Result<void> remove_tree(const std::string& path) {
-    return remove_below(current_directory, path.c_str(), 0).in("remove tree " + path);
+    return TreeRemover().remove(current_directory, path.c_str(), 0).in("remove tree " + path);
 }
 
 Result<void> rename(const std::string& from, const std::string& to) {

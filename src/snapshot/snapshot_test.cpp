@@ -199,6 +199,23 @@ TEST_CASE("mount points of a killed predecessor are taken away, foreign ids refu
     CHECK(snapshots->mount("missing", {}).error().code() == Errc::NotFound);
 }
 
+TEST_CASE("what a container nests without end can still be removed, and is refused to be listed") {
+    Scratch scratch;
+    auto snapshots = Snapshots::create(scratch.path).take();
+    REQUIRE(snapshots.prepare("c1").ok());
+    auto directory = os::open(snapshots.upper_directory("c1"), O_RDONLY | O_DIRECTORY).take();
+    for (int i = 0; i < 5000; ++i) {
+        REQUIRE(::mkdirat(directory.get(), "d", 0755) == 0);
+        if (i % 100 == 0) REQUIRE(os::open_at(directory, "f", O_WRONLY | O_CREAT, 0600).ok());
+        directory = os::open_at(directory, "d", O_RDONLY | O_DIRECTORY).take();
+    }
+    CHECK(changes(snapshots.upper_directory("c1"), {}).error().code() == Errc::Exhausted);
+    CHECK(tree_size(snapshots.upper_directory("c1")).error().code() == Errc::Exhausted);
+    auto removed = snapshots.remove("c1");
+    CHECK_MESSAGE(removed.ok(), (removed ? "" : removed.error().message()));
+    CHECK_FALSE(os::exists(snapshots.upper_directory("c1")));
+}
+
 TEST_CASE("changes as docker diff lists them, of a real overlay") {
     Scratch scratch;
     if (!can_mount(scratch)) return;
