@@ -42,6 +42,7 @@ struct ChildPlan {
 }
 
 void arrange_descriptors(ChildPlan& plan, int& exe_fd) {
+    // Plain system calls: the thread sanitizer would take this table of descriptors for the parent's.
     // Move every source out of the way first: a target may be another entry's source.
     int spare = plan.highest + 1;
     for (auto& entry : plan.fds) {
@@ -55,8 +56,8 @@ void arrange_descriptors(ChildPlan& plan, int& exe_fd) {
     for (int fd = 0; fd <= plan.highest; ++fd) {
         auto wanted = std::find_if(plan.fds.begin(), plan.fds.end(), [&](auto& entry) { return entry.to == fd; });
         if (wanted == plan.fds.end())
-            ::close(fd);
-        else if (::dup2(wanted->from, fd) < 0)
+            ::syscall(SYS_close, fd);
+        else if (::syscall(SYS_dup3, wanted->from, fd, 0) < 0)
             fail(plan, "place descriptor");
     }
     // The rest goes at exec; marking is cheaper than closing and keeps exe_fd usable.
@@ -128,6 +129,14 @@ pid_t clone_into_cgroup(ChildPlan& plan, void* stack, int* pidfd) {
     return clone3_call(args, child_entry, &plan);
 }
 
+// The thread sanitizer takes clone(2) for a fork and, the memory being shared, stops watching the parent's locks.
+#if defined(__SANITIZE_THREAD__)
+extern "C" int __clone(int (*)(void*), void*, int, void*, ...);
+#define PILA_CLONE __clone
+#else
+#define PILA_CLONE ::clone
+#endif
+
 // A stack of its own, as glibc's posix_spawn does it; the caller is suspended until exec or exit.
 pid_t clone_like_vfork(ChildPlan& plan, int* pidfd) {
     void* stack =
@@ -137,7 +146,7 @@ pid_t clone_like_vfork(ChildPlan& plan, int* pidfd) {
     ASAN_UNPOISON_MEMORY_REGION(stack, child_stack_bytes);
     int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
     pid_t pid = plan.what->cgroup.get() >= 0 ? clone_into_cgroup(plan, stack, pidfd) : -1;
-    if (pid < 0) pid = ::clone(child_entry, static_cast<char*>(stack) + child_stack_bytes, flags, &plan, pidfd);
+    if (pid < 0) pid = PILA_CLONE(child_entry, static_cast<char*>(stack) + child_stack_bytes, flags, &plan, pidfd);
     int saved = errno;
     ::munmap(stack, child_stack_bytes);
     errno = saved;
