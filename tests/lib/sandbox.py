@@ -54,11 +54,10 @@ def sh(*command, check=True):
 
 
 def add_uplink(pid):
+    """Routes for the sandbox. Forwarding stays on afterwards, as every container engine leaves it: others may need it by then."""
     name = f"pu{pid}"
     octets = (pid >> 6 & 255, pid & 63)
     host, guest = (f"10.213.{octets[0]}.{octets[1] * 4 + n}" for n in (1, 2))
-    forwarding = "/proc/sys/net/ipv4/ip_forward"
-    before = open(forwarding).read()
     sh("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
     sh("ip", "addr", "add", f"{host}/30", "dev", name)
     sh("ip", "link", "set", name, "up")
@@ -72,17 +71,14 @@ def add_uplink(pid):
             ip saddr {guest} masquerade
         }}
     }}""")
-    with open(forwarding, "w") as file:
+    with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
         file.write("1")
-    return name, before
+    return name
 
 
-def remove_uplink(state):
-    name, before = state
+def remove_uplink(name):
     sh("ip", "link", "del", name, check=False)
     sh("nft", "delete", "table", "ip", name, check=False)
-    with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
-        file.write(before)
 
 
 def private_run():
