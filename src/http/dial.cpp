@@ -29,8 +29,7 @@ Result<Addresses> look_up(const Endpoint& endpoint) {
     int failed = ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
     if (failed == EAI_SYSTEM) return Error::from_errno(errno, "look up " + endpoint.host);
     if (failed != 0) {
-        auto code = failed == EAI_NONAME ? Errc::NotFound : Errc::Unavailable;
-        return Error(code, "look up " + endpoint.host + ": " + ::gai_strerror(failed));
+        return Error(Errc::Unavailable, "look up " + endpoint.host + ": " + ::gai_strerror(failed));
     }
     return Addresses(list);
 }
@@ -118,7 +117,9 @@ Result<std::optional<Proxy>> Proxy::parse(const std::string& url) {
 Result<Channel> dial(const Endpoint& endpoint, const ClientOptions& options, const std::optional<Proxy>& proxy,
                      std::shared_ptr<TlsContext>& tls, const Context& context) {
     if (endpoint.scheme == "unix") return Channel(TRY(os::connect_unix(endpoint.host, SOCK_STREAM)));
-    auto socket = TRY(connect_tcp(proxy ? proxy->endpoint : endpoint, options, context));
+    auto connected = connect_tcp(proxy ? proxy->endpoint : endpoint, options, context);
+    if (proxy) connected = std::move(connected).in("proxy for " + endpoint.host);
+    auto socket = TRY(std::move(connected));
     if (endpoint.scheme != "https") return Channel(std::move(socket));
     Patience patience{.stall = options.connect_timeout, .deadline = context.deadline, .stop = context.stop};
     if (proxy) {
