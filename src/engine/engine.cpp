@@ -8,15 +8,17 @@
 
 namespace pila::engine {
 
-Engine::Engine(EngineOptions options, Parts parts)
+Engine::Engine(EngineOptions options, Parts parts, ControlGroups groups)
     : options_(std::move(options)),
       parts_(parts),
+      groups_(std::move(groups)),
       table_(parts.store),
       volumes_(options_.data_directory, parts.store) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts parts) {
     if (options.cgroup_parent.empty()) options.cgroup_parent = "/" + options.instance;
-    std::unique_ptr<Engine> engine(new Engine(std::move(options), parts));
+    auto groups = TRY(ControlGroups::create(options.cgroup_parent));
+    std::unique_ptr<Engine> engine(new Engine(std::move(options), parts, std::move(groups)));
     TRY(os::make_directories(engine->options_.data_directory + "/containers", 0711));
     TRY(os::make_directories(engine->options_.run_directory + "/containers", 0700));
     TRY(engine->table_.load().in("reading container records"));
@@ -63,8 +65,6 @@ image::ImageUse Engine::image_user(const image::Digest& id) const {
     }
     return use;
 }
-
-std::string Engine::cgroup_path(const std::string& id) const { return options_.cgroup_parent + "/" + id; }
 
 Result<void> Engine::rename(const Context& context, std::string_view reference, std::string_view name) {
     auto container = TRY(find(reference));

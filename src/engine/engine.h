@@ -20,6 +20,7 @@
 #include "base/work_queue.h"
 #include "engine/container.h"
 #include "engine/container_table.h"
+#include "engine/control_groups.h"
 #include "engine/exec.h"
 #include "engine/names.h"
 #include "engine/volumes.h"
@@ -145,7 +146,7 @@ public:
     void shim_lost(const std::string& container_id) override;
 
 private:
-    Engine(EngineOptions options, Parts parts);
+    Engine(EngineOptions options, Parts parts, ControlGroups groups);
 
     std::string container_directory(const std::string& id) const {
         return options_.data_directory + "/containers/" + id;
@@ -170,12 +171,12 @@ private:
 
     void publish(const Context& context, const Container& container, std::string action,
                  std::map<std::string, std::string> extra = {});
-    std::string cgroup_path(const std::string& id) const;
     Result<void> recover_container(const ContainerPointer& container);
     void sweep_directories();
 
     const EngineOptions options_;
     Parts parts_;
+    const ControlGroups groups_;
     ContainerTable table_;
     Execs execs_;
     Volumes volumes_;

@@ -47,6 +47,10 @@ Result<void> Engine::recover() {
     TRY(parts_.networks.recover(live).in("recovering networks"));
     for (auto& [container, record] : ended) settle_exit(container, record);
     sweep_directories();
+    groups_.sweep([this](const std::string& id) {
+        auto container = table_.by_id(id);
+        return container && container->state().is_running();
+    });
     for (const auto& container : table_.list()) {
         auto state = container->state();
         auto spec = container->spec();

@@ -236,7 +236,10 @@ void Engine::shim_lost(const std::string& container_id) {
     auto container = table_.by_id(container_id);
     if (!container) return;
     log::warning("the shim of container {} was killed; its container ends with it", container_id);
-    exits_->post([this, container] { settle_exit(container, {137, false, now_wall()}); });
+    exits_->post([this, container] {
+        groups_.clear(container->id());
+        settle_exit(container, {137, false, now_wall()});
+    });
 }
 
 void Engine::exec_exited(const std::string& container_id, const std::string& exec_id,

@@ -36,7 +36,12 @@ struct Manager::Building {
 
 static constexpr std::size_t link_digits = 8;
 
-static std::string host_link_prefix(const std::string& instance) { return instance.substr(0, 4) + "v"; }
+// "pilav" and two digits that tell instances apart whose names begin alike.
+static std::string host_link_prefix(const std::string& instance) {
+    std::uint32_t hash = 2166136261;  // FNV-1a
+    for (unsigned char c : instance) hash = (hash ^ c) * 16777619;
+    return fmt::format("{}v{:02x}", instance.substr(0, 4), (hash ^ hash >> 16) & 0xff);
+}
 
 static std::string host_link_name(const std::string& instance) {
     return host_link_prefix(instance) + random_hex(link_digits);

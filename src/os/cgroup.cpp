@@ -17,6 +17,12 @@ namespace pila::os {
 
 static constexpr std::size_t largest_file = 4U << 20;
 
+const std::vector<std::string>& container_controllers() {
+    static const std::vector<std::string> names = {"memory",  "cpu",     "cpuacct", "pids",
+                                                   "devices", "freezer", "blkio",   "cpuset"};
+    return names;
+}
+
 Cgroup::Cgroup(const CgroupLayout& layout, std::string path, const std::vector<std::string>& controllers)
     : mode_(layout.mode), path_(std::move(path)) {
     for (const auto& hierarchy : layout.hierarchies) {

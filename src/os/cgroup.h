@@ -34,11 +34,14 @@ struct CgroupLayout {
 CgroupLayout parse_cgroup_layout(std::string_view mountinfo);
 Result<CgroupLayout> probe_cgroup_layout();
 
+// The v1 controllers that a container has a group of its own in.
+const std::vector<std::string>& container_controllers();
+
 // One group, `path` below the root of each hierarchy in use. Copyable description, owns nothing.
 class Cgroup {
 public:
     Cgroup() = default;
-    // Only names the group. `controllers`: the v1 hierarchies to use, "" stands for all that exist.
+    // Only names the group. `controllers`: the v1 hierarchies to use, those of them that exist.
     Cgroup(const CgroupLayout& layout, std::string path, const std::vector<std::string>& controllers);
 
     bool valid() const { return mode_ != CgroupMode::None; }
@@ -55,6 +58,8 @@ public:
     // v1: for enter_cgroups, one a hierarchy. v2: cgroup.procs.
     Result<std::vector<Fd>> entrances() const;
     Result<Fd> directory_fd() const;  // v2, for CLONE_INTO_CGROUP
+    // Of the first hierarchy in use.
+    std::string first_directory() const { return groups_.empty() ? std::string() : path_of(groups_.front()); }
 
     Result<std::vector<pid_t>> processes() const;
     Result<void> freeze(bool frozen) const;

@@ -66,6 +66,5 @@ Result<void> apply_resources(const os::Cgroup& cgroup, const ResourcePlan& resou
 // For `update`: leaves the device rules alone.
 Result<void> update_resources(const os::Cgroup& cgroup, const ResourcePlan& resources);
 // v1 hierarchies that a container of this plan uses.
-std::vector<std::string> cgroup_controllers(const Plan& plan);
 
 }  // namespace pila::runtime

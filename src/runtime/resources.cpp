@@ -8,11 +8,6 @@
 
 namespace pila::runtime {
 
-std::vector<std::string> cgroup_controllers(const Plan& plan) {
-    (void)plan;
-    return {"memory", "cpu", "cpuacct", "pids", "devices", "freezer", "blkio", "cpuset"};
-}
-
 namespace {
 
 using os::Cgroup;

@@ -136,7 +136,7 @@ Result<int> run(const RunOptions& options, char** command_line) {
     auto layout = TRY(os::probe_cgroup_layout());
     os::Cgroup cgroup;
     if (!plan.cgroup_path.empty()) {
-        cgroup = os::Cgroup(layout, plan.cgroup_path, cgroup_controllers(plan));
+        cgroup = os::Cgroup(layout, plan.cgroup_path, os::container_controllers());
     }
     CgroupGuard guard{cgroup};
     auto console = TRY(Console::prepare(plan.process));

@@ -59,7 +59,7 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
     // v2: born outside of the daemon's group already (ShimSupervisor), since a move costs 11 ms there.
     if (layout.mode == os::CgroupMode::V1)
         ignore(os::leave_cgroups(layout), "stays with the daemon then: no delegation, or not root");
-    if (!plan_.cgroup_path.empty()) cgroup_ = os::Cgroup(layout, plan_.cgroup_path, cgroup_controllers(plan_));
+    if (!plan_.cgroup_path.empty()) cgroup_ = os::Cgroup(layout, plan_.cgroup_path, os::container_controllers());
     log_ = TRY(JsonLog::open(plan_.log));
     session_ = std::make_unique<Session>(loop_, &log_, [this] { output_settled(); });
     auto& options = request.attachments;

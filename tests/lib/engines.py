@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server under test: pila's daemon or a real dockerd, each in directories of its own, inside a sandbox."""
+import itertools
 import os
 import shutil
 import signal
@@ -146,9 +147,11 @@ class Pila(Engine):
     name = "pila"
     program = build / "bin/pila"
 
-    def __init__(self, *arguments, instance="pilatest", **more):
+    made = itertools.count()
+
+    def __init__(self, *arguments, **more):
         super().__init__(*arguments, **more)
-        self.instance = instance
+        self.instance = f"{os.environ.get('PILA_TEST_INSTANCE', 'pilatest')}{next(self.made)}"
         self.data, self.run = self.directory / "data", self.directory / "run"
 
     @staticmethod

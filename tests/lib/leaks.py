@@ -65,7 +65,8 @@ def control_groups(engine):
     mark = getattr(engine, "instance", None)
     if not mark:
         return Counter()
-    done = subprocess.run(["find", "/sys/fs/cgroup", "-mindepth", "1", "-type", "d", "-path", f"*{mark}*"], capture_output=True, text=True)
+    done = subprocess.run(["find", "/sys/fs/cgroup", "-mindepth", "1", "-type", "d",
+                           "(", "-name", mark, "-o", "-path", f"*/{mark}/*", ")"], capture_output=True, text=True)
     return Counter(f"cgroup {line}" for line in done.stdout.splitlines())
 
 

@@ -8,7 +8,9 @@ told apart from what others do on the machine. With --uplink the network reaches
 import argparse
 import atexit
 import ctypes
+import glob
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -33,7 +35,10 @@ def run(command, uplink=False):
     arguments = ["unshare", "--net", "--mount", "--pid", "--ipc", "--fork", "--kill-child=SIGKILL", "--mount-proc",
                  "--propagation", "slave", sys.executable, os.path.abspath(__file__), "--init", str(ready_write),
                  str(go_read), "--", *command]
-    process = subprocess.Popen(arguments, pass_fds=(ready_write, go_read), preexec_fn=die_with_parent)
+    mark = f"t{secrets.token_hex(3)}"  # instance names of daemons in here begin so: control groups are the machine's
+    atexit.register(remove_control_groups, mark)
+    process = subprocess.Popen(arguments, pass_fds=(ready_write, go_read), preexec_fn=die_with_parent,
+                               env=os.environ | {"PILA_TEST_INSTANCE": mark})
     os.close(ready_write)
     os.close(go_read)
     if os.read(ready_read, 1) == b"1" and uplink:
@@ -51,6 +56,16 @@ def run(command, uplink=False):
 
 def sh(*command, check=True):
     return subprocess.run(command, check=check, capture_output=True, text=True)
+
+
+def remove_control_groups(mark):
+    """Of daemons that were killed. Their processes have ended with the sandbox."""
+    for directory in glob.glob(f"/sys/fs/cgroup/{mark}*") + glob.glob(f"/sys/fs/cgroup/*/{mark}*"):
+        for path, _, _ in os.walk(directory, topdown=False):
+            try:
+                os.rmdir(path)
+            except OSError as error:
+                print(f"{path}: {error.strerror}", file=sys.stderr)
 
 
 def add_uplink(pid):

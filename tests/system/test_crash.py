@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of the daemon: containers run on, ports answer, logs continue, exit codes that fell in between are known."""
+import os
 import random
+import signal
 import threading
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from conftest import against, client_of, loaded
-from lib import api
+from lib import api, leaks
 from lib.engines import wait_until
 
 pytestmark = pytest.mark.slice1
@@ -229,3 +233,28 @@ def test_restart_policy_always_after_a_crash_of_the_container(crashing):
     wait_until(lambda: docker.inspect("phoenix")["RestartCount"] >= 2, "it was started again twice", 30)
     docker("stop", "-t", "0", "phoenix")
     assert not docker.inspect("phoenix")["State"]["Running"]
+
+
+@pytest.mark.only_pila("Docker's shim is containerd's")
+@pytest.mark.parametrize("daemon", ["up", "down", "dies too"])
+def test_a_killed_shim_takes_its_container_along(crashing, daemon):
+    engine, docker = crashing
+    groups = leaks.control_groups(engine)
+    docker("run", "-d", "--name", "orphan", "-p", "8099:80", "busybox", "sh", "-c", "sleep 1001 & sleep 1002")
+    pid = docker.inspect("orphan")["State"]["Pid"]
+    shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    if daemon == "down":
+        engine.stop()
+    elif daemon == "dies too":
+        os.kill(engine.pid, signal.SIGSTOP)
+    os.kill(shim, signal.SIGKILL)
+    if daemon == "dies too":
+        engine.kill()
+    if daemon != "up":
+        engine.start()
+    wait_until(lambda: docker.inspect("orphan")["State"]["Status"] == "exited", "its end is known")
+    assert docker.inspect("orphan")["State"]["ExitCode"] != 0
+    assert not any("sleep 100" in line for line in leaks.processes(engine))
+    wait_until(lambda: leaks.control_groups(engine) - groups == Counter(), "its control groups are gone")
+    docker("start", "orphan")  # the port is free again
+    assert docker.inspect("orphan")["State"]["Running"]

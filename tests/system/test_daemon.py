@@ -25,6 +25,20 @@ def test_a_second_daemon_on_the_same_data_gets_a_clear_error(fresh):
     assert client_of(first)("run", "--rm", "busybox", "echo", "fine") == "fine"
 
 
+@pytest.mark.only_pila("Docker has no instances")
+def test_a_second_daemon_of_the_same_name_disturbs_nobody(fresh):
+    """Elsewhere on the disk, in a network namespace of its own even: control groups are the whole machine's."""
+    first = loaded(fresh(), "busybox")
+    client_of(first)("run", "-d", "--name", "lives", "busybox", "sleep", "1000")
+    second = type(first)()
+    second.instance = first.instance
+    for prefix in ([], ["unshare", "--net"]):
+        done = subprocess.run([*prefix, *map(str, second.command())], capture_output=True, text=True, timeout=30)
+        assert done.returncode != 0
+        assert f"has the instance name {first.instance}" in done.stderr and "--instance" in done.stderr, done.stderr
+    assert client_of(first)("exec", "lives", "echo", "fine") == "fine"
+
+
 def test_a_stale_socket_is_no_hindrance(fresh):
     engine = fresh()
     engine.kill()

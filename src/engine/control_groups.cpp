@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/control_groups.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cerrno>
+#include <set>
+
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "os/file.h"
+
+namespace pila::engine {
+
+static Result<Fd> lock_parent(const os::CgroupLayout& layout, const std::string& parent) {
+    os::Cgroup group(layout, parent, os::container_controllers());
+    if (!group.valid()) return Fd();
+    auto path = group.first_directory();
+    for (int attempt = 0;; ++attempt) {
+        auto made = group.create();
+        if (!made && (made.error().os_errno() == EACCES || made.error().os_errno() == EROFS)) return Fd();
+        if (!made) return std::move(made).error();
+        auto lock = os::open(path, O_RDONLY | O_DIRECTORY);
+        if (!lock && lock.error().os_errno() == ENOENT && attempt < 10) continue;  // a daemon that ends has just removed it
+        if (!lock) return lock;
+        if (::flock(lock->get(), LOCK_EX | LOCK_NB) < 0)
+            return Error(Errc::Conflict, fmt::format("another pila daemon on this machine has the instance name {}: "
+                                                     "give this one its own with --instance",
+                                                     parent.substr(1)));
+        struct stat held {}, named {};
+        if (::fstat(lock->get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino)
+            return lock;
+    }
+}
+
+Result<ControlGroups> ControlGroups::create(std::string parent) {
+    auto layout = TRY(os::probe_cgroup_layout());
+    ControlGroups groups(std::move(parent), std::move(layout));
+    groups.lock_ = TRY(lock_parent(groups.layout_, groups.parent_));
+    return groups;
+}
+
+ControlGroups::~ControlGroups() {
+    if (!lock_) return;
+    // Plain rmdir: containers that live on keep it.
+    for (const auto& hierarchy : layout_.hierarchies) ::rmdir((hierarchy.mount_point + parent_).c_str());
+}
+
+void ControlGroups::clear(const std::string& id) const {
+    os::Cgroup group(layout_, path(id), os::container_controllers());
+    if (!group.valid()) return;
+    ignore(group.kill_all(), "usually the group is gone already");
+    if (auto removed = group.remove(); !removed) log::warning("{}", removed.error().message());
+}
+
+void ControlGroups::sweep(const std::function<bool(const std::string& id)>& wanted) const {
+    std::set<std::string> left;
+    for (const auto& hierarchy : layout_.hierarchies) {
+        auto names = os::list_directory(hierarchy.mount_point + parent_);
+        for (auto& name : names ? *names : std::vector<std::string>{})
+            if (name.size() == 64 && is_hex(name) && !wanted(name)) left.insert(std::move(name));
+    }
+    for (const auto& id : left) clear(id);
+}
+
+}  // namespace pila::engine
