@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiled part of fmt for the static executable: Debian ships the library only as a shared object.
+// The compiled part of fmt: Debian ships the library only as a shared object, which the static executable cannot use
+// and which would cost every verb of the command line the loading of libstdc++.so.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
