@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "app/notify.h"
 #include "docker/api.h"
 #include "engine/engine.h"
 #include "http/client.h"
@@ -136,6 +137,9 @@ static void wait_for_end(const Fd& signals) {
 }
 
 Result<void> run_daemon(const DaemonOptions& options) {
+    if (::geteuid() != 0)
+        return Error(Errc::Denied,
+                     "needs root for mounts, networks and control groups of containers: start it with sudo");
     auto started_at = now_wall();
     auto begin = std::chrono::steady_clock::now();
     log::configure(options.log_level, options.log_format);
@@ -182,7 +186,9 @@ Result<void> run_daemon(const DaemonOptions& options) {
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log::info("pila {} serves the Docker API on {} ({} ms after its start)", PILA_VERSION, options.docker_socket, took);
 
+    if (auto told = notify_service_manager("READY=1"); !told) log::warning("{}", told.error().message());
     wait_for_end(signals);
+    ignore(notify_service_manager("STOPPING=1"), "it only makes a status line clearer");
     if (options.stop_containers_on_exit) engine->stop_all_containers();
     server->stop();
     server.reset();  // streams first: they refer to what follows

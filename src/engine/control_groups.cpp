@@ -25,13 +25,15 @@ static Result<Fd> lock_parent(const os::CgroupLayout& layout, const std::string&
         if (!made && (made.error().os_errno() == EACCES || made.error().os_errno() == EROFS)) return Fd();
         if (!made) return std::move(made).error();
         auto lock = os::open(path, O_RDONLY | O_DIRECTORY);
-        if (!lock && lock.error().os_errno() == ENOENT && attempt < 10) continue;  // a daemon that ends has just removed it
+        if (!lock && lock.error().os_errno() == ENOENT && attempt < 10)
+            continue;  // a daemon that ends has just removed it
         if (!lock) return lock;
         if (::flock(lock->get(), LOCK_EX | LOCK_NB) < 0)
             return Error(Errc::Conflict, fmt::format("another pila daemon on this machine has the instance name {}: "
                                                      "give this one its own with --instance",
                                                      parent.substr(1)));
-        struct stat held {}, named {};
+        struct stat held {
+        }, named{};
         if (::fstat(lock->get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino)
             return lock;
     }

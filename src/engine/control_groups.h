@@ -30,8 +30,7 @@ public:
 
 private:
     ControlGroups(std::string parent, os::CgroupLayout layout)
-        : parent_(std::move(parent)),
-          layout_(std::move(layout)) {}
+        : parent_(std::move(parent)), layout_(std::move(layout)) {}
 
     std::string parent_;
     os::CgroupLayout layout_;

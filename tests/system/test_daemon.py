@@ -56,6 +56,14 @@ def test_bad_flags_end_it_with_a_word(arguments):
 
 
 @pytest.mark.only_pila("pila's own flags")
+def test_without_root_it_says_what_to_do(tmp_path):
+    done = subprocess.run([engines.Pila.program, "daemon", "--data-dir", tmp_path / "data", "--run-dir", tmp_path / "run"],
+                          capture_output=True, text=True, timeout=20, user=65534, group=65534, extra_groups=[])
+    assert done.returncode == 1 and "needs root" in done.stderr and "sudo" in done.stderr, done
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.only_pila("pila's own flags")
 def test_a_configuration_file_says_what_flags_say(fresh, tmp_path):
     config = tmp_path / "pila.yml"
     config.write_text("log-level: debug\nlog-format: json\n")
