@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "os/file.h"
+#include "os/mount.h"
 
 namespace pila::snapshot {
 
@@ -22,7 +23,8 @@ constexpr std::string_view mount_point_prefix = ".mount-";
 constexpr std::size_t max_fsconfig_string = 255;  // fsconfig(2): strndup_user(value, 256)
 constexpr std::size_t max_mount_options = 4095;   // mount(2): one page
 
-// Set once overlay turned out to lack "lowerdir+" (Linux < 6.8) while the classic way worked.
+// Set once overlay turned out to lack "lowerdir+" (Linux < 6.8) while the classic way worked. Linux 6.5 to 6.7 refuse
+// the option; before, an option is text that only the mount itself looks at, so that it is what is refused.
 std::atomic<bool> classic_only{false};
 
 bool use_classic() {
@@ -116,7 +118,9 @@ NewApiOutcome mount_new(const OverlayPlan& plan) {
         return {.unsupported = added.error().os_errno() == EINVAL && &lower == plan.lowers.data(),
                 .mount = added.take_error()};
     }
-    return {.mount = finish_new(plan, context, paths)};
+    auto mount = finish_new(plan, context, paths);
+    bool unsupported = !mount && mount.error().os_errno() == EINVAL;
+    return {.unsupported = unsupported, .mount = std::move(mount)};
 }
 
 // A directory that is a mount point for an instant and leaves with this object.
@@ -169,6 +173,8 @@ Result<Fd> mount_classic(const OverlayPlan& plan) {
         return Error::from_errno(errno, fmt::format("mount overlay of {} layers", plan.lowers.size()));
     Fd tree(::open_tree(AT_FDCWD, point.path().c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     if (!tree) return Error::from_errno(errno, "mount overlay: open_tree");
+    // Where systemd made "/" shared, what is mounted below is its peer's, and no pivot_root takes such a root.
+    TRY(os::change_mount(tree, 0, 0, MS_PRIVATE, os::Recursive::No));
     return tree;
 }
 
@@ -202,7 +208,8 @@ Result<Fd> mount_overlay(const OverlayPlan& asked) {
     auto outcome = mount_new(plan);
     if (outcome.mount || !outcome.unsupported) return std::move(outcome.mount);
     auto classic = mount_classic(plan);
-    if (classic) classic_only.store(true, std::memory_order_relaxed);
+    if (!classic) return std::move(outcome.mount);
+    classic_only.store(true, std::memory_order_relaxed);
     return classic;
 }
 

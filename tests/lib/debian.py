@@ -62,31 +62,39 @@ def apt_settings():
     return [line for line in dump if wanted.match(line) and not line.endswith('"";')]
 
 
-def make_rootfs(cache, say=print):
-    """The tar's path; made once, then kept in `cache`."""
+def bootstrap(root, packages=(), say=print):
+    """debootstrap into `root`, with the machine's sources and apt settings in it."""
     codename, mirror, lines = own_sources()
-    tar = Path(cache) / f"{os_release()['ID']}-{codename}.tar"
-    if tar.exists():
-        return tar
     if not shutil.which("debootstrap"):
         raise Unavailable("debootstrap is not installed")
+    https = any(line.split()[1].startswith("https:") for line in lines)
+    include = [*packages, *(["ca-certificates"] if https else [])]
+    components = sorted({word for line in lines for word in line.split()[3:]})
+    command = ["debootstrap", "--variant=minbase", f"--components={','.join(components)}",
+               *([f"--include={','.join(include)}"] if include else []), codename, root, mirror]
+    say(f"$ {' '.join(map(str, command))}")
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise Unavailable(f"debootstrap failed:\n{done.stdout[-1500:]}")
+    (root / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
+    (root / "etc/apt/apt.conf.d/90of-the-host").write_text("\n".join(apt_settings()) + "\n")
+    if https and Path("/etc/ssl/certs/ca-certificates.crt").exists():
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs/ca-certificates.crt")
+    for name in ("etc/hostname", "etc/resolv.conf"):
+        (root / name).unlink(missing_ok=True)
+    for stale in (*root.glob("var/cache/apt/archives/*.deb"), *root.glob("var/lib/apt/lists/*_*")):
+        stale.unlink()
+
+
+def make_rootfs(cache, say=print):
+    """The tar's path; made once, then kept in `cache`."""
+    tar = Path(cache) / f"{os_release()['ID']}-{own_sources()[0]}.tar"
+    if tar.exists():
+        return tar
     tar.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="debootstrap-") as directory:
         root = Path(directory) / "root"
-        https = any(line.split()[1].startswith("https:") for line in lines)
-        command = ["debootstrap", "--variant=minbase", *(["--include=ca-certificates"] if https else []), codename, root, mirror]
-        say(f"$ {' '.join(map(str, command))}")
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode:
-            raise Unavailable(f"debootstrap failed:\n{done.stdout[-1500:]}")
-        (root / "etc/apt/sources.list").write_text("\n".join(lines) + "\n")
-        (root / "etc/apt/apt.conf.d/90of-the-host").write_text("\n".join(apt_settings()) + "\n")
-        if https and Path("/etc/ssl/certs/ca-certificates.crt").exists():
-            shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/ssl/certs/ca-certificates.crt")
-        for name in ("etc/hostname", "etc/resolv.conf"):
-            (root / name).unlink(missing_ok=True)
-        for stale in (*root.glob("var/cache/apt/archives/*.deb"), *root.glob("var/lib/apt/lists/*_*")):
-            stale.unlink()
+        bootstrap(root, say=say)
         part = tar.with_suffix(".part")
         subprocess.run(["tar", "-C", root, "--numeric-owner", "--one-file-system", "-cf", part, "."], check=True)
         part.rename(tar)
