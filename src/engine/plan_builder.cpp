@@ -3,13 +3,12 @@
 
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <algorithm>
 
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "engine/devices.h"
 #include "os/capability.h"
 #include "runtime/defaults.h"
 
@@ -138,29 +137,6 @@ static void apply_resources(const ContainerSpec& spec, runtime::ResourcePlan& re
     if (spec.pids_limit && *spec.pids_limit != 0) resources.pids_limit = *spec.pids_limit;
 }
 
-static Result<void> apply_devices(const ContainerSpec& spec, runtime::Plan& plan) {
-    if (spec.privileged) plan.resources.devices.push_back({true, 'a', -1, -1, "rwm"});
-    for (const auto& mapping : spec.devices) {
-        struct stat info {};
-        if (::stat(mapping.host_path.c_str(), &info) < 0 || (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)))
-            return Error(Errc::Invalid, fmt::format("error gathering device information while adding custom device {}: "
-                                                    "not a device node",
-                                                    json_quote(mapping.host_path)));
-        runtime::DevicePlan device;
-        device.path = mapping.container_path.empty() ? mapping.host_path : mapping.container_path;
-        device.type = S_ISBLK(info.st_mode) ? 'b' : 'c';
-        device.major = major(info.st_rdev);
-        device.minor = minor(info.st_rdev);
-        device.mode = info.st_mode & 07777;
-        device.uid = info.st_uid;
-        device.gid = info.st_gid;
-        plan.devices.push_back(device);
-        plan.resources.devices.push_back(
-            {true, device.type, device.major, device.minor, mapping.permissions.empty() ? "rwm" : mapping.permissions});
-    }
-    return {};
-}
-
 static std::uint64_t propagation_flag(const std::string& name) {
     if (name == "shared") return MS_SHARED;
     if (name == "rshared") return MS_SHARED | MS_REC;
@@ -258,7 +234,7 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     for (const auto& [key, value] : spec->sysctls) plan.sysctl.emplace_back(key, value);
     plan.cgroup_path = inputs.cgroup_path;
     apply_resources(*spec, plan.resources);
-    TRY(apply_devices(*spec, plan));
+    TRY(add_devices(*spec, plan));
     plan.init = spec->init;
     plan.state_directory = inputs.state_directory;
     plan.log.path = inputs.log_path;
