@@ -251,6 +251,9 @@ def missing(needed):
     if kind == "cgroup":
         here_is = "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1"
         return None if value == here_is else f"this machine has cgroup {here_is}, not {value}"
+    if kind == "runtime":  # a sanitizer's cannot be static, and so cannot run inside of containers
+        static = b"/ld-linux" not in (engines.build / "bin/pila-runtime").read_bytes()[:8192]
+        return None if (value == "static") == static else f"pila-runtime is {'not ' * (value == 'static')}static here"
     if kind == "file":
         return None if Path(os.path.expandvars(value)).exists() else f"{value} is not there"
     raise SystemExit(f"unknown requirement {needed}")

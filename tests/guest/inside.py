@@ -81,7 +81,7 @@ def install_starts_the_service():
 
 def a_container_sees_its_own_group():
     text = docker("run", "--rm", "--network", "none", "busybox", "sh", "-c", "cat /proc/self/cgroup; ls /sys/fs/cgroup; "
-                  "mkdir /sys/fs/cgroup/x 2>&1")
+                  "mkdir /sys/fs/cgroup/x 2>&1; true")
     lines = text.splitlines()
     assert lines[0] == "0::/" and "memory.current" in lines and "Read-only file system" in lines[-1], text
 

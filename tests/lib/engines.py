@@ -83,7 +83,9 @@ class Engine:
     def stop(self, seconds=60):
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(seconds)
+            if self.process.wait(seconds):  # sanitizers report leaks at the end
+                raise AssertionError(f"{self.name} ended with {self.process.returncode}:\n{self.log_tail(100)}")
+            return 0
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
