@@ -177,3 +177,16 @@ def test_beside_a_real_docker(fresh):
 def without_counters(text):
     import re
     return re.sub(r"\[\d+:\d+\]|^#.*$", "", text, flags=re.M)
+
+
+@pytest.mark.only_pila("a switch of pila's")
+def test_as_on_an_older_kernel_below_a_shared_root(fresh):
+    """Linux before 6.8 cannot name overlay's layers one by one, and systemd makes "/" shared: Debian 12."""
+    engine = fresh(start=False, environment={"PILA_NO_NEW_MOUNT_API": "1"})
+    plain = engine.command
+    engine.command = lambda: ["unshare", "--mount", "--propagation", "shared", *plain()]
+    docker = client_of(loaded(engine.start(), "busybox", "layers"))
+    assert docker("run", "--rm", "busybox", "echo", "fine") == "fine"
+    docker("run", "--name", "made", "pila/layers", "sh", "-c", "echo new > /new")
+    docker("commit", "made", "made/again")
+    assert docker("run", "--rm", "made/again", "cat", "/new") == "new"
