@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "docker/reply.h"
+#include "engine/plan_builder.h"
 
 namespace pila::docker {
 
@@ -165,7 +166,7 @@ json::object inspect_container(Api& api, const Container& container, bool with_s
     object["Platform"] = "linux";
     object["MountLabel"] = "";
     object["ProcessLabel"] = "";
-    object["AppArmorProfile"] = "";
+    object["AppArmorProfile"] = engine::apparmor_profile_of(*spec, api.engine().apparmor_profile());
     object["ExecIDs"] = array_or_null(api.engine().execs().of_container(container.id()));
     object["HostConfig"] = parsed(spec->host_config_json);
     object["GraphDriver"] = {{"Name", "overlay2"},

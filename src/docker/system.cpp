@@ -101,7 +101,10 @@ static Reply info(Api& api, http::Request&) {
     body["LiveRestoreEnabled"] = true;
     body["Isolation"] = "";
     body["InitBinary"] = "pila-runtime";
-    body["SecurityOptions"] = json::array{"name=seccomp,profile=builtin", "name=cgroupns"};
+    json::array security;
+    if (!api.engine().apparmor_profile().empty()) security.emplace_back("name=apparmor");
+    for (const char* option : {"name=seccomp,profile=builtin", "name=cgroupns"}) security.emplace_back(option);
+    body["SecurityOptions"] = std::move(security);
     body["Warnings"] = nullptr;
     return json_response(200, body);
 }

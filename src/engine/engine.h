@@ -96,6 +96,7 @@ public:
     Execs& execs() { return execs_; }
     Volumes& volumes() { return volumes_; }
     Parts& parts() { return parts_; }
+    const std::string& apparmor_profile() const { return apparmor_profile_; }  // "": no AppArmor here
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
 
@@ -177,6 +178,7 @@ private:
     const EngineOptions options_;
     Parts parts_;
     const ControlGroups groups_;
+    std::string apparmor_profile_;
     ContainerTable table_;
     Execs execs_;
     Volumes volumes_;

@@ -71,8 +71,18 @@ static Result<std::uint64_t> capabilities_of(const ContainerSpec& spec) {
     return set;
 }
 
+std::string apparmor_profile_of(const ContainerSpec& spec, const std::string& default_profile) {
+    if (default_profile.empty()) return {};
+    for (const auto& option : spec.security_options) {
+        if (!option.starts_with("apparmor=") && !option.starts_with("apparmor:")) continue;
+        auto value = option.substr(option.find_first_of("=:") + 1);
+        return value == "unconfined" ? std::string() : value;
+    }
+    return spec.privileged ? std::string() : default_profile;
+}
+
 static Result<void> apply_security(const ContainerSpec& spec, std::uint64_t capabilities,
-                                   runtime::ProcessPlan& process) {
+                                   const std::string& apparmor_profile, runtime::ProcessPlan& process) {
     bool unconfined = spec.privileged;
     for (const auto& option : spec.security_options) {
         auto separator = option.find_first_of("=:");
@@ -85,11 +95,11 @@ static Result<void> apply_security(const ContainerSpec& spec, std::uint64_t capa
         else if (key == "seccomp" && value != "builtin")
             return Error(Errc::Unsupported,
                          "custom seccomp profiles are not supported yet; use seccomp=unconfined or the default");
-        else if (key == "apparmor")
-            process.apparmor_profile = value == "unconfined" ? "" : value;
-        else if (key != "seccomp" && key != "label" && key != "systempaths" && key != "writable-cgroups")
+        else if (key != "seccomp" && key != "apparmor" && key != "label" && key != "systempaths" &&
+                 key != "writable-cgroups")
             return Error(Errc::Invalid, fmt::format("invalid --security-opt 2: {}", json_quote(option)));
     }
+    process.apparmor_profile = apparmor_profile_of(spec, apparmor_profile);
     if (!unconfined) process.seccomp_bpf = TRY(runtime::compile_default_seccomp(capabilities));
     return {};
 }
@@ -256,13 +266,13 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     process.capabilities = {};
     process.capabilities.bounding = capabilities;
     if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
-    TRY(apply_security(*spec, capabilities, process));
+    TRY(apply_security(*spec, capabilities, inputs.apparmor_profile, process));
     TRY(apply_limits(*spec, process));
     return plan;
 }
 
 Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec,
-                                                const ResolvedUser& user) {
+                                                const ResolvedUser& user, const std::string& apparmor_profile) {
     runtime::ProcessPlan process;
     process.args = exec.command;
     process.environment = environment_of(spec, exec.tty, user.home);
@@ -286,7 +296,7 @@ Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const
     auto capabilities = TRY(capabilities_of(privileged));
     process.capabilities.bounding = capabilities;
     if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
-    TRY(apply_security(privileged, capabilities, process));
+    TRY(apply_security(privileged, capabilities, apparmor_profile, process));
     TRY(apply_limits(spec, process));
     return process;
 }

@@ -20,10 +20,13 @@ struct PlanInputs {
     std::string network_path;        // joined instead when not empty; neither: the host's
     std::string pid_path, ipc_path;  // --pid / --ipc container:X
     int root_index = 0, network_index = 1;
+    std::string apparmor_profile;  // "": none on this machine
 };
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs);
 Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec,
-                                                const ResolvedUser& user);
+                                                const ResolvedUser& user, const std::string& apparmor_profile);
+// What of the machine's profile a container gets: privileged ones and apparmor=unconfined none, apparmor=X X.
+std::string apparmor_profile_of(const ContainerSpec& spec, const std::string& default_profile);
 
 }  // namespace pila::engine
