@@ -15,9 +15,9 @@
 
 #include <fmt/core.h>
 
+#include "app/notify.h"
 #include "base/log.h"
 #include "base/time.h"
-#include "app/notify.h"
 #include "docker/api.h"
 #include "engine/engine.h"
 #include "http/client.h"
