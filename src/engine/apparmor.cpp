@@ -83,7 +83,7 @@ Result<std::string> load_apparmor_profile(const std::string& scratch_directory) 
     for (std::string parser : {"/sbin/apparmor_parser", "/usr/sbin/apparmor_parser"}) {
         if (!os::exists(parser)) continue;
         auto file = scratch_directory + "/apparmor-profile";
-        TRY(os::write_file(file, profile));
+        TRY(os::replace_file(file, profile, 0600, os::Sync::No));
         auto loaded = load(parser, file);
         ignore(os::remove_file(file), "it is only text");
         TRY(std::move(loaded).in("load the AppArmor profile of containers"));

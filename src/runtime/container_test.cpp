@@ -255,6 +255,23 @@ TEST_CASE("many descriptors, a relay, and ports that are held until the end") {
     ::shutdown(server.get(), SHUT_WR);
     CHECK(test::read_to_end(client) == "answer");
 
+    // All is there when the shim wakes up: the end comes as its first, second, ... read.
+    auto status = os::read_file(fmt::format("/proc/{}/stat", (*started)->started().pid), 4096).take();
+    auto shim = static_cast<pid_t>(*parse_int(split(status.substr(status.rfind(')')), ' ')[2]));
+    for (std::size_t kibibytes : {0, 32, 64, 96, 128, 160}) {
+        std::string sent(kibibytes << 10, 's');
+        Fd one(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        int large_enough = 1 << 20;
+        ::setsockopt(one.get(), SOL_SOCKET, SO_SNDBUFFORCE, &large_enough, sizeof large_enough);
+        ::kill(shim, SIGSTOP);
+        REQUIRE(::connect(one.get(), reinterpret_cast<sockaddr*>(&outside_address), sizeof outside_address) == 0);
+        CHECK(os::write_all(one, sent));
+        ::shutdown(one.get(), SHUT_WR);
+        ::kill(shim, SIGCONT);
+        Fd other(::accept(inside.get(), nullptr, nullptr));
+        CHECK(test::read_to_end(other) == sent);
+    }
+
     REQUIRE((*started)->kill_all());
     box.events.wait(plan.id);
     Fd late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -74,16 +74,17 @@ bool Relay::move(FdView from, FdView to, Direction& direction) {
             if (put < 0) return errno == EAGAIN;
             direction.buffer.erase(0, static_cast<std::size_t>(put));
         }
-        if (direction.ended) {
-            if (!direction.closed) ::shutdown(to.get(), SHUT_WR);
-            direction.closed = true;
-            return true;
-        }
+        if (direction.ended) return true;
         static char bytes[buffer_bytes];
         auto got = ::recv(from.get(), bytes, sizeof bytes, MSG_DONTWAIT);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return errno == EAGAIN;
-        if (got == 0) direction.ended = true;
+        if (got == 0) {
+            // At once, whichever round it is: nothing more will come to wake us for it.
+            direction.ended = true;
+            ::shutdown(to.get(), SHUT_WR);
+            return true;
+        }
         direction.buffer.append(bytes, static_cast<std::size_t>(got));
     }
     return true;
@@ -101,7 +102,7 @@ void Relay::advance(const std::shared_ptr<Connection>& connection, std::uint32_t
     }
     if (!move(keep->outside, keep->inside, keep->inward) || !move(keep->inside, keep->outside, keep->outward))
         return drop(keep);
-    if (keep->inward.closed && keep->outward.closed) return drop(keep);
+    if (keep->inward.ended && keep->outward.ended) return drop(keep);
     watch(keep);
 }
 

@@ -21,9 +21,8 @@ public:
 
 private:
     struct Direction {
-        std::string buffer;   // read, not yet written
-        bool ended = false;   // nothing more will be read
-        bool closed = false;  // and the other side has been told
+        std::string buffer;  // read, not yet written
+        bool ended = false;  // nothing more will be read, and the other side has been told
     };
     struct Connection {
         Fd outside, inside;
