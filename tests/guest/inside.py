@@ -131,8 +131,9 @@ def apparmor_confines():
     assert docker("exec", "confined", *own[3:]) == "pila-default (enforce)"
     docker("rm", "-f", "confined")  # an unconfined shim may end it
     # The capability alone, which Docker's profile refuses, too.
-    mount = ("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "busybox", "sh", "-c", "mount -t tmpfs x /mnt 2>&1; true")
-    assert "denied" in docker("run", "--rm", *mount)
+    mount = ("--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "busybox", "sh", "-c", "mkdir /m; mount -t tmpfs x /m 2>&1; true")
+    said = docker("run", "--rm", *mount)
+    assert "denied" in said, said
     assert docker("run", "--rm", "--security-opt", "apparmor=unconfined", *mount) == ""
 
 
