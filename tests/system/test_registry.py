@@ -2,6 +2,7 @@
 """Pull and push against Docker's own registry on the loopback, filled and read by skopeo."""
 import gzip
 import hashlib
+import http.client
 import http.server
 import json
 import subprocess
@@ -102,6 +103,50 @@ def test_a_mirror_is_asked_first(fresh, registry):
     docker = client_of(fresh(arguments=["--registry-mirror", f"http://{registry.address}"]))
     assert "docker.io/pila/hello-world" in docker("pull", "pila/hello-world")
     assert "Hello" in docker("run", "--rm", "pila/hello-world")
+
+
+def test_through_a_proxy(fresh, registry):
+    """The registry's name means something to the proxy alone."""
+    asked = []
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def do_CONNECT(self):
+            asked.append("CONNECT " + self.path)
+            self.send_error(502, "no TLS there")
+
+        def do_GET(self):
+            asked.append(self.path)
+            upstream = http.client.HTTPConnection(registry.address)
+            upstream.putrequest(self.command, self.path.removeprefix("http://registry.test:5000"), skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():  # some come several times
+                upstream.putheader(name, value)
+            upstream.endheaders()
+            answer = upstream.getresponse()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer.read())
+
+        do_HEAD = do_GET
+
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{proxy.server_port}"
+    engine = fresh(environment={"HTTP_PROXY": address, "HTTPS_PROXY": address, "NO_PROXY": "elsewhere.test"},
+                   arguments=["--insecure-registry", "registry.test:5000"])
+    docker = client_of(engine)
+    assert "Hello" in docker("run", "--rm", "registry.test:5000/pila/hello-world")
+    assert any(path.startswith("http://registry.test:5000/v2/pila/hello-world/blobs/") for path in asked), asked
+    proxy.shutdown()
+    proxy.server_close()
+    done = docker.run("pull", "registry.test:5000/pila/layers:v2", check=False)
+    assert done.returncode == 1 and "proxy" in done.stderr, done
 
 
 # --- a registry that lies ----------------------------------------------------------------------------------------------
