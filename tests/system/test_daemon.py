@@ -190,3 +190,18 @@ def test_as_on_an_older_kernel_below_a_shared_root(fresh):
     docker("run", "--name", "made", "pila/layers", "sh", "-c", "echo new > /new")
     docker("commit", "made", "made/again")
     assert docker("run", "--rm", "made/again", "cat", "/new") == "new"
+
+
+@pytest.mark.only_pila("dockerd does not start then")
+def test_without_the_right_to_make_networks(fresh):
+    """As where the kernel has no nftables: what needs none of it works, the rest says why not."""
+    engine = fresh(start=False)
+    plain = engine.command
+    engine.command = lambda: ["setpriv", "--bounding-set=-net_admin", *plain()]
+    docker = client_of(loaded(engine.start(), "busybox"))
+    assert "CAP_NET_ADMIN" in engine.log_tail()
+    assert docker("run", "--rm", "--network", "host", "busybox", "echo", "fine") == "fine"
+    for words in (("run", "--rm", "busybox", "true"), ("network", "create", "own")):
+        done = docker.run(*words, check=False)
+        assert done.returncode != 0 and "networks need root (CAP_NET_ADMIN) and nftables" in done.stderr, done
+    assert docker("ps", "-aq") == ""
