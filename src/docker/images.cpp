@@ -10,13 +10,24 @@ namespace pila::docker {
 
 using image::ImagePointer;
 
+// Docker names these whether they are set or not, and old clients (docker-compose 1) look them up unasked.
+static json::object empty_config() {
+    return {{"Hostname", ""},       {"Domainname", ""},      {"User", ""},
+            {"AttachStdin", false}, {"AttachStdout", false}, {"AttachStderr", false},
+            {"Tty", false},         {"OpenStdin", false},    {"StdinOnce", false},
+            {"Env", nullptr},       {"Cmd", nullptr},        {"Image", ""},
+            {"Volumes", nullptr},   {"WorkingDir", ""},      {"Entrypoint", nullptr},
+            {"OnBuild", nullptr},   {"Labels", nullptr}};
+}
+
+// The image's own "config", as it came.
 static json::object config_json(const image::Image& image) {
-    // The image's own "config", exactly as it came.
+    auto all = empty_config();
     auto whole = parse_json(image.config_json);
     if (whole && whole->is_object())
         if (auto* config = whole->get_object().if_contains("config"); config && config->is_object())
-            return config->get_object();
-    return {};
+            for (const auto& [key, value] : config->get_object()) all[key] = value;
+    return all;
 }
 
 static json::object inspect_json(const image::Image& image) {
@@ -27,6 +38,8 @@ static json::object inspect_json(const image::Image& image) {
     object["Parent"] = image.parent.text();
     object["Comment"] = image.config.comment;
     object["Created"] = image.config.created;
+    object["Container"] = "";
+    object["ContainerConfig"] = empty_config();  // gone from Docker 25, missed by docker-compose 1
     object["DockerVersion"] = "";
     object["Author"] = image.config.author;
     object["Config"] = config_json(image);
