@@ -23,7 +23,7 @@ base_images = ("busybox:latest", "busybox:test", "pila/hello-world:latest", "pil
 
 def pytest_configure(config):
     for line in ("slice1: containers, local images, the default bridge", "slice2: registries",
-                 "slice3: networks and names", "failpoints: needs a build with PILA_WITH_FAILPOINTS", "slow: more than ten seconds",
+                 "slice3: networks and names", "slice5: every verb and endpoint", "failpoints: needs a build with PILA_WITH_FAILPOINTS", "slow: more than ten seconds",
                  "not_yet(reason): of a later slice, so far only dockerd passes it",
                  "only_pila(reason): says something of pila that does not hold for dockerd"):
         config.addinivalue_line("markers", line)
