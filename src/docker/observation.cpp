@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Running containers looked at and adjusted: top.
+// Running containers looked at and adjusted: top, update.
 #include <fmt/core.h>
 
 #include "docker/reply.h"
@@ -28,7 +28,14 @@ static Reply top(Api& api, http::Request& request) {
     return json_response(200, body);
 }
 
+static Reply update(Api& api, http::Request& request) {
+    auto body = TRY(read_object(request));
+    auto warnings = TRY(api.engine().update(request.context, request.parameters[0], std::move(body)));
+    return json_response(200, json::object{{"Warnings", array_or_null(warnings)}});
+}
+
 static constexpr Route routes[] = {
+    {"POST", "/containers/*/update", update},
     {"GET", "/containers/*/top", top},
 };
 

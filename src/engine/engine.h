@@ -96,6 +96,7 @@ public:
     Execs& execs() { return execs_; }
     Volumes& volumes() { return volumes_; }
     Parts& parts() { return parts_; }
+    const ControlGroups& groups() const { return groups_; }
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
 
@@ -110,6 +111,8 @@ public:
     Result<void> pause(const Context& context, std::string_view reference, bool paused);
     Result<void> remove(const Context& context, std::string_view reference, const RemoveOptions& options);
     Result<void> rename(const Context& context, std::string_view reference, std::string_view name);
+    // Limits and restart policy, of a running container at once; returns warnings. An error: nothing has changed.
+    Result<std::vector<std::string>> update(const Context& context, std::string_view reference, json::object changes);
     Result<void> resize(std::string_view reference, std::uint16_t rows, std::uint16_t columns);
 
     // Takes over the client's connection. Before the start: kept until then.
@@ -143,6 +146,7 @@ public:
     void container_exited(const std::string& container_id, const runtime::ExitRecord& record) override;
     void exec_exited(const std::string& container_id, const std::string& exec_id,
                      const runtime::ExitRecord& record) override;
+    void out_of_memory(const std::string& container_id) override;
     void shim_lost(const std::string& container_id) override;
 
 private:

@@ -47,6 +47,9 @@ Result<void> Engine::recover() {
     TRY(parts_.networks.recover(live).in("recovering networks"));
     for (auto& [container, record] : ended) settle_exit(container, record);
     sweep_directories();
+    for (const auto& [container, record] : ended)
+        if (const auto& parent = container->spec()->cgroup_parent; !parent.empty())
+            groups_.clear(container->id(), parent);
     groups_.sweep([this](const std::string& id) {
         auto container = table_.by_id(id);
         return container && container->state().is_running();

@@ -237,8 +237,20 @@ void Engine::shim_lost(const std::string& container_id) {
     if (!container) return;
     log::warning("the shim of container {} was killed; its container ends with it", container_id);
     exits_->post([this, container] {
-        groups_.clear(container->id());
+        groups_.clear(container->id(), container->spec()->cgroup_parent);
         settle_exit(container, {137, false, now_wall()});
+    });
+}
+
+void Engine::out_of_memory(const std::string& container_id) {
+    auto container = table_.by_id(container_id);
+    if (!container) return;
+    exits_->post([this, container] {
+        auto transition = transitions_.lock(container->id());
+        if (!container->state().is_running()) return;  // its exit says so, too
+        container->update([](ContainerState& current) { current.oom_killed = true; });
+        ignore(table_.save_state(*container), "the exit stores it again");
+        publish(engine_context("the kernel killed a process for memory"), *container, "oom");
     });
 }
 
@@ -263,7 +275,7 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
         current.status = Status::Exited;
         current.pid = 0;
         current.exit_code = record.code;
-        current.oom_killed = record.oom_killed;
+        current.oom_killed |= record.oom_killed;
         current.finished_at = record.finished_at;
         current.endpoints.clear();
         current.ports.clear();
@@ -275,7 +287,7 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     if (shim) shim->forget();
     parts_.networks.detach(container->id());
     auto context = engine_context("the container's process ended");
-    if (record.oom_killed) publish(context, *container, "oom");
+    if (record.oom_killed && !state.oom_killed) publish(context, *container, "oom");
     publish(context, *container, "die", {{"exitCode", std::to_string(record.code)}});
     follower_->container_ended(container->id());
     after_exit(container, ran_for);

@@ -120,24 +120,6 @@ static Result<void> apply_limits(const ContainerSpec& spec, runtime::ProcessPlan
     return {};
 }
 
-static void apply_resources(const ContainerSpec& spec, runtime::ResourcePlan& resources) {
-    if (spec.memory > 0) {
-        resources.memory_limit = spec.memory;
-        resources.memory_swap = spec.memory_swap != 0 ? spec.memory_swap : spec.memory * 2;  // Docker's default
-    }
-    if (spec.memory_reservation > 0) resources.memory_reservation = spec.memory_reservation;
-    if (spec.cpu_shares > 0) resources.cpu_shares = static_cast<std::uint64_t>(spec.cpu_shares);
-    if (spec.nano_cpus > 0) {
-        resources.cpu_period_us = 100'000;
-        resources.cpu_quota_us = spec.nano_cpus / 10'000;
-    }
-    if (spec.cpu_quota > 0) resources.cpu_quota_us = spec.cpu_quota;
-    if (spec.cpu_period > 0) resources.cpu_period_us = static_cast<std::uint64_t>(spec.cpu_period);
-    resources.cpuset_cpus = spec.cpuset_cpus;
-    resources.cpuset_mems = spec.cpuset_mems;
-    if (spec.pids_limit && *spec.pids_limit != 0) resources.pids_limit = *spec.pids_limit;
-}
-
 static Result<void> apply_devices(const ContainerSpec& spec, runtime::Plan& plan) {
     if (spec.privileged) plan.resources.devices.push_back({true, 'a', -1, -1, "rwm"});
     for (const auto& mapping : spec.devices) {
@@ -257,7 +239,7 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     if (spec->readonly_paths) plan.readonly_paths = *spec->readonly_paths;
     for (const auto& [key, value] : spec->sysctls) plan.sysctl.emplace_back(key, value);
     plan.cgroup_path = inputs.cgroup_path;
-    apply_resources(*spec, plan.resources);
+    TRY(plan_resources(spec->resources, plan.resources));
     TRY(apply_devices(*spec, plan));
     plan.init = spec->init;
     plan.state_directory = inputs.state_directory;
