@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/timer_queue.h"
 #include "engine/log_follower.h"
+#include "engine/stats_hub.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -27,11 +28,13 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     engine->timers_ = std::make_unique<TimerQueue>();
     engine->background_ = std::make_unique<WorkQueue>("background", 2);
     engine->exits_ = std::make_unique<WorkQueue>("exits", 2);
+    engine->stats_ = std::make_unique<StatsHub>(*engine->timers_, *engine->background_, engine->groups_);
     engine->supervisor_ = TRY(runtime::ShimSupervisor::create(engine->options_.runtime_exe, *engine));
     return engine;
 }
 
 Engine::~Engine() {
+    if (stats_) stats_->stop();
     // No new events first, then what they left to do; each owner joins its threads.
     supervisor_.reset();
     timers_.reset();

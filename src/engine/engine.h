@@ -80,6 +80,8 @@ struct CommitOptions {
     std::optional<image::ImageConfig> config;  // the request's body, over the container's
 };
 
+class StatsHub;
+
 class Engine : public runtime::ShimEvents {
 public:
     static Result<std::unique_ptr<Engine>> create(EngineOptions options, Parts parts);
@@ -97,6 +99,7 @@ public:
     Volumes& volumes() { return volumes_; }
     Parts& parts() { return parts_; }
     const ControlGroups& groups() const { return groups_; }
+    StatsHub& stats() { return *stats_; }
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
 
@@ -187,6 +190,7 @@ private:
     KeyedLock operations_;
     KeyedLock transitions_;  // short: a start against the exit it may cause at once. Taken inside operations_
     std::unique_ptr<class LogFollower> follower_;
+    std::unique_ptr<StatsHub> stats_;
     std::unique_ptr<TimerQueue> timers_;     // restarts with back-off
     std::unique_ptr<WorkQueue> background_;  // may take operation locks: exec starts, restarts, automatic removal
     std::unique_ptr<WorkQueue> exits_;       // never takes one: a stop waits for its container's exit

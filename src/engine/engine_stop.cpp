@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "engine/engine.h"
 #include "engine/log_follower.h"
+#include "engine/stats_hub.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -203,6 +204,7 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     TRY(std::move(forgotten).in("removing container " + container->name()));
     PILA_FAILPOINT("engine.remove.after-store");
     execs_.forget_container(id);
+    stats_->forget(id);
     container->take_pending();
     parts_.networks.detach(id);
     // Out of sight at once, deleted when there is time.

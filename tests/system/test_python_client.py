@@ -138,7 +138,6 @@ def test_commit(client):
     assert client.images.get("py/committed:v1").attrs["Author"] == "who"
 
 
-@pytest.mark.not_yet("slice 5, every verb and endpoint")
 def test_stats_once(client):
     container = client.containers.run("busybox", ["sleep", "1000"], detach=True)
     stats = container.stats(stream=False)
