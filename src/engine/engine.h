@@ -80,6 +80,7 @@ struct CommitOptions {
     std::optional<image::ImageConfig> config;  // the request's body, over the container's
 };
 
+class HealthChecks;
 class StatsHub;
 
 class Engine : public runtime::ShimEvents {
@@ -178,6 +179,7 @@ private:
 
     void publish(const Context& context, const Container& container, std::string action,
                  std::map<std::string, std::string> extra = {});
+    void health_changed(const ContainerPointer& container);
     Result<void> recover_container(const ContainerPointer& container);
     void sweep_directories();
 
@@ -191,6 +193,7 @@ private:
     KeyedLock transitions_;  // short: a start against the exit it may cause at once. Taken inside operations_
     std::unique_ptr<class LogFollower> follower_;
     std::unique_ptr<StatsHub> stats_;
+    std::unique_ptr<HealthChecks> health_;
     std::unique_ptr<TimerQueue> timers_;     // restarts with back-off
     std::unique_ptr<WorkQueue> background_;  // may take operation locks: exec starts, restarts, automatic removal
     std::unique_ptr<WorkQueue> exits_;       // never takes one: a stop waits for its container's exit

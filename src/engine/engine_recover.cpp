@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/health_checks.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -29,6 +30,7 @@ Result<void> Engine::recover() {
             });
             container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
             TRY(table_.save_state(*container));
+            if (container->state().status != Status::Paused) health_->running(container, HealthChecks::From::Resume);
             live.push_back({container->id(), shim->started().pid});
             continue;
         }

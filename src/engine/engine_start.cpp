@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "engine/etc_files.h"
+#include "engine/health_checks.h"
 #include "engine/plan_builder.h"
 #include "engine/spec_internal.h"
 #include "os/file.h"
@@ -203,6 +204,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
         return launch(context, container, sandbox);
     }();
     if (launched) {
+        health_->running(container, HealthChecks::From::Start);
         publish(context, *container, "start");
         return {};
     }

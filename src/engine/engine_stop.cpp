@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "engine/engine.h"
+#include "engine/health_checks.h"
 #include "engine/log_follower.h"
 #include "engine/stats_hub.h"
 #include "os/file.h"
@@ -163,6 +164,10 @@ Result<void> Engine::pause(const Context& context, std::string_view reference, b
     container->update([&](ContainerState& current) {
         if (current.is_running()) current.status = paused ? Status::Paused : Status::Running;
     });
+    if (paused)
+        health_->not_running(container);
+    else
+        health_->running(container, HealthChecks::From::Resume);
     TRY(table_.save_state(*container));
     publish(context, *container, paused ? "pause" : "unpause");
     return {};
@@ -258,6 +263,7 @@ void Engine::out_of_memory(const std::string& container_id) {
 
 void Engine::exec_exited(const std::string& container_id, const std::string& exec_id,
                          const runtime::ExitRecord& record) {
+    if (health_->exec_exited(exec_id, record.code)) return;
     execs_.set_ended(exec_id, record.code);
     auto container = table_.by_id(container_id);
     if (!container) return;
@@ -283,6 +289,7 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
         current.ports.clear();
     });
     container->set_shim(nullptr);
+    health_->not_running(container);
     auto saved = table_.save_state(*container);
     if (!saved) log::error("exit of container {} could not be stored: {}", container->id(), saved.error().message());
     for (const auto& exec : execs_.of_container(container->id())) execs_.set_ended(exec, 137);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/plan_builder.h"
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 
 #include "base/text.h"
 #include "os/capability.h"
+#include "os/file.h"
 #include "runtime/defaults.h"
 
 namespace pila::engine {
@@ -295,6 +297,13 @@ Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const
     TRY(apply_security(privileged, capabilities, process));
     TRY(apply_limits(spec, process));
     return process;
+}
+
+Result<runtime::ProcessPlan> build_exec_process(const Container& container, const ExecSpec& exec) {
+    auto spec = container.spec();
+    auto root = TRY(os::open(fmt::format("/proc/{}/root", container.state().pid), O_PATH | O_DIRECTORY));
+    auto user = TRY(resolve_user_in(root, exec.user.empty() ? spec->user : exec.user, spec->group_add));
+    return build_exec_process(*spec, exec, user);
 }
 
 }  // namespace pila::engine

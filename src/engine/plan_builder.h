@@ -26,4 +26,7 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs);
 Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec,
                                                 const ResolvedUser& user);
 
+// The same, its user looked up in the running container's files.
+Result<runtime::ProcessPlan> build_exec_process(const Container& container, const ExecSpec& exec);
+
 }  // namespace pila::engine

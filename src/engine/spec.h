@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "engine/health.h"
 #include "engine/resources.h"
 #include "image/image_store.h"
 #include "network/network.h"
@@ -58,6 +59,7 @@ struct ContainerSpec {
     std::map<std::string, std::string> labels;
     std::vector<std::string> exposed_ports, anonymous_volumes;
     std::optional<std::int64_t> stop_timeout;
+    HealthSettings health;
 
     // HostConfig
     std::string network_mode = "default", ipc_mode, pid_mode, uts_mode, userns_mode, cgroupns_mode, cgroup_parent;

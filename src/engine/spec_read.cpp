@@ -86,6 +86,7 @@ Result<void> read_config(const json::object& config, ContainerSpec& spec) {
     spec.anonymous_volumes = in.keys("Volumes");
     spec.stop_timeout = in.optional_integer("StopTimeout");
     TRY(in.check());
+    spec.health = TRY(read_health(config));
     for (const auto& port : spec.exposed_ports) TRY(parse_container_port(port));
     for (const auto& variable : spec.environment)
         if (variable.empty() || variable[0] == '=')
