@@ -44,8 +44,8 @@ Engine::~Engine() {
     supervisor_.reset();
     timers_.reset();
     exits_.reset();
-    health_.reset();
     background_.reset();
+    health_.reset();
     follower_.reset();
 }
 
