@@ -12,13 +12,19 @@ namespace pila::docker {
 
 using engine::Container;
 using engine::ContainerState;
+using engine::HealthStatus;
 using engine::Status;
 
 // "Up 5 minutes (Paused)", "Exited (0) 2 hours ago": the texts of dockerd.
 static std::string status_text(const ContainerState& state) {
     switch (state.status) {
         case Status::Created: return "Created";
-        case Status::Running: return "Up " + go_duration_since(state.started_at);
+        case Status::Running: {
+            auto text = "Up " + go_duration_since(state.started_at);
+            if (state.health.status == HealthStatus::Starting) return text + " (health: starting)";
+            if (state.health.status == HealthStatus::None) return text;
+            return fmt::format("{} ({})", text, engine::name_of(state.health.status));
+        }
         case Status::Paused: return fmt::format("Up {} (Paused)", go_duration_since(state.started_at));
         case Status::Restarting:
             return fmt::format("Restarting ({}) {} ago", state.exit_code, go_duration_since(state.finished_at));
@@ -115,6 +121,17 @@ static json::array mounts_json(const Container& container) {
     return mounts;
 }
 
+static json::object health_json(const engine::Health& health) {
+    json::array log;
+    for (const auto& result : health.log)
+        log.push_back({{"Start", rfc3339_nano(result.begun)},
+                       {"End", rfc3339_nano(result.ended)},
+                       {"ExitCode", result.exit_code},
+                       {"Output", is_utf8(result.output) ? result.output : printable(result.output)}});
+    return {
+        {"Status", engine::name_of(health.status)}, {"FailingStreak", health.failing_streak}, {"Log", std::move(log)}};
+}
+
 static json::object state_json(const ContainerState& state) {
     json::object object;
     object["Status"] = engine::name_of(state.status);
@@ -128,6 +145,7 @@ static json::object state_json(const ContainerState& state) {
     object["Error"] = state.error;
     object["StartedAt"] = rfc3339_nano(state.started_at);
     object["FinishedAt"] = rfc3339_nano(state.finished_at);
+    if (state.health.status != HealthStatus::None) object["Health"] = health_json(state.health);
     return object;
 }
 

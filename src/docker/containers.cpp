@@ -31,7 +31,8 @@ static Result<bool> passes(Api& api, const Filters& filters, const ContainerPoin
                      if (to_end) return subject.ends_with(wanted);
                      return subject.find(wanted) != std::string_view::npos;
                  });
-    if (!named || !filters.prefix("id", container->id()) || !filters.exact("status", engine::name_of(state.status)) ||
+    if (!named || !filters.exact("health", engine::name_of(state.health.status)) ||
+        !filters.prefix("id", container->id()) || !filters.exact("status", engine::name_of(state.status)) ||
         !filters.labels(spec->labels))
         return false;
     if (filters.has("exited") &&
@@ -91,6 +92,9 @@ static Reply list(Api& api, http::Request& request) {
     auto filters =
         TRY(Filters::parse(request, {"ancestor", "before", "expose", "exited", "health", "id", "is-task", "label",
                                      "name", "network", "publish", "since", "status", "volume", "isolation"}));
+    for (const auto& value : filters.get("health"))
+        if (value != "none" && value != "starting" && value != "healthy" && value != "unhealthy")
+            return Error(Errc::Invalid, "Unrecognised filter value for health: " + value);
     auto limit = TRY(query_integer(request, "limit")).value_or(-1);
     bool all = request.query.flag("all") || limit > 0 || filters.has("status") || filters.has("exited");
     bool with_size = request.query.flag("size");

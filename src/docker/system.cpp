@@ -38,6 +38,30 @@ static Reply version(Api& api, http::Request&) {
     return json_response(200, body);
 }
 
+// Flags of what this kernel can limit; the warnings of dockerd about what it cannot.
+static json::value limit_facts(const engine::HostLimits& limits, bool cgroup_v2, json::object& body) {
+    struct Fact {
+        std::string_view flag;
+        bool present;
+        std::string_view name;
+    };
+    json::array warnings;
+    for (const auto& fact : {Fact{"MemoryLimit", limits.memory, "memory limit"},
+                             {"SwapLimit", limits.swap, "swap limit"},
+                             {"OomKillDisable", limits.oom_kill_disable, cgroup_v2 ? "" : "oom kill disable"},
+                             {"CpuCfsPeriod", limits.cpu_bandwidth, "cpu cfs period"},
+                             {"CpuCfsQuota", limits.cpu_bandwidth, "cpu cfs quota"},
+                             {"CPUShares", limits.cpu_shares, "cpu shares"},
+                             {"CPUSet", limits.cpuset, "cpuset"},
+                             {"PidsLimit", limits.pids, "pids limit"},
+                             {"", limits.block_weight, "blkio weight"}}) {
+        if (!fact.flag.empty()) body[fact.flag] = fact.present;
+        if (!fact.present && !fact.name.empty())
+            warnings.emplace_back(fmt::format("WARNING: No {} support", fact.name));
+    }
+    return warnings.empty() ? json::value(nullptr) : json::value(std::move(warnings));
+}
+
 static Reply info(Api& api, http::Request&) {
     auto& engine = api.engine();
     int running = 0, paused = 0, stopped = 0;
@@ -65,9 +89,8 @@ static Reply info(Api& api, http::Request&) {
                        {"Network", json::array{"bridge", "host", "null"}},
                        {"Authorization", nullptr},
                        {"Log", json::array{"json-file", "local", "none"}}};
-    for (auto flag : {"MemoryLimit", "SwapLimit", "CpuCfsPeriod", "CpuCfsQuota", "CPUShares", "CPUSet", "PidsLimit",
-                      "IPv4Forwarding", "OomKillDisable"})
-        body[flag] = true;
+    body["IPv4Forwarding"] = true;
+    body["Warnings"] = limit_facts(engine.groups().limits(), host.cgroup_v2, body);
     body["Debug"] = false;
     body["NFd"] = host.open_descriptors;
     body["NGoroutines"] = host.threads;
@@ -105,7 +128,6 @@ static Reply info(Api& api, http::Request&) {
     if (!api.engine().apparmor_profile().empty()) security.emplace_back("name=apparmor");
     for (const char* option : {"name=seccomp,profile=builtin", "name=cgroupns"}) security.emplace_back(option);
     body["SecurityOptions"] = std::move(security);
-    body["Warnings"] = nullptr;
     return json_response(200, body);
 }
 

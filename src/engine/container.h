@@ -11,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "base/time.h"
+#include "engine/health.h"
 #include "engine/spec.h"
 #include "image/digest.h"
 #include "network/network.h"
@@ -30,6 +31,7 @@ struct ContainerState {
     std::string error;
     WallTime started_at, finished_at;
     int restart_count = 0;
+    Health health;  // None: no health check, or never run
     std::vector<network::Endpoint> endpoints;
     std::vector<network::PublishedPort> ports;
 

@@ -43,6 +43,7 @@ Result<ControlGroups> ControlGroups::create(std::string parent) {
     auto layout = TRY(os::probe_cgroup_layout());
     ControlGroups groups(std::move(parent), std::move(layout));
     groups.lock_ = TRY(lock_parent(groups.layout_, groups.parent_));
+    groups.limits_ = probe_host_limits(groups.layout_, groups.parent_);
     return groups;
 }
 
@@ -52,11 +53,24 @@ ControlGroups::~ControlGroups() {
     for (const auto& hierarchy : layout_.hierarchies) ::rmdir((hierarchy.mount_point + parent_).c_str());
 }
 
-void ControlGroups::clear(const std::string& id) const {
-    os::Cgroup group(layout_, path(id), os::container_controllers());
-    if (!group.valid()) return;
-    ignore(group.kill_all(), "usually the group is gone already");
-    if (auto removed = group.remove(); !removed) log::warning("{}", removed.error().message());
+std::string ControlGroups::path(const std::string& id, std::string_view parent) const {
+    std::vector<std::string> steps;
+    for (auto step : split(parent, '/')) {
+        if (step == ".." && !steps.empty()) steps.pop_back();
+        if (!step.empty() && step != "." && step != "..") steps.emplace_back(step);
+    }
+    return steps.empty() ? parent_ + "/" + id : "/" + join(steps, "/") + "/" + id;
+}
+
+os::Cgroup ControlGroups::group(const std::string& id, std::string_view parent) const {
+    return os::Cgroup(layout_, path(id, parent), os::container_controllers());
+}
+
+void ControlGroups::clear(const std::string& id, std::string_view parent) const {
+    auto left = group(id, parent);
+    if (!left.valid()) return;
+    ignore(left.kill_all(), "usually the group is gone already");
+    if (auto removed = left.remove(); !removed) log::warning("{}", removed.error().message());
 }
 
 void ControlGroups::sweep(const std::function<bool(const std::string& id)>& wanted) const {
@@ -66,7 +80,7 @@ void ControlGroups::sweep(const std::function<bool(const std::string& id)>& want
         for (auto& name : names ? *names : std::vector<std::string>{})
             if (name.size() == 64 && is_hex(name) && !wanted(name)) left.insert(std::move(name));
     }
-    for (const auto& id : left) clear(id);
+    for (const auto& id : left) clear(id, "");
 }
 
 }  // namespace pila::engine

@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+#include "engine/resources.h"
 #include "os/cgroup.h"
 
 namespace pila::engine {
@@ -19,9 +20,12 @@ public:
     // `parent`: path below the root of each hierarchy, with its slash: "/pila". Conflict: another daemon has it.
     static Result<ControlGroups> create(std::string parent);
 
-    std::string path(const std::string& id) const { return parent_ + "/" + id; }
+    // Of a container. `parent`: its own CgroupParent, "" for the daemon's; never leads above the root.
+    std::string path(const std::string& id, std::string_view parent) const;
+    os::Cgroup group(const std::string& id, std::string_view parent) const;
+    const HostLimits& limits() const { return limits_; }
     // For a container whose shim was killed: ends what still runs in its group. Nothing to do is fine.
-    void clear(const std::string& id) const;
+    void clear(const std::string& id, std::string_view parent) const;
     // The same for every group that looks like a container's and is not wanted.
     void sweep(const std::function<bool(const std::string& id)>& wanted) const;
     // The last act: the parent itself, unless something is in it, and the lock.
@@ -34,6 +38,7 @@ private:
 
     std::string parent_;
     os::CgroupLayout layout_;
+    HostLimits limits_;
     Fd lock_;
 };
 

@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/timer_queue.h"
 #include "engine/apparmor.h"
+#include "engine/health_checks.h"
 #include "engine/log_follower.h"
+#include "engine/stats_hub.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -31,16 +33,23 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     engine->timers_ = std::make_unique<TimerQueue>();
     engine->background_ = std::make_unique<WorkQueue>("background", 2);
     engine->exits_ = std::make_unique<WorkQueue>("exits", 2);
+    engine->health_ = std::make_unique<HealthChecks>(
+        *engine->timers_, engine->apparmor_profile_,
+        [made = engine.get()](const ContainerPointer& container) { made->health_changed(container); });
+    engine->stats_ = std::make_unique<StatsHub>(*engine->timers_, *engine->background_, engine->groups_);
     engine->supervisor_ = TRY(runtime::ShimSupervisor::create(engine->options_.runtime_exe, *engine));
     return engine;
 }
 
 Engine::~Engine() {
+    if (stats_) stats_->stop();
+    if (health_) health_->stop();
     // No new events first, then what they left to do; each owner joins its threads.
     supervisor_.reset();
     timers_.reset();
     exits_.reset();
     background_.reset();
+    health_.reset();
     follower_.reset();
 }
 
@@ -58,6 +67,15 @@ void Engine::publish(const Context& context, const Container& container, std::st
     event.actor = context.actor;
     event.cause = context.cause;
     parts_.journal.publish(std::move(event));
+}
+
+void Engine::health_changed(const ContainerPointer& container) {
+    auto transition = transitions_.lock(container->id());
+    auto state = container->state();
+    if (!state.is_running() || !table_.by_id(container->id())) return;
+    ignore(table_.save_state(*container), "the next change is stored again");
+    publish({{}, {}, "pila", "health check"}, *container,
+            "health_status: " + std::string(name_of(state.health.status)));
 }
 
 image::ImageUse Engine::image_user(const image::Digest& id) const {

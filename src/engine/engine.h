@@ -80,6 +80,9 @@ struct CommitOptions {
     std::optional<image::ImageConfig> config;  // the request's body, over the container's
 };
 
+class HealthChecks;
+class StatsHub;
+
 class Engine : public runtime::ShimEvents {
 public:
     static Result<std::unique_ptr<Engine>> create(EngineOptions options, Parts parts);
@@ -97,6 +100,8 @@ public:
     Volumes& volumes() { return volumes_; }
     Parts& parts() { return parts_; }
     const std::string& apparmor_profile() const { return apparmor_profile_; }  // "": no AppArmor here
+    const ControlGroups& groups() const { return groups_; }
+    StatsHub& stats() { return *stats_; }
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
 
@@ -111,6 +116,8 @@ public:
     Result<void> pause(const Context& context, std::string_view reference, bool paused);
     Result<void> remove(const Context& context, std::string_view reference, const RemoveOptions& options);
     Result<void> rename(const Context& context, std::string_view reference, std::string_view name);
+    // Limits and restart policy, of a running container at once; returns warnings. An error: nothing has changed.
+    Result<std::vector<std::string>> update(const Context& context, std::string_view reference, json::object changes);
     Result<void> resize(std::string_view reference, std::uint16_t rows, std::uint16_t columns);
 
     // Takes over the client's connection. Before the start: kept until then.
@@ -144,6 +151,7 @@ public:
     void container_exited(const std::string& container_id, const runtime::ExitRecord& record) override;
     void exec_exited(const std::string& container_id, const std::string& exec_id,
                      const runtime::ExitRecord& record) override;
+    void out_of_memory(const std::string& container_id) override;
     void shim_lost(const std::string& container_id) override;
 
 private:
@@ -172,6 +180,7 @@ private:
 
     void publish(const Context& context, const Container& container, std::string action,
                  std::map<std::string, std::string> extra = {});
+    void health_changed(const ContainerPointer& container);
     Result<void> recover_container(const ContainerPointer& container);
     void sweep_directories();
 
@@ -185,6 +194,8 @@ private:
     KeyedLock operations_;
     KeyedLock transitions_;  // short: a start against the exit it may cause at once. Taken inside operations_
     std::unique_ptr<class LogFollower> follower_;
+    std::unique_ptr<StatsHub> stats_;
+    std::unique_ptr<HealthChecks> health_;
     std::unique_ptr<TimerQueue> timers_;     // restarts with back-off
     std::unique_ptr<WorkQueue> background_;  // may take operation locks: exec starts, restarts, automatic removal
     std::unique_ptr<WorkQueue> exits_;       // never takes one: a stop waits for its container's exit

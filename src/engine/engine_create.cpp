@@ -69,6 +69,15 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
     return {};
 }
 
+Result<std::vector<std::string>> settle_host_config(json::object& body, const HostLimits& host) {
+    auto* given = body.if_contains("HostConfig");
+    if (!given || !given->is_object()) return std::vector<std::string>();  // make_spec tells a wrong type
+    auto& host_config = given->get_object();
+    auto warnings = TRY(settle_resources(host_config, host, LimitsFor::Creation));
+    TRY(check_restart_policy(host_config));
+    return warnings;
+}
+
 }  // namespace
 
 // One entry of inspect's Mounts per mount: -v/--mount, --tmpfs, the image's VOLUMEs, --volumes-from.
@@ -140,7 +149,9 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     auto image_name = JsonReader(body).text("Image");
     if (image_name.empty()) return Error(Errc::Invalid, "Config cannot be empty in order to create a container");
     auto image = TRY(parts_.images.find(image_name));
-    auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(body, image->config, id)));
+    auto settled = body;
+    auto warnings = TRY(settle_host_config(settled, groups_.limits()));
+    auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));
     TRY(check_modes(*spec, table_));
 
     Undo undo;
@@ -161,7 +172,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     undo.release();
     PILA_FAILPOINT("engine.create.after-store");
     publish(context, *container, "create");
-    return Created{id, {}};
+    return Created{id, std::move(warnings)};
 }
 
 }  // namespace pila::engine

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/health_checks.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -29,6 +30,7 @@ Result<void> Engine::recover() {
             });
             container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
             TRY(table_.save_state(*container));
+            if (container->state().status != Status::Paused) health_->running(container, HealthChecks::From::Resume);
             live.push_back({container->id(), shim->started().pid});
             continue;
         }
@@ -47,6 +49,9 @@ Result<void> Engine::recover() {
     TRY(parts_.networks.recover(live).in("recovering networks"));
     for (auto& [container, record] : ended) settle_exit(container, record);
     sweep_directories();
+    for (const auto& [container, record] : ended)
+        if (const auto& parent = container->spec()->cgroup_parent; !parent.empty())
+            groups_.clear(container->id(), parent);
     groups_.sweep([this](const std::string& id) {
         auto container = table_.by_id(id);
         return container && container->state().is_running();

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "engine/etc_files.h"
+#include "engine/health_checks.h"
 #include "engine/plan_builder.h"
 #include "engine/spec_internal.h"
 #include "os/file.h"
@@ -132,7 +133,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     inputs.container = container.get();
     inputs.files_directory = directory;
     inputs.state_directory = state_directory(container->id());
-    inputs.cgroup_path = groups_.path(container->id());
+    inputs.cgroup_path = groups_.path(container->id(), spec->cgroup_parent);
     inputs.apparmor_profile = apparmor_profile_;
     inputs.log_path = log_path_of(*spec, directory);
     inputs.user = TRY(resolve_user_in(root, spec->user, spec->group_add));
@@ -204,6 +205,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
         return launch(context, container, sandbox);
     }();
     if (launched) {
+        health_->running(container, HealthChecks::From::Start);
         publish(context, *container, "start");
         return {};
     }

@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "engine/engine.h"
+#include "engine/health_checks.h"
 #include "engine/log_follower.h"
+#include "engine/stats_hub.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -162,6 +164,10 @@ Result<void> Engine::pause(const Context& context, std::string_view reference, b
     container->update([&](ContainerState& current) {
         if (current.is_running()) current.status = paused ? Status::Paused : Status::Running;
     });
+    if (paused)
+        health_->not_running(container);
+    else
+        health_->running(container, HealthChecks::From::Resume);
     TRY(table_.save_state(*container));
     publish(context, *container, paused ? "pause" : "unpause");
     return {};
@@ -203,6 +209,7 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     TRY(std::move(forgotten).in("removing container " + container->name()));
     PILA_FAILPOINT("engine.remove.after-store");
     execs_.forget_container(id);
+    stats_->forget(id);
     container->take_pending();
     parts_.networks.detach(id);
     // Out of sight at once, deleted when there is time.
@@ -237,13 +244,26 @@ void Engine::shim_lost(const std::string& container_id) {
     if (!container) return;
     log::warning("the shim of container {} was killed; its container ends with it", container_id);
     exits_->post([this, container] {
-        groups_.clear(container->id());
+        groups_.clear(container->id(), container->spec()->cgroup_parent);
         settle_exit(container, {137, false, now_wall()});
+    });
+}
+
+void Engine::out_of_memory(const std::string& container_id) {
+    auto container = table_.by_id(container_id);
+    if (!container) return;
+    exits_->post([this, container] {
+        auto transition = transitions_.lock(container->id());
+        if (!container->state().is_running()) return;  // its exit says so, too
+        container->update([](ContainerState& current) { current.oom_killed = true; });
+        ignore(table_.save_state(*container), "the exit stores it again");
+        publish(engine_context("the kernel killed a process for memory"), *container, "oom");
     });
 }
 
 void Engine::exec_exited(const std::string& container_id, const std::string& exec_id,
                          const runtime::ExitRecord& record) {
+    if (health_->exec_exited(exec_id, record.code)) return;
     execs_.set_ended(exec_id, record.code);
     auto container = table_.by_id(container_id);
     if (!container) return;
@@ -263,19 +283,20 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
         current.status = Status::Exited;
         current.pid = 0;
         current.exit_code = record.code;
-        current.oom_killed = record.oom_killed;
+        current.oom_killed |= record.oom_killed;
         current.finished_at = record.finished_at;
         current.endpoints.clear();
         current.ports.clear();
     });
     container->set_shim(nullptr);
+    health_->not_running(container);
     auto saved = table_.save_state(*container);
     if (!saved) log::error("exit of container {} could not be stored: {}", container->id(), saved.error().message());
     for (const auto& exec : execs_.of_container(container->id())) execs_.set_ended(exec, 137);
     if (shim) shim->forget();
     parts_.networks.detach(container->id());
     auto context = engine_context("the container's process ended");
-    if (record.oom_killed) publish(context, *container, "oom");
+    if (record.oom_killed && !state.oom_killed) publish(context, *container, "oom");
     publish(context, *container, "die", {{"exitCode", std::to_string(record.code)}});
     follower_->container_ended(container->id());
     after_exit(container, ran_for);

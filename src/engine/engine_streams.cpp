@@ -88,13 +88,9 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
         auto state = container->state();
         if (!shim || !state.is_running())
             return Error(Errc::Conflict, fmt::format("container {} is not running", container->id()));
-        auto spec = container->spec();
-        const auto& user = exec.spec.user.empty() ? spec->user : exec.spec.user;
         runtime::ExecRequest request;
         request.exec_id = exec_id;
-        auto root = TRY(os::open(fmt::format("/proc/{}/root", state.pid), O_PATH | O_DIRECTORY));
-        auto resolved = TRY(resolve_user_in(root, user, spec->group_add));
-        request.process = TRY(build_exec_process(*spec, exec.spec, resolved, apparmor_profile_));
+        request.process = TRY(build_exec_process(*container, exec.spec, apparmor_profile_));
         if (connection) {
             // A copy stays here until the outcome is known, to tell the client of a failure.
             http::Hijacked copy{TRY(connection->socket.duplicate()), connection->already_read};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/plan_builder.h"
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "engine/devices.h"
 #include "os/capability.h"
+#include "os/file.h"
 #include "runtime/defaults.h"
 
 namespace pila::engine {
@@ -129,24 +131,6 @@ static Result<void> apply_limits(const ContainerSpec& spec, runtime::ProcessPlan
     return {};
 }
 
-static void apply_resources(const ContainerSpec& spec, runtime::ResourcePlan& resources) {
-    if (spec.memory > 0) {
-        resources.memory_limit = spec.memory;
-        resources.memory_swap = spec.memory_swap != 0 ? spec.memory_swap : spec.memory * 2;  // Docker's default
-    }
-    if (spec.memory_reservation > 0) resources.memory_reservation = spec.memory_reservation;
-    if (spec.cpu_shares > 0) resources.cpu_shares = static_cast<std::uint64_t>(spec.cpu_shares);
-    if (spec.nano_cpus > 0) {
-        resources.cpu_period_us = 100'000;
-        resources.cpu_quota_us = spec.nano_cpus / 10'000;
-    }
-    if (spec.cpu_quota > 0) resources.cpu_quota_us = spec.cpu_quota;
-    if (spec.cpu_period > 0) resources.cpu_period_us = static_cast<std::uint64_t>(spec.cpu_period);
-    resources.cpuset_cpus = spec.cpuset_cpus;
-    resources.cpuset_mems = spec.cpuset_mems;
-    if (spec.pids_limit && *spec.pids_limit != 0) resources.pids_limit = *spec.pids_limit;
-}
-
 static std::uint64_t propagation_flag(const std::string& name) {
     if (name == "shared") return MS_SHARED;
     if (name == "rshared") return MS_SHARED | MS_REC;
@@ -243,7 +227,7 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     if (spec->readonly_paths) plan.readonly_paths = *spec->readonly_paths;
     for (const auto& [key, value] : spec->sysctls) plan.sysctl.emplace_back(key, value);
     plan.cgroup_path = inputs.cgroup_path;
-    apply_resources(*spec, plan.resources);
+    TRY(plan_resources(spec->resources, plan.resources));
     TRY(add_devices(*spec, plan));
     plan.init = spec->init;
     plan.state_directory = inputs.state_directory;
@@ -299,6 +283,14 @@ Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const
     TRY(apply_security(privileged, capabilities, apparmor_profile, process));
     TRY(apply_limits(spec, process));
     return process;
+}
+
+Result<runtime::ProcessPlan> build_exec_process(const Container& container, const ExecSpec& exec,
+                                                const std::string& apparmor_profile) {
+    auto spec = container.spec();
+    auto root = TRY(os::open(fmt::format("/proc/{}/root", container.state().pid), O_PATH | O_DIRECTORY));
+    auto user = TRY(resolve_user_in(root, exec.user.empty() ? spec->user : exec.user, spec->group_add));
+    return build_exec_process(*spec, exec, user, apparmor_profile);
 }
 
 }  // namespace pila::engine

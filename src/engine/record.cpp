@@ -84,6 +84,10 @@ std::string state_record(const ContainerState& state) {
     record["started"] = state.started_at.nanoseconds;
     record["finished"] = state.finished_at.nanoseconds;
     record["restarts"] = state.restart_count;
+    if (state.health.status != HealthStatus::None) {
+        record["health"] = static_cast<std::int64_t>(state.health.status);
+        record["failing"] = state.health.failing_streak;
+    }
     json::array endpoints, ports;
     for (const auto& endpoint : state.endpoints) {
         endpoints.push_back({{"network", endpoint.network_id},
@@ -145,6 +149,9 @@ Result<ContainerState> read_state_record(std::string_view text) {
     state.started_at = {in.integer("started")};
     state.finished_at = {in.integer("finished")};
     state.restart_count = static_cast<int>(in.integer("restarts"));
+    if (auto health = in.integer("health"); health > 0 && health <= static_cast<int>(HealthStatus::Unhealthy))
+        state.health.status = static_cast<HealthStatus>(health);
+    state.health.failing_streak = static_cast<int>(in.integer("failing"));
     if (const auto* endpoints = in.array("endpoints"))
         for (const auto& item : *endpoints)
             if (item.is_object()) state.endpoints.push_back(read_endpoint(item.get_object()));

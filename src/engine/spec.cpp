@@ -101,11 +101,10 @@ static Result<json::object> merge_config(const json::object& body, const image::
     for (auto field : {"Tty", "OpenStdin", "StdinOnce"}) config[field] = in.boolean(field);
     config["Env"] = strings_or_null(merge_environment(image.environment, in.strings("Env")));
     config["Cmd"] = strings_or_null(command);
-    if (const auto* check = in.object("Healthcheck")) {
-        config["Healthcheck"] = *check;
-    } else if (!image.healthcheck_json.empty()) {
-        config["Healthcheck"] = TRY(parse_json(image.healthcheck_json));
-    }
+    const auto* own_check = in.object("Healthcheck");
+    auto check = image.healthcheck_json.empty() ? json::value(json::object()) : TRY(parse_json(image.healthcheck_json));
+    if (own_check) check = merge_health(*own_check, check.is_object() ? check.get_object() : json::object());
+    if (check.is_object() && !check.get_object().empty()) config["Healthcheck"] = std::move(check);
     config["Image"] = in.text("Image");
     config["Volumes"] = set_or_null(volumes);
     config["WorkingDir"] = or_image("WorkingDir", image.working_directory);

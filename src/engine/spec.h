@@ -15,6 +15,8 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "engine/health.h"
+#include "engine/resources.h"
 #include "image/image_store.h"
 #include "network/network.h"
 
@@ -57,6 +59,7 @@ struct ContainerSpec {
     std::map<std::string, std::string> labels;
     std::vector<std::string> exposed_ports, anonymous_volumes;
     std::optional<std::int64_t> stop_timeout;
+    HealthSettings health;
 
     // HostConfig
     std::string network_mode = "default", ipc_mode, pid_mode, uts_mode, userns_mode, cgroupns_mode, cgroup_parent;
@@ -71,10 +74,7 @@ struct ContainerSpec {
     std::vector<network::PortRequest> ports;
     std::int64_t shm_size = 64 << 20;
     std::optional<int> oom_score_adj;
-    std::int64_t memory = 0, memory_swap = 0, memory_reservation = 0, nano_cpus = 0, cpu_quota = 0, cpu_period = 0;
-    std::int64_t cpu_shares = 0;
-    std::string cpuset_cpus, cpuset_mems;
-    std::optional<std::int64_t> pids_limit;
+    Resources resources;
     std::uint16_t console_rows = 0, console_columns = 0;
     std::string log_driver = "json-file";
     std::map<std::string, std::string> log_options;

@@ -86,6 +86,7 @@ Result<void> read_config(const json::object& config, ContainerSpec& spec) {
     spec.anonymous_volumes = in.keys("Volumes");
     spec.stop_timeout = in.optional_integer("StopTimeout");
     TRY(in.check());
+    spec.health = TRY(read_health(config));
     for (const auto& port : spec.exposed_ports) TRY(parse_container_port(port));
     for (const auto& variable : spec.environment)
         if (variable.empty() || variable[0] == '=')
@@ -193,17 +194,7 @@ static Result<void> read_devices_and_limits(JsonReader& in, ContainerSpec& spec)
             TRY(limit.check());
         }
     spec.sysctls = in.string_map("Sysctls");
-    spec.memory = in.integer("Memory");
-    spec.memory_swap = in.integer("MemorySwap");
-    spec.memory_reservation = in.integer("MemoryReservation");
-    spec.nano_cpus = in.integer("NanoCpus");
-    spec.cpu_quota = in.integer("CpuQuota");
-    spec.cpu_period = in.integer("CpuPeriod");
-    spec.cpu_shares = in.integer("CpuShares");
-    spec.cpuset_cpus = in.text("CpusetCpus");
-    spec.cpuset_mems = in.text("CpusetMems");
-    spec.pids_limit = in.optional_integer("PidsLimit");
-    if (spec.memory != 0 && spec.memory < 6 << 20) return Error(Errc::Invalid, "Minimum memory limit allowed is 6MB");
+    spec.resources = read_resources(in);
     return {};
 }
 

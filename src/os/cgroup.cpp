@@ -132,12 +132,28 @@ Result<std::vector<Fd>> Cgroup::entrances() const {
 
 Result<Fd> Cgroup::directory_fd() const { return open(path_of(groups_.front()), O_RDONLY | O_DIRECTORY); }
 
-Result<std::vector<pid_t>> Cgroup::processes() const {
-    std::vector<pid_t> found;
-    if (groups_.empty()) return found;
-    auto text = TRY(read_file(path_of(groups_.front()) + "/cgroup.procs", largest_file));
+static constexpr int deepest_group = 32;
+
+static Result<void> add_processes(const std::string& directory, int depth, std::vector<pid_t>& found) {
+    auto text = TRY(read_file(directory + "/cgroup.procs", largest_file));
     for (auto line : split(text, '\n'))
         if (auto pid = parse_int(line); pid && *pid > 0) found.push_back(static_cast<pid_t>(*pid));
+    struct stat info {};
+    // kernfs counts its directories: 2 and one for each group below.
+    if (depth >= deepest_group || ::stat(directory.c_str(), &info) < 0 || info.st_nlink <= 2) return {};
+    auto names = TRY(list_directory(directory));
+    for (const auto& name : names) {
+        auto child = directory + "/" + name;
+        if (::lstat(child.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+            ignore(add_processes(child, depth + 1, found), "just removed, or holds threads only");
+    }
+    return {};
+}
+
+// Also of the groups that the container made inside its own.
+Result<std::vector<pid_t>> Cgroup::processes() const {
+    std::vector<pid_t> found;
+    if (!groups_.empty()) TRY(add_processes(path_of(groups_.front()), 0, found));
     return found;
 }
 
@@ -188,7 +204,7 @@ static Result<void> remove_groups(const std::string& directory, int depth) {
     for (int attempt = 0;; ++attempt) {
         if (::rmdir(directory.c_str()) == 0 || errno == ENOENT) return {};
         if (errno != EBUSY && errno != ENOTEMPTY) return Error::from_errno(errno, "remove cgroup " + directory);
-        if (attempt == 0 && depth < 32) {
+        if (attempt == 0 && depth < deepest_group) {
             auto names = list_directory(directory);
             for (const auto& name : names ? *names : std::vector<std::string>{}) {
                 struct stat info {};

@@ -58,6 +58,11 @@ public:
         exits_[exec_id] = record;
         changed_.notify_all();
     }
+    void out_of_memory(const std::string& id) override {
+        std::lock_guard lock(mutex_);
+        exits_["memory " + id] = {};
+        changed_.notify_all();
+    }
     void shim_lost(const std::string& id) override {
         std::lock_guard lock(mutex_);
         exits_["lost " + id] = {};

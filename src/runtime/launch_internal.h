@@ -63,8 +63,7 @@ private:
 
 // Limits and device rules of a made group.
 Result<void> apply_resources(const os::Cgroup& cgroup, const ResourcePlan& resources);
-// For `update`: leaves the device rules alone.
+// For `update`: all of it or nothing; leaves the device rules alone.
 Result<void> update_resources(const os::Cgroup& cgroup, const ResourcePlan& resources);
-// v1 hierarchies that a container of this plan uses.
 
 }  // namespace pila::runtime

@@ -201,61 +201,6 @@ Result<void> read_devices(const json::object& linux_section, Plan& plan) {
     return {};
 }
 
-Result<void> read_device_rules(const json::object& resources, Plan& plan) {
-    const auto* rules = TRY(array_member(resources, "devices"));
-    for (const auto& value : *rules) {
-        const auto* entry = TRY(element(value, "linux.resources.devices"));
-        DeviceRule rule;
-        rule.allow = TRY(flag_member(*entry, "allow"));
-        auto type = TRY(text_member(*entry, "type"));
-        rule.type = type.empty() ? 'a' : type[0];
-        rule.major = TRY(number_member<std::int64_t>(*entry, "major")).value_or(-1);
-        rule.minor = TRY(number_member<std::int64_t>(*entry, "minor")).value_or(-1);
-        auto access = TRY(text_member(*entry, "access"));
-        rule.access = access.empty() ? "rwm" : access;
-        if (std::string_view("acb").find(rule.type) == std::string_view::npos ||
-            rule.access.find_first_not_of("rwm") != std::string::npos)
-            return wrong_type("linux.resources.devices", "rules with type a, b or c and access of r, w and m");
-        plan.resources.devices.push_back(std::move(rule));
-    }
-    // As runc does: what every container needs is allowed whatever the bundle denies.
-    auto defaults = default_device_rules();
-    plan.resources.devices.insert(plan.resources.devices.end(), defaults.begin() + 1, defaults.end());
-    return {};
-}
-
-Result<void> read_resources(const json::object& linux_section, Plan& plan) {
-    const auto* resources = TRY(object_member(linux_section, "resources"));
-    static const json::object& none = *new json::object;
-    if (!resources) resources = &none;
-    auto& into = plan.resources;
-    TRY(read_device_rules(*resources, plan));
-    if (const auto* memory = TRY(object_member(*resources, "memory"))) {
-        into.memory_limit = TRY(number_member<std::int64_t>(*memory, "limit"));
-        into.memory_swap = TRY(number_member<std::int64_t>(*memory, "swap"));
-        into.memory_reservation = TRY(number_member<std::int64_t>(*memory, "reservation"));
-    }
-    if (const auto* cpu = TRY(object_member(*resources, "cpu"))) {
-        into.cpu_shares = TRY(number_member<std::uint64_t>(*cpu, "shares"));
-        into.cpu_quota_us = TRY(number_member<std::int64_t>(*cpu, "quota"));
-        into.cpu_period_us = TRY(number_member<std::uint64_t>(*cpu, "period"));
-        into.cpuset_cpus = TRY(text_member(*cpu, "cpus"));
-        into.cpuset_mems = TRY(text_member(*cpu, "mems"));
-    }
-    if (const auto* pids = TRY(object_member(*resources, "pids")))
-        into.pids_limit = TRY(number_member<std::int64_t>(*pids, "limit"));
-    if (const auto* unified = TRY(object_member(*resources, "unified"))) {
-        for (const auto& [key, value] : *unified) {
-            std::string name(key.data(), key.size());
-            if (name.find('/') != std::string::npos)
-                return wrong_type("linux.resources.unified", "keyed by file names");
-            auto text = TRY(text_of(value, "linux.resources.unified"));
-            into.unified.emplace_back(name, text);
-        }
-    }
-    return {};
-}
-
 Result<void> read_linux(const json::object& config, Plan& plan) {
     static const json::object& none = *new json::object;
     const auto* section = TRY(object_member(config, "linux"));

@@ -15,6 +15,9 @@ namespace pila::runtime::oci {
 // `bundle`: absolute path of its directory; relative paths in the configuration start there.
 Result<Plan> plan_of_config(std::string_view config_json, const std::string& bundle);
 
+// linux.resources of the "linux" section.
+Result<void> read_resources(const boost::json::object& linux_section, Plan& plan);
+
 // The linux.seccomp object (the same form as Docker's --security-opt seccomp=FILE, less its "includes").
 Result<seccomp::Profile> seccomp_profile(const boost::json::object& section);
 

@@ -42,7 +42,8 @@ TEST_CASE("everything else that a configuration may say") {
           "devices":[{"path":"/dev/fuse","type":"c","major":10,"minor":229,"fileMode":438,"uid":1,"gid":2}],
           "sysctl":{"net.core.somaxconn":"5"},
           "resources":{"memory":{"limit":1,"swap":2,"reservation":3},"cpu":{"shares":4,"quota":5,"period":6,"cpus":"0","mems":"0"},
-                       "pids":{"limit":7},"unified":{"memory.high":"8"}}}})",
+                       "pids":{"limit":7},"blockIO":{"weight":100,"weightDevice":[{"major":8,"minor":1,"weight":20},{"major":8,"minor":2,"leafWeight":5}],
+                       "throttleReadBpsDevice":[{"major":8,"minor":0,"rate":600}],"throttleWriteIOPSDevice":[{"major":8,"minor":0,"rate":7}]},"unified":{"memory.high":"8"}}}})",
                                     "/bundle");
     REQUIRE_MESSAGE(plan, (plan ? "" : plan.error().message()));
     CHECK(plan->process.uid == 5);
@@ -58,6 +59,11 @@ TEST_CASE("everything else that a configuration may say") {
     CHECK(plan->namespaces[1].path == "/p");
     CHECK(plan->devices.back().minor == 229);
     CHECK(plan->resources.pids_limit == 7);
+    CHECK(plan->resources.block_weight == 100);
+    REQUIRE(plan->resources.block_weight_devices.size() == 1);
+    CHECK(plan->resources.block_weight_devices[0].value == 20);
+    CHECK(plan->resources.read_bytes_devices.at(0).value == 600);
+    CHECK(plan->resources.write_operations_devices.at(0).major == 8);
     CHECK(plan->resources.unified.at(0).second == "8");
     CHECK(plan->root_propagation == (MS_SLAVE | MS_REC));
 }

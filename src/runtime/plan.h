@@ -52,14 +52,28 @@ struct DeviceRule {  // of the device cgroup; in order
     std::string access = "rwm";
 };
 
-// Unset: the kernel's default. Memory in bytes, -1: unlimited.
+// Of one block device: a weight, or bytes or operations a second (0: no limit).
+struct DeviceLimit {
+    std::uint32_t major = 0, minor = 0;
+    std::uint64_t value = 0;
+};
+
+// Unset: the kernel's default. Memory in bytes, -1: unlimited. In the scales of cgroup v1, as the specification has
+// them.
 struct ResourcePlan {
     std::vector<DeviceRule> devices;
-    std::optional<std::int64_t> memory_limit, memory_swap, memory_reservation;
-    std::optional<std::uint64_t> cpu_shares;  // v1 scale, 2..262144
+    std::optional<std::int64_t> memory_limit, memory_swap, memory_reservation;  // swap counts the memory, too
+    std::optional<std::uint64_t> memory_swappiness;                             // v1 only
+    std::optional<bool> oom_kill_disable;                                       // v1 only
+    std::optional<std::uint64_t> cpu_shares;                                    // 2..262144
     std::optional<std::int64_t> cpu_quota_us;
     std::optional<std::uint64_t> cpu_period_us;
+    std::optional<std::int64_t> cpu_realtime_runtime_us;  // v1 only
+    std::optional<std::uint64_t> cpu_realtime_period_us;  // v1 only
     std::string cpuset_cpus, cpuset_mems;
+    std::optional<std::uint16_t> block_weight;  // 10..1000
+    std::vector<DeviceLimit> block_weight_devices, read_bytes_devices, write_bytes_devices;
+    std::vector<DeviceLimit> read_operations_devices, write_operations_devices;
     std::optional<std::int64_t> pids_limit;                    // -1: unlimited
     std::vector<std::pair<std::string, std::string>> unified;  // cgroup v2 file -> value
 };

@@ -35,9 +35,17 @@ void describe(A& archive, DeviceRule& plan) {
 }
 
 template <typename A>
+void describe(A& archive, DeviceLimit& plan) {
+    archive(plan.major, plan.minor, plan.value);
+}
+
+template <typename A>
 void describe(A& archive, ResourcePlan& plan) {
-    archive(plan.devices, plan.memory_limit, plan.memory_swap, plan.memory_reservation, plan.cpu_shares,
-            plan.cpu_quota_us, plan.cpu_period_us, plan.cpuset_cpus, plan.cpuset_mems, plan.pids_limit, plan.unified);
+    archive(plan.devices, plan.memory_limit, plan.memory_swap, plan.memory_reservation, plan.memory_swappiness,
+            plan.oom_kill_disable, plan.cpu_shares, plan.cpu_quota_us, plan.cpu_period_us, plan.cpu_realtime_runtime_us,
+            plan.cpu_realtime_period_us, plan.cpuset_cpus, plan.cpuset_mems, plan.block_weight,
+            plan.block_weight_devices, plan.read_bytes_devices, plan.write_bytes_devices, plan.read_operations_devices,
+            plan.write_operations_devices, plan.pids_limit, plan.unified);
 }
 
 template <typename A>

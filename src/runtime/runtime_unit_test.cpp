@@ -30,6 +30,8 @@ static Plan full_plan() {
     plan.uid_mappings = {{0, 1000, 1}};
     plan.sysctl = {{"net.ipv4.ip_forward", "1"}};
     plan.resources.memory_limit = -1;
+    plan.resources.read_bytes_devices = {{8, 16, 1000}};
+    plan.resources.oom_kill_disable = true;
     plan.resources.unified = {{"memory.high", "max"}};
     plan.held_fds = {3, 4};
     plan.relays = {{5, "fd00::1", 80}};

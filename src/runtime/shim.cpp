@@ -120,6 +120,7 @@ Result<void> Shim::run(Fd control) {
     plan_.resources = {};
     plan_.masked_paths = plan_.readonly_paths = {};
     add_control(std::move(control));
+    watch_memory();
     ::malloc_trim(0);
     while (!over()) loop_.turn();
     return {};
@@ -127,6 +128,7 @@ Result<void> Shim::run(Fd control) {
 
 void Shim::container_ended() {
     loop_.remove(pidfd_);
+    stop_watching_memory();
     auto status = os::wait_child(pidfd_);
     exit_ = status ? exit_record_of(*status) : ExitRecord{.code = 255, .finished_at = now_wall()};
     // A pid namespace of its own has died with it. Otherwise what it left behind has to go, as with Docker.

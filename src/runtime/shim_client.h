@@ -58,6 +58,8 @@ public:
     virtual ~ShimEvents() = default;
     virtual void container_exited(const std::string& container_id, const ExitRecord& record) = 0;
     virtual void exec_exited(const std::string& container_id, const std::string& exec_id, const ExitRecord& record) = 0;
+    // The kernel killed a process of the container for memory, which need not be its end.
+    virtual void out_of_memory(const std::string& container_id) = 0;
     // The shim itself died without a record (killed): its container is gone or going.
     virtual void shim_lost(const std::string& container_id) = 0;
 };

@@ -61,6 +61,11 @@ private:
     Result<void> kill(const std::string& exec_id, int signal);
     Report exit_report() const;
 
+    // shim_oom.cpp
+    void watch_memory();
+    void stop_watching_memory();
+    void memory_event();
+
     // shim_exec.cpp
     Result<void> begin_exec(const std::shared_ptr<Control>& control, Request& request, std::vector<Fd>& fds);
     void exec_progress(const std::string& id);
@@ -76,6 +81,8 @@ private:
     std::unique_ptr<Session> session_;
     pid_t pid_ = -1;
     Fd pidfd_, listener_, self_exe_;
+    Fd memory_events_;  // v1: eventfd of memory.oom_control; v2: inotify of memory.events
+    std::uint64_t oom_kills_ = 0;
     std::vector<Fd> held_;
     std::vector<std::unique_ptr<Relay>> relays_;
     std::optional<ExitRecord> exit_;

@@ -237,6 +237,7 @@ void Supervisor::report_came(const std::shared_ptr<Client>& client) {
             if (!std::exchange(client->exit_told_, true)) events_.container_exited(client->id_, record);
             break;
         case Report::Kind::ExecExited: events_.exec_exited(client->id_, report->exec_id, record); break;
+        case Report::Kind::OutOfMemory: events_.out_of_memory(client->id_); break;
     }
 }
 

@@ -138,14 +138,12 @@ def test_commit(client):
     assert client.images.get("py/committed:v1").attrs["Author"] == "who"
 
 
-@pytest.mark.not_yet("slice 5, every verb and endpoint")
 def test_stats_once(client):
     container = client.containers.run("busybox", ["sleep", "1000"], detach=True)
     stats = container.stats(stream=False)
     assert stats["memory_stats"]["usage"] > 0 and stats["cpu_stats"]["cpu_usage"]["total_usage"] > 0
 
 
-@pytest.mark.not_yet("slice 5, every verb and endpoint")
 def test_top(client):
     container = client.containers.run("busybox", ["sleep", "1000"], detach=True)
     assert container.top()["Processes"][0][-1] == "sleep 1000"
