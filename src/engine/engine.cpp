@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/timer_queue.h"
+#include "engine/container_files.h"
 #include "engine/log_follower.h"
 #include "os/file.h"
 
@@ -23,6 +24,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     TRY(os::make_directories(engine->options_.run_directory + "/containers", 0700));
     TRY(engine->table_.load().in("reading container records"));
     TRY(engine->volumes_.load().in("reading volume records"));
+    engine->files_ = std::make_unique<ContainerFiles>(*engine);
     engine->follower_ = TRY(LogFollower::create());
     engine->timers_ = std::make_unique<TimerQueue>();
     engine->background_ = std::make_unique<WorkQueue>("background", 2);

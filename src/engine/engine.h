@@ -98,6 +98,9 @@ public:
     Parts& parts() { return parts_; }
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
+    class ContainerFiles& files() {
+        return *files_;
+    }  // docker cp, docker export
 
     Result<Created> create_container(const Context& context, std::string_view name, const json::object& body);
     Result<Changed> start(const Context& context, std::string_view reference);
@@ -146,6 +149,7 @@ public:
     void shim_lost(const std::string& container_id) override;
 
 private:
+    friend class ContainerFiles;
     Engine(EngineOptions options, Parts parts, ControlGroups groups);
 
     std::string container_directory(const std::string& id) const {
@@ -183,6 +187,7 @@ private:
     KeyedLock operations_;
     KeyedLock transitions_;  // short: a start against the exit it may cause at once. Taken inside operations_
     std::unique_ptr<class LogFollower> follower_;
+    std::unique_ptr<ContainerFiles> files_;
     std::unique_ptr<TimerQueue> timers_;     // restarts with back-off
     std::unique_ptr<WorkQueue> background_;  // may take operation locks: exec starts, restarts, automatic removal
     std::unique_ptr<WorkQueue> exits_;       // never takes one: a stop waits for its container's exit
