@@ -20,6 +20,7 @@ namespace pila::engine {
 namespace {
 
 constexpr std::chrono::seconds exit_is_settled_within{5};
+constexpr int most_attempts = 100;  // somebody may start and kill it all the time
 
 bool names_itself(std::string_view path) { return path == "." || path.ends_with("/."); }
 
@@ -156,7 +157,9 @@ Result<ContainerFiles::Opened> ContainerFiles::open(const Context& context, std:
     auto container = TRY(engine_.find(reference));
     for (int attempt = 0;; ++attempt) {
         bool running = container->state().is_running();
-        auto use = running ? FileAccess::Use::Shared : FileAccess::Use::Exclusive;
+        auto use = !running                    ? FileAccess::Use::Alone
+                   : purpose == Purpose::Write ? FileAccess::Use::Write
+                                               : FileAccess::Use::Look;
         auto hold = TRY(access_.hold(context, container->id(), use));
         if (!engine_.containers().by_id(container->id()))
             return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
@@ -164,7 +167,8 @@ Result<ContainerFiles::Opened> ContainerFiles::open(const Context& context, std:
         auto view = running ? view_of_running(*container, purpose) : view_of_stopped(*container, purpose);
         if (view) return Opened{container, std::move(hold), view.take()};
         // Its process may be gone before its end is known here.
-        bool ended = running && attempt < 3 && engine_.wait_stopped(context, container, exit_is_settled_within);
+        bool ended =
+            running && attempt < most_attempts && engine_.wait_stopped(context, container, exit_is_settled_within);
         if (!ended) return view.take_error().in("files of container " + container->name());
     }
 }

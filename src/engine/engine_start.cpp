@@ -127,7 +127,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     auto image = TRY(parts_.images.find(container->identity().image_id.text()));
     auto layers = TRY(parts_.images.layer_directories(*image));
     // Until it counts as running: whoever has its files mounted must be done first.
-    auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Exclusive));
+    auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
     auto root = TRY(parts_.snapshots.mount(container->id(), layers));
     TRY(write_etc_files(directory, *spec, sandbox));
 

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/file_access.h"
 
+#include <algorithm>
+
 namespace pila::engine {
+
+bool FileAccess::Entry::keeps_out(Use use) const {
+    return use != Use::Look && std::any_of(users.begin(), users.end(), [&](const User& user) {
+               return user.use == Use::Alone || (user.use == Use::Write && use == Use::Alone);
+           });
+}
 
 Result<FileAccess::Hold> FileAccess::hold(const Context& context, const std::string& id, Use use) {
     // Takes the mutex, so that a request to stop cannot fall between a check and the wait that follows it.
@@ -12,9 +20,8 @@ Result<FileAccess::Hold> FileAccess::hold(const Context& context, const std::str
     Lock lock(mutex_);
     auto entry = entries_.try_emplace(id).first;
     ++entry->second.waiting;
-    auto blocked = [&] { return entry->second.exclusive || (use == Use::Exclusive && !entry->second.users.empty()); };
     Result<void> wanted;
-    while (blocked() && (wanted = context.check())) {
+    while (entry->second.keeps_out(use) && (wanted = context.check())) {
         if (context.deadline)
             changed_.wait_until(lock, *context.deadline);
         else
@@ -25,8 +32,7 @@ Result<FileAccess::Hold> FileAccess::hold(const Context& context, const std::str
         forget_if_idle(entry);
         return wanted.take_error();
     }
-    entry->second.exclusive = use == Use::Exclusive;
-    auto user = entry->second.users.emplace(entry->second.users.end());
+    auto user = entry->second.users.insert(entry->second.users.end(), User{use, {}});
     return Hold(this, id, user);
 }
 
@@ -34,7 +40,6 @@ void FileAccess::release(const std::string& id, std::list<User>::iterator user) 
     Lock lock(mutex_);
     auto entry = entries_.find(id);
     entry->second.users.erase(user);
-    entry->second.exclusive = false;
     forget_if_idle(entry);
     changed_.notify_all();
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who may have a container's file system at hand. One overlay must not be mounted twice over the same writable
-// directory, so a start and whoever reads or writes a stopped container's files exclude each other; any number may look
-// at a running one, whose file system is mounted already. Threads: any; a Hold may end on another than it began on.
+// Who may have a container's file system at hand. Two overlays must not both write to the same directory, so a start,
+// and whoever has a stopped container's file system mounted, is alone with it; a running one is mounted already.
+// Who only looks at a running one stands in nobody's way, however slowly it reads: not even in that of its next start.
+// Threads: any; a Hold may end on another than it began on.
 
 #include <chrono>
+#include <cstdint>
 #include <list>
 #include <map>
 #include <stop_token>
@@ -17,13 +19,16 @@
 namespace pila::engine {
 
 class FileAccess {
+public:
+    enum class Use : std::uint8_t { Look, Write, Alone };  // the first two: while it runs
+
+private:
     struct User {
+        Use use;
         std::stop_source stop;
     };
 
 public:
-    enum class Use : std::uint8_t { Shared, Exclusive };
-
     class Hold {
     public:
         Hold(Hold&& other) noexcept
@@ -53,7 +58,7 @@ private:
     struct Entry {
         std::list<User> users;
         int waiting = 0;
-        bool exclusive = false;
+        bool keeps_out(Use use) const;
     };
     void release(const std::string& id, std::list<User>::iterator user);
     void forget_if_idle(std::map<std::string, Entry>::iterator entry) REQUIRES(mutex_);
