@@ -27,7 +27,8 @@ namespace pila::http {
 
 namespace {
 
-using Socket = asio::generic::stream_protocol::socket;
+// With the executor it really has: the one that can be any costs 200 KiB of code.
+using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, asio::io_context::executor_type>;
 constexpr std::size_t piece_bytes = 32U << 10;
 
 // Everything on the relay's thread. Lives as long as one of its two directions waits for something.
@@ -44,6 +45,11 @@ public:
     void start() {
         client_.set_option(websocket::stream_base::timeout::suggested(boost::beast::role_type::server));
         client_.text(options_.text);
+        // At the goodbye itself: read_client() hears of it only when the client has closed its side, too.
+        client_.control_callback([this](websocket::frame_type kind, boost::beast::string_view) {
+            error_code error;
+            if (kind == websocket::frame_type::close) plain_.close(error);
+        });
         client_.async_accept(asio::buffer(head_), [self = shared_from_this()](error_code error) {
             if (error) return self->plain_.close(error), void();
             self->head_ = {};
