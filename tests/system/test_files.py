@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files in and out of containers when something goes wrong: hostile processes, clients and daemons that vanish, much data."""
+import gzip
 import http.client
 import io
 import os
@@ -132,31 +133,57 @@ def resident(engine):
     return int(status.split("VmRSS:")[1].split()[0]) << 10
 
 
+class Highest:
+    """Of the daemon's resident memory while this is open."""
+
+    def __init__(self, engine):
+        self.engine, self.done = engine, threading.Event()
+        self.before = self.highest = resident(engine)
+        self.thread = threading.Thread(target=self.watch)
+
+    def watch(self):
+        while not self.done.wait(0.02):
+            self.highest = max(self.highest, resident(self.engine))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+    def check(self, most=32 << 20):
+        assert self.highest < self.before + most, f"{self.before >> 20} MiB before, {self.highest >> 20} MiB in between"
+
+
 @pytest.mark.parametrize("running", (True, False))
-def test_two_gigabytes_pass_through_little_memory(engine, docker, running):
+def test_two_gigabytes_come_through_little_memory(engine, docker, running):
     size = 2 << 30
     container = docker("run", "-d", "busybox", "sh", "-c", f"truncate -s {size} /big; echo end >> /big; touch /ready; sleep 1000")
     engines.wait_until(lambda: get(engine, container, "/ready").status == 200, "the file is there")
     if not running:
         docker("kill", container)
-    before, highest, done = resident(engine), 0, threading.Event()
-
-    def watch():
-        nonlocal highest
-        while not done.wait(0.05):
-            highest = max(highest, resident(engine))
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    connection = api.UnixConnection(engine.socket)
-    connection.request("GET", f"/containers/{container}/archive?path=/big")
-    response, count = connection.getresponse(), 0
-    while piece := response.read(1 << 20):
-        count += len(piece)
-    connection.close()
-    done.set()
-    watcher.join()
+    with Highest(engine) as memory:
+        connection = api.UnixConnection(engine.socket)
+        connection.request("GET", f"/containers/{container}/archive?path=/big")
+        response, count = connection.getresponse(), 0
+        while piece := response.read(1 << 20):
+            count += len(piece)
+        connection.close()
     assert count == 512 + (size + 4 + 511) // 512 * 512 + 1024
-    assert highest < before + (32 << 20), f"{before >> 20} MiB before, {highest >> 20} MiB in between"
+    memory.check()
+
+
+@pytest.mark.parametrize("compress", (lambda data: data, gzip.compress), ids=("plain", "gzip"))
+def test_what_goes_in_is_not_kept_in_memory(engine, docker, compress):
+    container = docker("run", "-d", "busybox", "sleep", "1000")
+    size = 256 << 20
+    body = compress(tar_of(big=bytes(size)))
+    with Highest(engine) as memory:
+        assert put(engine, container, "/tmp", body).status == 200
+    memory.check()
+    assert docker("exec", container, "stat", "-c", "%s", "/tmp/big") == str(size)
 
 
 def test_client_that_leaves_in_the_middle(engine, docker):

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 from conftest import against, client_of, loaded
-from lib import engines
+from lib import engines, leaks
 
 pytestmark = pytest.mark.slice1
 
@@ -180,6 +180,28 @@ def test_a_client_that_does_not_read(engine, docker):
             client.send(b"nobody waits\n")
             assert client.read(13) == b"nobody waits\n"
     docker("kill", container)
+
+
+@pytest.mark.only_pila("counts descriptors of one process")
+def test_nothing_is_left(engine, docker):
+    """After the first, which makes the relay."""
+    container = docker("run", "-di", "busybox", "cat")
+    with WebSocket(engine, container) as client:
+        client.send(b"x\n")
+        client.read(2)
+    docker("kill", container)
+    before = leaks.snapshot(engine)
+    for _ in range(3):
+        container = docker("run", "-di", "busybox", "cat")
+        clients = [WebSocket(engine, container) for _ in range(5)]
+        for client in clients[:3]:
+            client.socket.close()
+        docker("kill", container)
+        for client in clients[3:]:
+            client.rest()
+            client.socket.close()
+        docker("rm", container)
+    assert leaks.settle(engine, before) == []
 
 
 @pytest.mark.only_pila("dockerd answers pages of other sites")
