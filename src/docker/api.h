@@ -8,6 +8,7 @@
 
 #include "engine/engine.h"
 #include "http/message.h"
+#include "http/websocket.h"
 
 namespace pila::docker {
 
@@ -26,10 +27,12 @@ public:
 
     engine::Engine& engine() { return engine_; }
     const ApiOptions& options() const { return options_; }
+    http::WebSockets& websockets() { return websockets_; }
 
 private:
     engine::Engine& engine_;
     ApiOptions options_;
+    http::WebSockets websockets_;
 };
 
 // {"message": "..."}; also for what the HTTP server refuses by itself.

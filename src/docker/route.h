@@ -22,6 +22,7 @@ std::span<const Route> system_routes();
 std::span<const Route> container_routes();
 std::span<const Route> observation_routes();
 std::span<const Route> stats_routes();
+std::span<const Route> archive_routes();
 std::span<const Route> stream_routes();
 std::span<const Route> exec_routes();
 std::span<const Route> image_routes();

@@ -24,8 +24,7 @@ http::Response hijack_response(const http::Request& request, bool terminal, std:
     return response;
 }
 
-static Reply attach(Api& api, http::Request& request) {
-    auto container = TRY(api.engine().find(request.parameters[0]));
+static Result<engine::AttachOptions> attach_options(const engine::Container& container, const http::Request& request) {
     engine::AttachOptions options;
     options.input = request.query.flag("stdin");
     options.output = request.query.flag("stdout");
@@ -34,16 +33,76 @@ static Reply attach(Api& api, http::Request& request) {
     options.stream = request.query.flag("stream");
     options.detach_keys = request.query.get("detachKeys");
     if (!options.detach_keys.empty()) TRY(engine::parse_detach_keys(options.detach_keys));
-    if (container->state().status == engine::Status::Paused)
+    if (container.state().status == engine::Status::Paused)
         return Error(Errc::Conflict,
                      fmt::format("container {} is paused, unpause the container before attach", request.parameters[0]));
+    return options;
+}
+
+static std::function<void(http::Hijacked)> attaching(Api& api, const engine::ContainerPointer& container,
+                                                     const engine::AttachOptions& options, Context context) {
+    context.stop = {};  // the request ends here, the stream does not
     auto expected = std::make_shared<engine::Container::Expected>(container);
-    auto take = [&api, container, options, expected, context = request.context](http::Hijacked connection) mutable {
-        context.stop = {};  // the request ends here, the stream does not
+    return [&api, container, options, expected, context](http::Hijacked connection) {
         auto attached = api.engine().attach(context, container, options, std::move(connection));
         if (!attached) log::warning("attaching to {}: {}", container->name(), attached.error().message());
     };
-    return hijack_response(request, container->spec()->tty, take);
+}
+
+static Reply attach(Api& api, http::Request& request) {
+    auto container = TRY(api.engine().find(request.parameters[0]));
+    auto options = TRY(attach_options(*container, request));
+    return hijack_response(request, container->spec()->tty, attaching(api, container, options, request.context));
+}
+
+namespace {
+
+// Takes Docker's framing away again: a WebSocket client gets what the container wrote, both streams as one.
+class Unframed {
+public:
+    std::string operator()(std::string_view bytes) {
+        std::string content;
+        while (!bytes.empty()) {
+            if (left_ > 0) {
+                auto part = bytes.substr(0, left_);
+                content += part;
+                left_ -= static_cast<std::uint32_t>(part.size());
+                bytes.remove_prefix(part.size());
+                continue;
+            }
+            auto part = bytes.substr(0, 8 - header_.size());
+            header_ += part;
+            bytes.remove_prefix(part.size());
+            if (header_.size() < 8) continue;
+            for (std::size_t i = 4; i < 8; ++i) left_ = left_ << 8 | static_cast<unsigned char>(header_[i]);
+            header_.clear();
+        }
+        return content;
+    }
+
+private:
+    std::string header_;
+    std::uint32_t left_ = 0;
+};
+
+}  // namespace
+
+// "/v1.41/containers/..." -> 41
+static std::uint64_t asked_version(std::string_view path) {
+    if (!path.starts_with("/v1.")) return newest_minor_version;
+    path.remove_prefix(4);
+    return parse_uint(path.substr(0, path.find('/'))).value_or(newest_minor_version);
+}
+
+static Reply attach_websocket(Api& api, http::Request& request) {
+    auto container = TRY(api.engine().find(request.parameters[0]));
+    auto options = TRY(attach_options(*container, request));
+    auto version = asked_version(request.path);
+    if (version < 42) options.input = options.output = options.error = true;  // as dockerd: older clients cannot choose
+    http::WebSocketOptions how;
+    how.text = version < 28;
+    if (!container->spec()->tty) how.outgoing = Unframed();
+    return api.websockets().accept(request, std::move(how), attaching(api, container, options, request.context));
 }
 
 static Reply logs(Api& api, http::Request& request) {
@@ -158,6 +217,7 @@ static Reply events(Api& api, http::Request& request) {
 
 static constexpr Route routes[] = {
     {"POST", "/containers/*/attach", attach},
+    {"GET", "/containers/*/attach/ws", attach_websocket},
     {"GET", "/containers/*/logs", logs},
     {"GET", "/events", events},
 };

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/timer_queue.h"
 #include "engine/apparmor.h"
+#include "engine/container_files.h"
 #include "engine/health_checks.h"
 #include "engine/log_follower.h"
 #include "engine/stats_hub.h"
@@ -29,6 +30,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     auto profile = load_apparmor_profile(engine->options_.run_directory);
     if (!profile) log::warning("containers run without an AppArmor profile: {}", profile.error().message());
     engine->apparmor_profile_ = std::move(profile).value_or("");
+    engine->files_ = std::make_unique<ContainerFiles>(*engine);
     engine->follower_ = TRY(LogFollower::create());
     engine->timers_ = std::make_unique<TimerQueue>();
     engine->background_ = std::make_unique<WorkQueue>("background", 2);

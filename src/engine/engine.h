@@ -80,6 +80,7 @@ struct CommitOptions {
     std::optional<image::ImageConfig> config;  // the request's body, over the container's
 };
 
+class ContainerFiles;
 class HealthChecks;
 class StatsHub;
 
@@ -104,6 +105,7 @@ public:
     StatsHub& stats() { return *stats_; }
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
+    ContainerFiles& files() { return *files_; }  // docker cp, docker export
 
     Result<Created> create_container(const Context& context, std::string_view name, const json::object& body);
     Result<Changed> start(const Context& context, std::string_view reference);
@@ -155,6 +157,7 @@ public:
     void shim_lost(const std::string& container_id) override;
 
 private:
+    friend class ContainerFiles;
     Engine(EngineOptions options, Parts parts, ControlGroups groups);
 
     std::string container_directory(const std::string& id) const {
@@ -196,6 +199,7 @@ private:
     std::unique_ptr<class LogFollower> follower_;
     std::unique_ptr<StatsHub> stats_;
     std::unique_ptr<HealthChecks> health_;
+    std::unique_ptr<ContainerFiles> files_;
     std::unique_ptr<TimerQueue> timers_;     // restarts with back-off
     std::unique_ptr<WorkQueue> background_;  // may take operation locks: exec starts, restarts, automatic removal
     std::unique_ptr<WorkQueue> exits_;       // never takes one: a stop waits for its container's exit

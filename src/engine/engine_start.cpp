@@ -5,6 +5,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/container_files.h"
 #include "engine/engine.h"
 #include "engine/etc_files.h"
 #include "engine/health_checks.h"
@@ -126,6 +127,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     auto directory = container_directory(container->id());
     auto image = TRY(parts_.images.find(container->identity().image_id.text()));
     auto layers = TRY(parts_.images.layer_directories(*image));
+    // Until it counts as running: whoever has its files mounted must be done first.
+    auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
     auto root = TRY(parts_.snapshots.mount(container->id(), layers));
     TRY(write_etc_files(directory, *spec, sandbox));
 

@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "engine/container_files.h"
 #include "engine/engine.h"
 #include "engine/health_checks.h"
 #include "engine/log_follower.h"
@@ -212,6 +213,8 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     stats_->forget(id);
     container->take_pending();
     parts_.networks.detach(id);
+    // A copy that is under way may end; one that hangs may not keep the container.
+    files_->access().clear_out(id, seconds(10), seconds(1));
     // Out of sight at once, deleted when there is time.
     auto trash = options_.data_directory + "/containers/.trash-" + id.substr(0, 12) + random_hex(8);
     if (auto renamed = os::rename(container_directory(id), trash); renamed) {

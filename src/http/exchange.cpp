@@ -55,6 +55,7 @@ private:
 };
 
 bool fits_on_wire(const Response& response) {
+    if (response.status == 0 && response.hijack) return true;
     if (response.status < 100 || response.status > 999) return false;
     for (const auto& [name, value] : response.headers.all())
         if (!is_token(name) || !is_field_value(value)) return false;
@@ -232,7 +233,7 @@ Exchange::Outcome Exchange::hijack(Response& response) {
         head.append(name).append(": ").append(value).append("\r\n");
     head += "\r\n";
     if (connection_->channel.is_tls()) return refuse(501, "hijacking a TLS connection is not supported");
-    if (!connection_->channel.write(head, patience())) return Outcome::Close;
+    if (response.status != 0 && !connection_->channel.write(head, patience())) return Outcome::Close;
     Hijacked hijacked;
     hijacked.already_read = std::string(connection_->input.view());
     hijacked.socket = core_.pump->take_socket(connection_);

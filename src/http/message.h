@@ -74,8 +74,8 @@ public:
     static constexpr std::size_t max_queued = 1U << 20;
 };
 
-// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; for TLS (and
-// WebSocket) one end of a socket pair that the pump relays.
+// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; for a
+// WebSocket one end of a socket pair that is relayed (websocket.h).
 struct Hijacked {
     Fd socket;
     std::string already_read;
@@ -101,7 +101,8 @@ struct Response {
     // produce: chunked, or with the Content-Length that `headers` give; the head goes out before it runs.
     std::function<Result<void>(BodyWriter&)> produce;
     std::function<void(std::shared_ptr<Stream>)> stream;  // chunked; headers go out at once; the thread is given back
-    std::function<void(Hijacked)> hijack;                 // after status line and headers; must not block
+    // After status line and headers, or instead of them if the status is 0; must not block.
+    std::function<void(Hijacked)> hijack;
 
     static Response json(int status, std::string body);
     static Response text(int status, std::string body);

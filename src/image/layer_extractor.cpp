@@ -87,7 +87,16 @@ Result<std::string> clean_path(std::string_view path) {
 
 Result<std::unique_ptr<LayerExtractor>> LayerExtractor::create(const std::string& root, Options options) {
     auto directory = TRY(os::open(root, O_RDONLY | O_DIRECTORY));
-    return std::unique_ptr<LayerExtractor>(new LayerExtractor(std::move(directory), std::move(options)));
+    return create_in(std::move(directory), std::move(options));
+}
+
+Result<std::string> LayerExtractor::path_of(std::string_view name) const {
+    auto cleaned = clean_path(name);
+    if (!cleaned && is_files() && cleaned.error().os_errno() == 0)
+        return Error(Errc::Invalid, fmt::format("\"{}\" is outside of \"/{}\"", printable(name), options_.below));
+    auto path = TRY(std::move(cleaned));
+    if (options_.below.empty() || path.empty()) return path;
+    return options_.below + "/" + path;
 }
 
 // Parents that no entry names are made 0755, as Docker does.
@@ -128,13 +137,13 @@ Result<LayerExtractor::Place> LayerExtractor::place_of(const std::string& path) 
 
 Result<void> LayerExtractor::extract(const TarEntry& entry, TarReader& reader) {
     if (entries_++ % 256 == 0 && options_.context) TRY(options_.context->check());
-    auto path = TRY(clean_path(entry.path));
+    auto path = TRY(path_of(entry.path));
     if (path.empty()) {
-        if (entry.type != TarType::Directory) return {};
+        if (entry.type != TarType::Directory || is_files()) return {};
         return extract_directory(entry, path, Place{std::make_shared<const Fd>(TRY(root_.duplicate())), "."});
     }
     auto place = TRY(place_of(path).in("unpack " + printable(entry.path)));
-    if (place.name.starts_with(whiteout_prefix))
+    if (!is_files() && place.name.starts_with(whiteout_prefix))
         return extract_whiteout(entry, place,
                                 path.substr(0, path.size() - std::min(path.size(), place.name.size() + 1)));
     switch (entry.type) {
@@ -154,7 +163,7 @@ Result<void> LayerExtractor::extract_whiteout(const TarEntry& entry, const Place
     auto name = place.name.substr(whiteout_prefix.size());
     if (name.empty() || name == "." || name == "..")
         return Error(Errc::Invalid, fmt::format("a whiteout of \"{}\"", printable(name)));
-    TRY(budget_.take(4096));
+    TRY(take_room(4096));
     if (::mknodat(place.directory(), name.c_str(), S_IFCHR, makedev(0, 0)) == 0) {
         timespec times[2] = {entry.modified, entry.modified};
         ::utimensat(place.directory(), name.c_str(), times,
@@ -170,6 +179,10 @@ template <typename Call>
 Result<int> LayerExtractor::make(const TarEntry& entry, const Place& place, Call call) {
     int made = call();
     if (made < 0 && errno == EEXIST) {
+        struct stat info {};
+        if (options_.keep_kinds && ::fstatat(place.directory(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISDIR(info.st_mode))
+            return wrong_kind(entry.path, true);
         TRY(clear(place));
         made = call();
     }
@@ -180,7 +193,7 @@ Result<int> LayerExtractor::make(const TarEntry& entry, const Place& place, Call
 Result<void> LayerExtractor::extract_file(const TarEntry& entry, const std::string& path, const Place& place,
                                           TarReader& reader) {
     auto size = entry.sparse ? entry.real_size : entry.size;
-    TRY(budget_.take(entry.size + 4096));
+    TRY(take_room(entry.size + 4096));
     int made = TRY(make(entry, place, [&] {
         auto opened = os::open_at(FdView(place.directory()), place.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW,
                                   static_cast<mode_t>(entry.mode));
@@ -201,7 +214,7 @@ Result<void> LayerExtractor::extract_file(const TarEntry& entry, const std::stri
         }
     }
     TRY(entry.sparse ? write_sparse(entry, file, reader) : write_content(entry, file, reader));
-    bool owned = is_root() && (entry.uid != 0 || entry.gid != 0);
+    bool owned = gives_away(entry.uid, entry.gid);
     if (owned && ::fchown(file.get(), entry.uid, entry.gid) < 0) return failed(errno, entry, "set owner of");
     // fchown(2) drops set-id bits.
     if ((!options_.own_umask || (owned && (entry.mode & 07000) != 0)) && ::fchmod(file.get(), entry.mode) < 0)
@@ -240,7 +253,7 @@ Result<void> LayerExtractor::write_sparse(const TarEntry& entry, FdView file, Ta
 }
 
 Result<void> LayerExtractor::extract_directory(const TarEntry& entry, const std::string& path, const Place& place) {
-    TRY(budget_.take(4096));
+    TRY(take_room(4096));
     bool opaque = false;
     // Ordinary modes can be given at once; others would be in our own way (or hand their group down) until the end.
     bool plain = options_.own_umask && (entry.mode & 07700) == 0700;
@@ -254,7 +267,9 @@ Result<void> LayerExtractor::extract_directory(const TarEntry& entry, const std:
         if (::fstatat(place.directory(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0)
             return failed(errno, entry);
         if (!S_ISDIR(info.st_mode)) {
-            opaque = is_whiteout(info);  // what was deleted and comes back as a directory shows nothing from below
+            if (options_.keep_kinds) return wrong_kind(entry.path, false);
+            opaque = !is_files() &&
+                     is_whiteout(info);  // what was deleted and comes back as a directory shows nothing from below
             TRY(clear(place));
             made = ::mkdirat(place.directory(), place.name.c_str(), plain ? entry.mode : 0700) == 0;
             if (!made) return failed(errno, entry);
@@ -263,16 +278,33 @@ Result<void> LayerExtractor::extract_directory(const TarEntry& entry, const std:
     auto& attributes = directories_[path];
     attributes = {entry.mode,     entry.uid,    entry.gid,        std::max(entry.accessed, entry.modified, earlier),
                   entry.modified, entry.xattrs, !(made && plain), opaque || (attributes.opaque && !made)};
+    if (!is_files()) return {};
+    struct stat info {};
+    if (::fstatat(place.directory(), place.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) < 0) return failed(errno, entry);
+    attributes.device = info.st_dev;
+    attributes.inode = info.st_ino;
     return {};
 }
 
+// A new file of ours is root's already; in somebody's tree it may have its directory's group, or have been there.
+bool LayerExtractor::gives_away(std::uint32_t uid, std::uint32_t gid) const {
+    return is_root() && (is_files() || uid != 0 || gid != 0);
+}
+
+Error LayerExtractor::wrong_kind(const std::string& name, bool is_directory) const {
+    auto path = path_of(name).value_or("");
+    return Error(Errc::Invalid, fmt::format("cannot overwrite {} \"/{}\" with {} \"/{}\"",
+                                            is_directory ? "directory" : "non-directory", printable(path),
+                                            is_directory ? "non-directory" : "directory", printable(options_.below)));
+}
+
 Result<void> LayerExtractor::extract_link(const TarEntry& entry, const std::string& path, const Place& place) {
-    auto target_path = TRY(clean_path(entry.link).in("unpack hard link " + printable(entry.path)));
+    auto target_path = TRY(path_of(entry.link).in("unpack hard link " + printable(entry.path)));
     if (target_path == path) return {};
     if (target_path.empty())
         return Error(Errc::Invalid, fmt::format("hard link {} to the root", printable(entry.path)));
     auto target = TRY(place_of(target_path).in("unpack hard link " + printable(entry.path)));
-    TRY(budget_.take(256));
+    TRY(take_room(256));
     auto linked = make(entry, place, [&] {
         return ::linkat(target.directory(), target.name.c_str(), place.directory(), place.name.c_str(), 0);
     });
@@ -283,7 +315,7 @@ Result<void> LayerExtractor::extract_link(const TarEntry& entry, const std::stri
 }
 
 Result<void> LayerExtractor::extract_special(const TarEntry& entry, const Place& place) {
-    TRY(budget_.take(4096));
+    TRY(take_room(4096));
     if (entry.type == TarType::SymbolicLink) {
         if (entry.link.empty())
             return Error(Errc::Invalid, fmt::format("symbolic link {} to nothing", printable(entry.path)));
@@ -302,7 +334,7 @@ Result<void> LayerExtractor::extract_special(const TarEntry& entry, const Place&
 Result<void> LayerExtractor::set_attributes(const TarEntry& entry, const Place& place) {
     int parent = place.directory();
     const char* name = place.name.c_str();
-    bool owned = is_root() && (entry.uid != 0 || entry.gid != 0);
+    bool owned = gives_away(entry.uid, entry.gid);
     if (owned && ::fchownat(parent, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW) < 0)
         return failed(errno, entry, "set owner of");
     bool chmod = entry.type != TarType::SymbolicLink && (!options_.own_umask || (owned && (entry.mode & 07000) != 0));
@@ -331,7 +363,12 @@ Result<void> LayerExtractor::finish_directory(const std::string& path, const Dir
         return directory.take_error();
     }
     int fd = directory->get();
-    bool owned = is_root() && (attributes.uid != 0 || attributes.gid != 0);
+    if (is_files()) {
+        // Who works in this tree may have moved another directory here, which is none of ours to hand out.
+        auto info = TRY(os::stat_of(*directory));
+        if (info.st_dev != attributes.device || info.st_ino != attributes.inode) return {};
+    }
+    bool owned = gives_away(attributes.uid, attributes.gid);
     if (owned && ::fchown(fd, attributes.uid, attributes.gid) < 0) return Error::from_errno(errno, "set owner");
     if (attributes.opaque) TRY(mark_opaque(*directory));
     if (!attributes.xattrs.empty()) TRY(set_xattrs(*directory, attributes.xattrs));

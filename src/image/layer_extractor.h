@@ -32,13 +32,22 @@ Result<std::string> clean_path(std::string_view path);
 
 class LayerExtractor {
 public:
+    // Files: a tree that is in use, maybe by somebody hostile, gets what the archive holds. Names of whiteouts are
+    // names, nothing says how full the disk may get, and an entry for the place itself is left out.
+    enum class Form : std::uint8_t { Layer, Files };
     struct Options {
+        Form form = Form::Layer;
+        std::string below;               // where below the root the archive's names begin; clean, no link on the way
+        bool keep_kinds = false;         // refuse to put a directory in the place of something else, and the reverse
         RecipeWriter* recipe = nullptr;  // told how to get the tar back
         std::string kept_directory;      // for contents that later entries replace; made when needed
         bool own_umask = false;          // the thread's umask is 0
         const Context* context = nullptr;
     };
     static Result<std::unique_ptr<LayerExtractor>> create(const std::string& root, Options options);
+    static std::unique_ptr<LayerExtractor> create_in(Fd root, Options options) {
+        return std::unique_ptr<LayerExtractor>(new LayerExtractor(std::move(root), std::move(options)));
+    }
 
     Result<void> extract(const TarEntry& entry, TarReader& reader);
     // Attributes of directories, which could not be set while files were made in them.
@@ -51,6 +60,8 @@ private:
         timespec accessed, modified;
         std::map<std::string, std::string> xattrs;
         bool chmod, opaque;
+        dev_t device = 0;  // Form::Files: which directory this was
+        ino_t inode = 0;
     };
     struct Place {
         std::shared_ptr<const Fd> parent;
@@ -60,6 +71,11 @@ private:
 
     LayerExtractor(Fd root, Options options) : root_(std::move(root)), budget_(root_), options_(std::move(options)) {}
 
+    bool is_files() const { return options_.form == Form::Files; }
+    Result<std::string> path_of(std::string_view name) const;
+    bool gives_away(std::uint32_t uid, std::uint32_t gid) const;
+    Error wrong_kind(const std::string& name, bool is_directory) const;
+    Result<void> take_room(std::uint64_t bytes) { return is_files() ? Result<void>() : budget_.take(bytes); }
     Result<Place> place_of(const std::string& path);
     Result<std::shared_ptr<const Fd>> directory_of(const std::string& path);
     Result<Fd> open_or_make_directory(const std::string& path, int depth);

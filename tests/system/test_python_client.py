@@ -78,7 +78,6 @@ def test_attach_socket_for_input(client):
     container.kill()
 
 
-@pytest.mark.not_yet("slice 5, every verb and endpoint")
 def test_archives_in_and_out(client):
     container = client.containers.create("busybox", ["cat", "/in/file"])
     data = io.BytesIO()
