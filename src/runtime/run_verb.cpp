@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `pila-runtime run`: a container from an OCI bundle, in the foreground.
 #include <fcntl.h>
+
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
@@ -67,30 +69,41 @@ std::string default_state_root() {
     return fmt::format("/tmp/pila-runtime-{}", ::geteuid());
 }
 
-// The name of a container on this machine: a directory that only one can make.
+// The name of a container on this machine: a directory that only one holds a lock on. One that was killed leaves the
+// directory, not the lock.
 class StateDirectory {
 public:
     static Result<StateDirectory> create(const std::string& root, const std::string& id) {
         auto path = root + "/" + id;
-        auto made = os::make_directory(path, 0700);
-        if (!made && made.error().code() == Errc::NotFound) {
-            TRY(os::make_directories(root, 0711));
-            made = os::make_directory(path, 0700);
+        for (;;) {
+            auto made = os::make_directory(path, 0700);
+            if (!made && made.error().code() == Errc::NotFound) {
+                TRY(os::make_directories(root, 0711));
+                made = os::make_directory(path, 0700);
+            }
+            if (!made && made.error().code() != Errc::AlreadyExists) return made.take_error();
+            auto lock = os::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+            if (!lock && lock.error().code() == Errc::NotFound) continue;  // its last holder has just ended
+            if (!lock) return lock.take_error();
+            if (::flock(lock->get(), LOCK_EX | LOCK_NB) < 0)
+                return Error(Errc::AlreadyExists, "container with id " + id + " already exists");
+            struct stat held {
+            }, named{};
+            if (::fstat(lock->get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino)
+                return StateDirectory(std::move(path), lock.take());
         }
-        if (!made && made.error().code() == Errc::AlreadyExists)
-            return Error(Errc::AlreadyExists, "container with id " + id + " already exists");
-        if (!made) return made.take_error();
-        return StateDirectory(std::move(path));
     }
-    StateDirectory(StateDirectory&& other) noexcept : path_(std::exchange(other.path_, "")) {}
+    StateDirectory(StateDirectory&& other) noexcept
+        : path_(std::exchange(other.path_, "")), lock_(std::move(other.lock_)) {}
     ~StateDirectory() {
         if (!path_.empty()) ::rmdir(path_.c_str());
     }
     const std::string& path() const { return path_; }
 
 private:
-    explicit StateDirectory(std::string path) : path_(std::move(path)) {}
+    StateDirectory(std::string path, Fd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
     std::string path_;
+    Fd lock_;
 };
 
 Result<Plan> load_plan(const RunOptions& options) {

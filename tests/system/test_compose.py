@@ -79,6 +79,7 @@ def test_a_project_of_three_services(compose):
     compose("up", "-d")
     second = containers(compose)
     assert second["town_db_1"] == first["town_db_1"] and second["town_app_1"] != first["town_app_1"]
+    compose("restart", "web")  # which asked app at its start
     wait_until(lambda: page() == "app ciao", "the change is seen")
     assert compose("exec", "-T", "app", "cat", "/data/value").strip() == "stored"
 

@@ -73,6 +73,19 @@ def test_its_end_ends_the_container(bundle):
     while "sleep 987654" in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout:
         assert time.monotonic() < deadline, "the container outlived its runtime"
         time.sleep(0.05)
+    change(["echo", "again"])  # the id is free
+    assert run("run", "three").stdout == "again\n"
+
+
+def test_an_id_in_use_is_refused(bundle):
+    run, change = bundle
+    change(["sh", "-c", "echo ready; cat"])
+    process = subprocess.Popen([run.program, "run", "five"], cwd=run.place, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **run.who)
+    assert process.stdout.readline() == "ready\n"
+    done = run("run", "five")
+    assert done.returncode != 0 and "five already exists" in done.stderr
+    process.communicate("")
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("wrong, word", [("{", "config.json"), ('{"ociVersion": "1.0.2"}', "root"), (None, "config.json")])
