@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import time
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from conftest import against, client_of, images, loaded
-from lib import engines
+from lib import engines, leaks
 from lib.engines import wait_until
 
 pytestmark = pytest.mark.slice1
@@ -205,3 +207,22 @@ def test_without_the_right_to_make_networks(fresh):
         done = docker.run(*words, check=False)
         assert done.returncode != 0 and "networks need root (CAP_NET_ADMIN) and nftables" in done.stderr, done
     assert docker("ps", "-aq") == ""
+
+
+def test_a_daemon_leaves_nothing(fresh):
+    """Stopped with nothing running, a daemon leaves no process, link, rule, mount or control group."""
+    ours = SimpleNamespace(pid=os.getpid())
+
+    def outside():
+        return leaks.processes(ours) + leaks.mounts(ours) + leaks.links()
+    before = outside()
+    engine = loaded(fresh(), "busybox")
+    client_of(engine)("run", "--rm", "busybox", "true")
+    engine.remove_everything()
+    engine.stop()
+    more = outside() - before
+    if against == "docker":
+        more = [line for line in more if not line.startswith(("link docker0", "mount "))]
+    else:
+        more += leaks.control_groups(engine) + Counter(line for line in leaks.rules() if f" {engine.instance} " in line)
+    assert sorted(more) == []

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """After all that was made is removed, the machine is as it was: processes, mounts, namespaces, links, control groups,
 rules, files of the run directory, descriptors of the daemon."""
-import os
 import threading
-from collections import Counter
-from types import SimpleNamespace
 
 import pytest
-from conftest import against, base_images, client_of, loaded
+from conftest import against, base_images, client_of
 from lib import api, leaks
 
 pytestmark = pytest.mark.slice1
@@ -105,22 +102,3 @@ def test_after_a_hundred_containers_by_four_clients(engine, clean):
         worker.join()
     assert problems == []
     nothing_left(engine, clean)
-
-
-def test_after_the_daemon_itself(fresh):
-    """Stopped with nothing running, a daemon leaves no process, link, rule, mount or control group."""
-    ours = SimpleNamespace(pid=os.getpid())
-
-    def outside():
-        return leaks.processes(ours) + leaks.mounts(ours) + leaks.links()
-    before = outside()
-    engine = loaded(fresh(), "busybox")
-    client_of(engine)("run", "--rm", "busybox", "true")
-    engine.remove_everything()
-    engine.stop()
-    more = outside() - before
-    if against == "docker":
-        more = [line for line in more if not line.startswith(("link docker0", "mount "))]
-    else:
-        more += leaks.control_groups(engine) + Counter(line for line in leaks.rules() if f" {engine.instance} " in line)
-    assert sorted(more) == []
