@@ -22,7 +22,8 @@ struct Verb {
 int shim(int, char**) { return pila::runtime::shim_main(); }
 
 constexpr Verb verbs[] = {
-    {"run", pila::runtime::run_verb, "run a container from an OCI bundle in the foreground: run [--bundle DIR] ID"},
+    {"run", pila::runtime::run_verb,
+     "run a container from an OCI bundle in the foreground: [--root DIR] run [--bundle DIR] [--pid-file FILE] ID"},
     {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
     {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
     {"shim", shim, nullptr},
@@ -63,8 +64,12 @@ int main(int argc, char** argv) {
     move_global_options(argc, argv);
     if (argc < 2) return usage(stderr, 1);
     std::string_view name = argv[1];
-    for (const auto& verb : verbs)
-        if (verb.name == name) return verb.run(argc - 2, argv + 2);
+    for (const auto& verb : verbs) {
+        if (verb.name != name) continue;
+        bool asked = argc > 2 && (std::strcmp(argv[2], "--help") == 0 || std::strcmp(argv[2], "-h") == 0);
+        if (asked && verb.help) return std::printf("%s\n", verb.help) < 0;
+        return verb.run(argc - 2, argv + 2);
+    }
     if (name == "--version" || name == "-v") {
         std::printf("pila-runtime version %s\nspec: 1.2.0\n", PILA_VERSION);
         return 0;
