@@ -151,9 +151,9 @@ class Pila(Engine):
 
     made = itertools.count()
 
-    def __init__(self, *arguments, **more):
+    def __init__(self, *arguments, instance=None, **more):
         super().__init__(*arguments, **more)
-        self.instance = f"{os.environ.get('PILA_TEST_INSTANCE', 'pilatest')}{next(self.made)}"
+        self.instance = instance or f"{os.environ.get('PILA_TEST_INSTANCE', 'pilatest')}{next(self.made)}"
         self.data, self.run = self.directory / "data", self.directory / "run"
 
     @staticmethod
