@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <malloc.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -36,13 +35,11 @@ namespace pila::app {
 // One daemon per data directory; the kernel drops the lock with the process.
 static Result<Fd> lock_directory(const std::string& directory) {
     auto lock = TRY(os::open(directory + "/lock", O_RDWR | O_CREAT, 0600));
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock " + directory);
-        return Error(
-            Errc::Conflict,
-            fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
-    }
-    return lock;
+    auto locked = os::lock_exclusively(lock);
+    if (locked) return lock;
+    if (locked.error().code() != Errc::Conflict) return std::move(locked).in(directory).take_error();
+    return Error(Errc::Conflict,
+                 fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
 }
 
 static Result<Fd> listen_on_socket(const std::string& path, const std::string& group) {

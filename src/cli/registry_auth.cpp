@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <csignal>
 #include <cstdlib>
 
 #include <boost/json/object.hpp>
@@ -73,7 +74,9 @@ Result<HelperAnswer> ask_helper(const std::string& helper, const std::string& ve
     auto child = TRY(os::spawn(what));
     in_read.reset();
     out_write.reset();
+    auto previous = std::signal(SIGPIPE, SIG_IGN);  // elsewhere its default is what `pila ps | head` needs
     ignore(os::write_all(in_write, input), "a helper may not read it");
+    std::signal(SIGPIPE, previous);
     in_write.reset();
     HelperAnswer answer;
     answer.output = TRY(os::read_all(out_read, 1U << 20));

@@ -20,6 +20,12 @@ static void publish(Api& api, const Context& context, std::string action, const 
     api.engine().parts().journal.publish(std::move(event));
 }
 
+// 401 would say that this daemon asks who the client is, and makes docker ask for a password on a terminal that may not
+// be there; dockerd says 500.
+static Error refused_elsewhere(Error error) {
+    return error.code() == Errc::Unauthenticated ? Error(Errc::Internal, error.message()) : error;
+}
+
 Reply pull_image(Api& api, http::Request& request) {
     std::string name(request.query.get("fromImage"));
     if (name.empty()) return Error(Errc::Invalid, "no image is named");
@@ -38,7 +44,8 @@ Reply pull_image(Api& api, http::Request& request) {
     TRY(image::Reference::parse(name));
     return ProgressPipe::answer(
         request.context, [&api, name, pull](const Context& context, const image::ProgressSink& sink) -> Result<void> {
-            TRY(api.engine().parts().registry.pull(context, name, pull, sink));
+            auto pulled = api.engine().parts().registry.pull(context, name, pull, sink);
+            if (!pulled) return refused_elsewhere(pulled.take_error());
             publish(api, context, "pull", name);
             return {};
         });
@@ -53,7 +60,8 @@ Reply push_image(Api& api, http::Request& request) {
     return ProgressPipe::answer(
         request.context,
         [&api, name, auth, all = tag.empty()](const Context& context, const image::ProgressSink& sink) -> Result<void> {
-            TRY(api.engine().parts().registry.push(context, name, all, auth, sink));
+            auto pushed = api.engine().parts().registry.push(context, name, all, auth, sink);
+            if (!pushed) return refused_elsewhere(pushed.take_error());
             publish(api, context, "push", name);
             return {};
         });

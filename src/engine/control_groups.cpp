@@ -28,7 +28,7 @@ static Result<Fd> lock_parent(const os::CgroupLayout& layout, const std::string&
         if (!lock && lock.error().os_errno() == ENOENT && attempt < 10)
             continue;  // a daemon that ends has just removed it
         if (!lock) return lock;
-        if (::flock(lock->get(), LOCK_EX | LOCK_NB) < 0)
+        if (!os::lock_exclusively(*lock))
             return Error(Errc::Conflict, fmt::format("another pila daemon on this machine has the instance name {}: "
                                                      "give this one its own with --instance",
                                                      parent.substr(1)));

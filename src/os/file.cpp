@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <poll.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <algorithm>
@@ -130,6 +132,17 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
     if (errno != ENOENT || path.empty() || path == "/") return Error::from_errno(errno, "create directory " + path);
     TRY(make_directories(parent_of(path), mode));
     if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) return Error::from_errno(errno, "create directory " + path);
+    return {};
+}
+
+Result<void> lock_exclusively(FdView file) {
+    constexpr int attempts = 50, pause_ms = 20;  // the kernel has no flock with a time limit
+    for (int attempt = 0; ::flock(file.get(), LOCK_EX | LOCK_NB) < 0; ++attempt) {
+        if (errno == EINTR) continue;
+        if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock");
+        if (attempt == attempts) return Error(Errc::Conflict, "lock: somebody else has it", EWOULDBLOCK);
+        ::poll(nullptr, 0, pause_ms);
+    }
     return {};
 }
 

@@ -32,6 +32,10 @@ Result<void> write_file(const std::string& path, std::string_view bytes);
 enum class Sync : std::uint8_t { Yes, No };
 Result<void> replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0600, Sync sync = Sync::Yes);
 
+// flock(2), exclusive; Conflict if somebody else has it for longer than a second. Shorter is no conflict: of a process
+// that was killed a child that was just being started may hold a copy until its exec.
+Result<void> lock_exclusively(FdView file);
+
 Result<void> make_directory(const std::string& path, mode_t mode = 0755);    // AlreadyExists if it is there
 Result<void> make_directories(const std::string& path, mode_t mode = 0755);  // like mkdir -p
 Result<void> remove_file(const std::string& path);                           // NotFound if it is not there

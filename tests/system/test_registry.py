@@ -5,11 +5,14 @@ import hashlib
 import http.client
 import http.server
 import json
+import os
+import shutil
 import subprocess
 import threading
 
 import pytest
-from conftest import client_of, images, loaded
+from conftest import against, client_of, images, loaded
+from lib import engines
 from lib.registry import Registry, free_port
 
 pytestmark = pytest.mark.slice2
@@ -147,6 +150,87 @@ def test_through_a_proxy(fresh, registry):
     proxy.server_close()
     done = docker.run("pull", "registry.test:5000/pila/layers:v2", check=False)
     assert done.returncode == 1 and "proxy" in done.stderr, done
+
+
+# --- a registry that asks who one is --------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """Basic authentication: me, with the password secret."""
+    if Registry.missing():
+        pytest.skip(Registry.missing())
+    place = tmp_path_factory.mktemp("guarded")
+    (place / "users").write_text("me:$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW\n")  # bcrypt
+    made = Registry(place / "registry", extra=f"auth: {{htpasswd: {{realm: here, path: {place / 'users'}}}}}\n").start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["docker", "pila"])
+def visitor(request, docker, tmp_path, guarded):
+    """A client with an empty configuration of its own, run(*words) -> done, and its configuration's path."""
+    program = shutil.which("docker") if request.param == "docker" else engines.Pila.program
+    if not program or (request.param == "pila" and against != "pila"):
+        pytest.skip("this client is not there")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    environment = docker.environment | {"HOME": str(tmp_path), "DOCKER_CONFIG": str(tmp_path / "config"),
+                                        "PATH": f"{tools}:{os.environ['PATH']}"}
+
+    def run(*words, **more):
+        return subprocess.run([program, *words], env=environment, capture_output=True, text=True, timeout=60,
+                              **({} if "input" in more else {"stdin": subprocess.DEVNULL}), **more)
+
+    run.config, run.tools = tmp_path / "config/config.json", tools
+    run.config.parent.mkdir()
+    run.image = f"{guarded.address}/mine/busybox:{request.param}"
+    docker("tag", "busybox", run.image)
+    yield run
+    docker.run("rmi", run.image, check=False)
+
+
+def logs_in_and_uses_it(run, docker, address):
+    refused = run("push", run.image)
+    assert refused.returncode == 1 and ("no basic auth" in refused.stderr or "authentication required" in refused.stderr), refused
+    wrong = run("login", "-u", "me", "--password-stdin", address, input="wrong")
+    assert wrong.returncode == 1 and "401" in wrong.stderr or "unauthorized" in wrong.stderr or "incorrect" in wrong.stderr, wrong
+    done = run("login", "-u", "me", "--password-stdin", address, input="secret")
+    assert done.returncode == 0 and "Login Succeeded" in done.stdout, done
+    pushed = run("push", run.image)
+    assert pushed.returncode == 0 and "digest: sha256:" in pushed.stdout, pushed
+    docker("rmi", run.image)
+    pulled = run("pull", run.image)
+    assert pulled.returncode == 0, pulled
+
+
+def logs_out(run, address):
+    assert run("logout", address).returncode == 0
+    assert run("pull", run.image).returncode == 1
+
+
+def test_login_push_pull_logout(visitor, docker, guarded):
+    logs_in_and_uses_it(visitor, docker, guarded.address)
+    assert guarded.address in json.loads(visitor.config.read_text())["auths"]
+    logs_out(visitor, guarded.address)
+
+
+def test_login_with_a_credential_helper(visitor, docker, guarded):
+    """The password is in the helper's keeping, not in the configuration."""
+    helper = visitor.tools / "docker-credential-drawer"
+    helper.write_text(f"""#!/bin/sh
+case $1 in
+    store) cat > {visitor.tools}/drawer ;;
+    get) [ -f {visitor.tools}/drawer ] || {{ echo "credentials not found in native keychain"; exit 1; }}; cat {visitor.tools}/drawer ;;
+    erase) cat > /dev/null; rm -f {visitor.tools}/drawer ;;
+    list) echo "{{}}" ;;
+esac
+""")
+    helper.chmod(0o755)
+    visitor.config.write_text('{"credsStore": "drawer"}')
+    logs_in_and_uses_it(visitor, docker, guarded.address)
+    assert json.loads((visitor.tools / "drawer").read_text())["Secret"] == "secret"
+    assert "c2VjcmV0" not in visitor.config.read_text() and "secret" not in visitor.config.read_text()
+    logs_out(visitor, guarded.address)
+    assert not (visitor.tools / "drawer").exists()
 
 
 # --- a registry that lies ----------------------------------------------------------------------------------------------
