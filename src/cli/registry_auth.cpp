@@ -7,8 +7,8 @@
 #include <unistd.h>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 
 #include <boost/json/object.hpp>
