@@ -184,7 +184,7 @@ def test_killed_at_random_moments_under_load(crashing):
                         acknowledged[name] = ("gone", created.json()["Id"])
             except (OSError, ValueError):  # the daemon was killed in the middle of an answer
                 time.sleep(0.02)
-    workers = [threading.Thread(target=work, args=(worker,)) for worker in range(3)]
+    workers = [threading.Thread(target=work, args=(worker,), daemon=True) for worker in range(3)]
     for worker in workers:
         worker.start()
     for _ in range(6):
