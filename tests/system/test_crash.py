@@ -86,7 +86,7 @@ def test_a_published_port_answers_all_the_time(crashing):
             if fetch() != b"page of pila\n":
                 failures.append(time.monotonic())
             time.sleep(0.01)
-    asker = threading.Thread(target=ask)
+    asker = threading.Thread(target=ask, daemon=True)
     asker.start()
     try:
         for _ in range(2):

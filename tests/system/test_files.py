@@ -139,7 +139,7 @@ class Highest:
     def __init__(self, engine):
         self.engine, self.done = engine, threading.Event()
         self.before = self.highest = resident(engine)
-        self.thread = threading.Thread(target=self.watch)
+        self.thread = threading.Thread(target=self.watch, daemon=True)
 
     def watch(self):
         while not self.done.wait(0.02):
