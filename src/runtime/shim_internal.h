@@ -65,6 +65,8 @@ private:
     void watch_memory();
     void stop_watching_memory();
     void memory_event();
+    void drain_memory_events();
+    void report_out_of_memory();
 
     // shim_exec.cpp
     Result<void> begin_exec(const std::shared_ptr<Control>& control, Request& request, std::vector<Fd>& fds);

@@ -41,6 +41,13 @@ void Shim::watch_memory() {
     if (!events) return;  // told at the container's end only
     memory_events_ = events.take();
     loop_.watch(memory_events_, EPOLLIN, [this](std::uint32_t) { memory_event(); });
+    // The container runs already: what happened before we listened is in the counter alone. (v1 signals at once if
+    // memory is used up at this moment.)
+    if (auto kills = cgroup_.oom_kills(); kills > 0) {
+        drain_memory_events();
+        oom_kills_ = kills;
+        report_out_of_memory();
+    }
 }
 
 void Shim::stop_watching_memory() {
@@ -49,16 +56,24 @@ void Shim::stop_watching_memory() {
     memory_events_.reset();
 }
 
-void Shim::memory_event() {
+void Shim::drain_memory_events() {
     char unread[4096];
     while (::read(memory_events_.get(), unread, sizeof unread) > 0) {
     }
+}
+
+void Shim::memory_event() {
+    drain_memory_events();
     // v1 tells that memory is used up, a moment before it counts the kill; v2 of other events in the same file, too.
     if (cgroup_.mode() == os::CgroupMode::V2) {
         auto kills = cgroup_.oom_kills();
         if (kills == oom_kills_) return;
         oom_kills_ = kills;
     }
+    report_out_of_memory();
+}
+
+void Shim::report_out_of_memory() {
     Report report;
     report.kind = Report::Kind::OutOfMemory;
     // Once is enough for a daemon that comes back.
