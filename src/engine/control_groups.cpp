@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/control_groups.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
 #include <set>
@@ -24,18 +21,14 @@ static Result<Fd> lock_parent(const os::CgroupLayout& layout, const std::string&
         auto made = group.create();
         if (!made && (made.error().os_errno() == EACCES || made.error().os_errno() == EROFS)) return Fd();
         if (!made) return std::move(made).error();
-        auto lock = os::open(path, O_RDONLY | O_DIRECTORY);
-        if (!lock && lock.error().os_errno() == ENOENT && attempt < 10)
-            continue;  // a daemon that ends has just removed it
-        if (!lock) return lock;
-        if (!os::lock_exclusively(*lock))
-            return Error(Errc::Conflict, fmt::format("another pila daemon on this machine has the instance name {}: "
-                                                     "give this one its own with --instance",
-                                                     parent.substr(1)));
-        struct stat held {
-        }, named{};
-        if (::fstat(lock->get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino)
-            return lock;
+        auto lock = os::lock_directory(path, os::LockWait::Moment);
+        if (lock) return lock;
+        bool removed = lock.error().code() == Errc::NotFound;  // by a daemon that has just ended
+        if (removed && attempt < 10) continue;
+        if (lock.error().code() != Errc::Conflict) return lock;
+        return Error(Errc::Conflict, fmt::format("another pila daemon on this machine has the instance name {}: "
+                                                 "give this one its own with --instance",
+                                                 parent.substr(1)));
     }
 }
 

@@ -255,8 +255,8 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     return plan;
 }
 
-Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec,
-                                                const ResolvedUser& user, const std::string& apparmor_profile) {
+static Result<runtime::ProcessPlan> exec_process_of(const ContainerSpec& spec, const ExecSpec& exec,
+                                                    const ResolvedUser& user, const std::string& apparmor_profile) {
     runtime::ProcessPlan process;
     process.args = exec.command;
     process.environment = environment_of(spec, exec.tty, user.home);
@@ -290,7 +290,7 @@ Result<runtime::ProcessPlan> build_exec_process(const Container& container, cons
     auto spec = container.spec();
     auto root = TRY(os::open(fmt::format("/proc/{}/root", container.state().pid), O_PATH | O_DIRECTORY));
     auto user = TRY(resolve_user_in(root, exec.user.empty() ? spec->user : exec.user, spec->group_add));
-    return build_exec_process(*spec, exec, user, apparmor_profile);
+    return exec_process_of(*spec, exec, user, apparmor_profile);
 }
 
 }  // namespace pila::engine

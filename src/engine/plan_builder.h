@@ -24,9 +24,7 @@ struct PlanInputs {
 };
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs);
-Result<runtime::ProcessPlan> build_exec_process(const ContainerSpec& spec, const ExecSpec& exec,
-                                                const ResolvedUser& user, const std::string& apparmor_profile);
-// The same, its user looked up in the running container's files.
+// Its user is looked up in the running container's files.
 Result<runtime::ProcessPlan> build_exec_process(const Container& container, const ExecSpec& exec,
                                                 const std::string& apparmor_profile);
 // What of the machine's profile a container gets: privileged ones and apparmor=unconfined none, apparmor=X X.

@@ -135,8 +135,9 @@ Result<void> make_directories(const std::string& path, mode_t mode) {
     return {};
 }
 
-Result<void> lock_exclusively(FdView file) {
-    constexpr int attempts = 50, pause_ms = 20;  // the kernel has no flock with a time limit
+Result<void> lock_exclusively(FdView file, LockWait wait) {
+    constexpr int pause_ms = 20;  // the kernel has no flock with a time limit
+    const int attempts = wait == LockWait::No ? 0 : 50;
     for (int attempt = 0; ::flock(file.get(), LOCK_EX | LOCK_NB) < 0; ++attempt) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock");
@@ -144,6 +145,16 @@ Result<void> lock_exclusively(FdView file) {
         ::poll(nullptr, 0, pause_ms);
     }
     return {};
+}
+
+Result<Fd> lock_directory(const std::string& path, LockWait wait) {
+    auto lock = TRY(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    TRY(lock_exclusively(lock, wait));
+    auto held = TRY(stat_of(lock));
+    struct stat named {};
+    if (::stat(path.c_str(), &named) < 0 || held.st_ino != named.st_ino)
+        return Error(Errc::NotFound, "lock " + path + ": it was removed", ENOENT);
+    return lock;
 }
 
 Result<void> remove_file(const std::string& path) {

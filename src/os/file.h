@@ -32,9 +32,12 @@ Result<void> write_file(const std::string& path, std::string_view bytes);
 enum class Sync : std::uint8_t { Yes, No };
 Result<void> replace_file(const std::string& path, std::string_view bytes, mode_t mode = 0600, Sync sync = Sync::Yes);
 
-// flock(2), exclusive; Conflict if somebody else has it for longer than a second. Shorter is no conflict: of a process
-// that was killed a child that was just being started may hold a copy until its exec.
-Result<void> lock_exclusively(FdView file);
+// flock(2), exclusive; Conflict if somebody else has it. Moment: for longer than a second; shorter may be a child of a
+// killed process that was just being started and holds a copy until its exec.
+enum class LockWait : std::uint8_t { No, Moment };
+Result<void> lock_exclusively(FdView file, LockWait wait = LockWait::Moment);
+// A directory whose lock stands for its name. NotFound: it is not there, or its last holder removed it meanwhile.
+Result<Fd> lock_directory(const std::string& path, LockWait wait);
 
 Result<void> make_directory(const std::string& path, mode_t mode = 0755);    // AlreadyExists if it is there
 Result<void> make_directories(const std::string& path, mode_t mode = 0755);  // like mkdir -p

@@ -2,7 +2,6 @@
 // `pila-runtime run`: a container from an OCI bundle, in the foreground.
 #include <fcntl.h>
 
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cerrno>
@@ -82,15 +81,11 @@ public:
                 made = os::make_directory(path, 0700);
             }
             if (!made && made.error().code() != Errc::AlreadyExists) return made.take_error();
-            auto lock = os::open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-            if (!lock && lock.error().code() == Errc::NotFound) continue;  // its last holder has just ended
-            if (!lock) return lock.take_error();
-            if (::flock(lock->get(), LOCK_EX | LOCK_NB) < 0)
-                return Error(Errc::AlreadyExists, "container with id " + id + " already exists");
-            struct stat held {
-            }, named{};
-            if (::fstat(lock->get(), &held) == 0 && ::stat(path.c_str(), &named) == 0 && held.st_ino == named.st_ino)
-                return StateDirectory(std::move(path), lock.take());
+            auto lock = os::lock_directory(path, os::LockWait::No);
+            if (lock) return StateDirectory(std::move(path), lock.take());
+            if (lock.error().code() == Errc::NotFound) continue;  // its last holder has just ended
+            if (lock.error().code() != Errc::Conflict) return lock.take_error();
+            return Error(Errc::AlreadyExists, "container with id " + id + " already exists");
         }
     }
     StateDirectory(StateDirectory&& other) noexcept

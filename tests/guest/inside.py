@@ -5,7 +5,6 @@ Standard output is the guest's second serial port: one JSON line a result, as th
 """
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -262,7 +261,6 @@ def main():
             outcome, text = "failed", traceback.format_exc(limit=4)
             text += sh("journalctl", "-u", "pila.service", "-n", "15", "--no-pager", "-o", "cat", check=False)[-3000:]
         report(name=f"guest.{step.__name__}", outcome=outcome, text=text, seconds=round(time.monotonic() - begin, 1))
-    shutil.copy("/proc/uptime", work / "uptime")
     sh("systemctl", "--no-block", "poweroff" if rebooted else "reboot")
 
 
