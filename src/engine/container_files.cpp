@@ -139,13 +139,10 @@ Result<FileView> ContainerFiles::view_of_running(const Container& container, Pur
 }
 
 Result<FileView> ContainerFiles::view_of_stopped(const Container& container, Purpose purpose) {
-    auto& parts = engine_.parts();
-    auto image = TRY(parts.images.find(container.identity().image_id.text()));
-    auto layers = TRY(parts.images.layer_directories(*image));
     ViewPlan plan;
     // Who only reads leaves nothing behind that would have to reach the disk.
     auto writes = purpose == Purpose::Write ? snapshot::Writes::Durable : snapshot::Writes::Volatile;
-    plan.root = TRY(parts.snapshots.mount(container.id(), layers, writes));
+    plan.root = TRY(engine_.mount_root(container, writes));
     if (purpose != Purpose::Export) plan.mounts = mounts_of(container);
     plan.root_read_only = purpose != Purpose::Write || container.spec()->read_only_root;
     plan.place = engine_.options().data_directory + "/containers";

@@ -6,6 +6,7 @@
 #include "engine/apparmor.h"
 #include "engine/container_files.h"
 #include "engine/health_checks.h"
+#include "engine/lingering_roots.h"
 #include "engine/log_follower.h"
 #include "engine/stats_hub.h"
 #include "os/file.h"
@@ -33,6 +34,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     engine->files_ = std::make_unique<ContainerFiles>(*engine);
     engine->follower_ = TRY(LogFollower::create());
     engine->timers_ = std::make_unique<TimerQueue>();
+    engine->lingering_ = std::make_unique<LingeringRoots>();
     engine->background_ = std::make_unique<WorkQueue>("background", 2);
     engine->exits_ = std::make_unique<WorkQueue>("exits", 2);
     engine->health_ = std::make_unique<HealthChecks>(

@@ -82,6 +82,7 @@ struct CommitOptions {
 
 class ContainerFiles;
 class HealthChecks;
+class LingeringRoots;
 class StatsHub;
 
 class Engine : public runtime::ShimEvents {
@@ -106,6 +107,8 @@ public:
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
     ContainerFiles& files() { return *files_; }  // docker cp, docker export
+    // The root file system of a container that is not running, by whoever is alone with it (FileAccess).
+    Result<Fd> mount_root(const Container& container, snapshot::Writes writes);
 
     Result<Created> create_container(const Context& context, std::string_view name, const json::object& body);
     Result<Changed> start(const Context& context, std::string_view reference);
@@ -150,7 +153,7 @@ public:
     Result<image::ImagePointer> commit(const Context& context, const CommitOptions& options);
 
     // runtime::ShimEvents, on the watcher's thread
-    void container_exited(const std::string& container_id, const runtime::ExitRecord& record) override;
+    void container_exited(const std::string& container_id, const runtime::ExitRecord& record, Fd root) override;
     void exec_exited(const std::string& container_id, const std::string& exec_id,
                      const runtime::ExitRecord& record) override;
     void out_of_memory(const std::string& container_id) override;
@@ -200,6 +203,7 @@ private:
     std::unique_ptr<StatsHub> stats_;
     std::unique_ptr<HealthChecks> health_;
     std::unique_ptr<ContainerFiles> files_;
+    std::unique_ptr<LingeringRoots> lingering_;
     std::unique_ptr<TimerQueue> timers_;     // restarts with back-off
     std::unique_ptr<WorkQueue> background_;  // may take operation locks: exec starts, restarts, automatic removal
     std::unique_ptr<WorkQueue> exits_;       // never takes one: a stop waits for its container's exit

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "engine/etc_files.h"
 #include "engine/health_checks.h"
+#include "engine/lingering_roots.h"
 #include "engine/plan_builder.h"
 #include "engine/spec_internal.h"
 #include "os/file.h"
@@ -122,14 +123,20 @@ static void limit_log(const ContainerSpec& spec, runtime::LogPlan& log) {
     log.max_files = static_cast<std::uint32_t>(parse_uint(files).value_or(size.empty() ? 5 : 1));
 }
 
+Result<Fd> Engine::mount_root(const Container& container, snapshot::Writes writes) {
+    auto image = TRY(parts_.images.find(container.identity().image_id.text()));
+    auto layers = TRY(parts_.images.layer_directories(*image));
+    lingering_->let_go(container.id());
+    return parts_.snapshots.mount(container.id(), layers, writes);
+}
+
 Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox) {
     auto spec = container->spec();
     auto directory = container_directory(container->id());
-    auto image = TRY(parts_.images.find(container->identity().image_id.text()));
-    auto layers = TRY(parts_.images.layer_directories(*image));
     // Until it counts as running: whoever has its files mounted must be done first.
     auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
-    auto root = TRY(parts_.snapshots.mount(container->id(), layers));
+    // What a container that goes with its end has written need never reach the disk.
+    auto root = TRY(mount_root(*container, spec->auto_remove ? snapshot::Writes::Volatile : snapshot::Writes::Durable));
     TRY(write_etc_files(directory, *spec, sandbox));
 
     PlanInputs inputs;

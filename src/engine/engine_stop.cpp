@@ -11,6 +11,7 @@
 #include "engine/container_files.h"
 #include "engine/engine.h"
 #include "engine/health_checks.h"
+#include "engine/lingering_roots.h"
 #include "engine/log_follower.h"
 #include "engine/stats_hub.h"
 #include "os/file.h"
@@ -205,6 +206,7 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     if (!forgotten && forgotten.error().code() == Errc::Exhausted) {
         // A full disk: what the container wrote and logged makes room for the record of its removal.
         TRY(os::remove_tree(container_directory(id)));
+        lingering_->let_go(id);
         forgotten = table_.remove(*container);
     }
     TRY(std::move(forgotten).in("removing container " + container->name()));
@@ -236,7 +238,8 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     return {};
 }
 
-void Engine::container_exited(const std::string& container_id, const runtime::ExitRecord& record) {
+void Engine::container_exited(const std::string& container_id, const runtime::ExitRecord& record, Fd root) {
+    lingering_->keep(container_id, std::move(root));
     auto container = table_.by_id(container_id);
     if (!container) return;
     exits_->post([this, container, record] { settle_exit(container, record); });

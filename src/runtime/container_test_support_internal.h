@@ -48,7 +48,7 @@ inline bool limits_possible() {
 
 class Events : public ShimEvents {
 public:
-    void container_exited(const std::string& id, const ExitRecord& record) override {
+    void container_exited(const std::string& id, const ExitRecord& record, Fd) override {
         std::lock_guard lock(mutex_);
         exits_[id] = record;
         changed_.notify_all();

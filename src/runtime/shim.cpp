@@ -75,6 +75,7 @@ Result<void> Shim::launch_container(std::vector<Fd> fds, const os::CgroupLayout&
     auto launch = TRY(Launch::container(
         {.plan = plan_, .fds = fds, .stdio = stdio, .layout = layout, .cgroup = cgroup_, .self_exe = self_exe_.get()}));
     TRY(hold_ports(fds));
+    if (plan_.root_fd >= 0) root_ = std::move(fds[plan_.root_fd]);
     fds.clear();
     listen();
     PidRecord record{TRY(process_name(launch.pid())), TRY(process_name(::getpid()))};
@@ -160,17 +161,17 @@ void Shim::finish_container() {
     // Before the report: the container may be started again at once, under the same name.
     if (cgroup_.valid()) ignore(cgroup_.remove(), "left to the daemon's recovery");
     ignore(write_exit_record(plan_.state_directory, *exit_), "reported all the same if somebody listens");
-    broadcast(exit_report());
+    for (auto all = controls_; const auto& control : all) report_exit(control);
     loop_.after(linger_time, linger_timer, [] {});
 }
 
-Report Shim::exit_report() const {
+void Shim::report_exit(const std::shared_ptr<Control>& control) {
     Report report;
     report.kind = Report::Kind::Exited;
     report.exit_code = exit_->code;
     report.oom_killed = exit_->oom_killed;
     report.finished_at = exit_->finished_at.nanoseconds;
-    return report;
+    reply(control, report, root_ ? std::vector<int>{root_.get()} : std::vector<int>{});
 }
 
 bool Shim::over() const {

@@ -56,7 +56,8 @@ struct ExecRequest {
 class ShimEvents {  // implemented by the engine
 public:
     virtual ~ShimEvents() = default;
-    virtual void container_exited(const std::string& container_id, const ExitRecord& record) = 0;
+    // `root`: its root file system if that came as a descriptor; the last reference to it when the shim has ended.
+    virtual void container_exited(const std::string& container_id, const ExitRecord& record, Fd root) = 0;
     virtual void exec_exited(const std::string& container_id, const std::string& exec_id, const ExitRecord& record) = 0;
     // The kernel killed a process of the container for memory, which need not be its end.
     virtual void out_of_memory(const std::string& container_id) = 0;

@@ -41,9 +41,9 @@ void Shim::drop_control(const std::shared_ptr<Control>& control) {
     controls_.remove(keep);
 }
 
-void Shim::reply(const std::shared_ptr<Control>& control, const Report& report) {
+void Shim::reply(const std::shared_ptr<Control>& control, const Report& report, const std::vector<int>& fds) {
     if (!control->socket) return;
-    if (!send_parcel(control->socket, encode(report), {})) drop_control(control);
+    if (!send_parcel(control->socket, encode(report), fds)) drop_control(control);
 }
 
 void Shim::broadcast(const Report& report) {
@@ -74,7 +74,7 @@ void Shim::serve(const std::shared_ptr<Control>& control) {
     report.number = number;
     reply(control, report);
     if (request->verb != Verb::Adopt) return;
-    if (reported_) reply(control, exit_report());
+    if (reported_) report_exit(control);
     for (const auto& exit : std::exchange(unheard_, {})) reply(control, exit);
 }
 

@@ -56,10 +56,10 @@ private:
     void drop_control(const std::shared_ptr<Control>& control);
     void serve(const std::shared_ptr<Control>& control);
     Result<Report> answer(const std::shared_ptr<Control>& control, Request& request, std::vector<Fd>& fds);
-    void reply(const std::shared_ptr<Control>& control, const Report& report);
+    void reply(const std::shared_ptr<Control>& control, const Report& report, const std::vector<int>& fds = {});
     void broadcast(const Report& report);
     Result<void> kill(const std::string& exec_id, int signal);
-    Report exit_report() const;
+    void report_exit(const std::shared_ptr<Control>& control);
 
     // shim_oom.cpp
     void watch_memory();
@@ -83,6 +83,7 @@ private:
     std::unique_ptr<Session> session_;
     pid_t pid_ = -1;
     Fd pidfd_, listener_, self_exe_;
+    Fd root_;           // the daemon's to drop: ShimEvents::container_exited
     Fd memory_events_;  // v1: eventfd of memory.oom_control; v2: inotify of memory.events
     std::uint64_t oom_kills_ = 0;
     std::vector<Fd> held_;

@@ -234,7 +234,8 @@ void Supervisor::report_came(const std::shared_ptr<Client>& client) {
     switch (report->kind) {
         case Report::Kind::Reply: client->replied(report.take()); break;
         case Report::Kind::Exited:
-            if (!std::exchange(client->exit_told_, true)) events_.container_exited(client->id_, record);
+            if (std::exchange(client->exit_told_, true)) break;
+            events_.container_exited(client->id_, record, parcel->fds.empty() ? Fd() : std::move(parcel->fds[0]));
             break;
         case Report::Kind::ExecExited: events_.exec_exited(client->id_, report->exec_id, record); break;
         case Report::Kind::OutOfMemory: events_.out_of_memory(client->id_); break;
@@ -248,7 +249,7 @@ void Supervisor::connection_ended(const std::shared_ptr<Client>& client) {
     if (std::exchange(client->exit_told_, true)) return;
     // It may have written the record and died before it could tell us.
     if (auto record = read_exit_record(client->state_directory_); record && still_absent(*client)) {
-        events_.container_exited(client->id_, *record);
+        events_.container_exited(client->id_, *record, {});
         return;
     }
     kill_leftover(client->state_directory_);
