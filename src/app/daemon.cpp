@@ -103,6 +103,9 @@ static void raise_descriptor_limit() {
     if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
     limit.rlim_cur = limit.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &limit);
+    // Once there are threads the kernel waits for RCU (12 ms) whenever the table of descriptors has to grow.
+    constexpr int likely_most = 1023;
+    Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, likely_most));
 }
 
 // Every thread takes requests in turn: few malloc arenas keep what one frees usable by the others (docs/decisions/006).

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting a container: network, files, root, plan, shim.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <cerrno>
+
 #include <fmt/core.h>
 
 #include "base/failpoint.h"
@@ -80,8 +84,11 @@ static Result<std::string> namespace_of(ContainerTable& table, const std::string
 static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec,
                                     const network::Sandbox& sandbox) {
     bool on_host = spec.network_mode == "host";
-    auto write = [&](const char* name, const std::string& text) {
-        return os::replace_file(directory + "/" + name, text, 0644, os::Sync::No);
+    auto write = [&](const char* name, const std::string& text) -> Result<void> {
+        // In place: what a crash leaves half-written is written again by the next start.
+        auto file = TRY(os::open(directory + "/" + name, O_WRONLY | O_CREAT | O_TRUNC, 0644));
+        if (::fchmod(file.get(), 0644) < 0) return Error::from_errno(errno, fmt::format("mode of {}", name));
+        return os::write_all(file, text);
     };
     std::string gateway = sandbox.endpoints.empty() ? "" : sandbox.endpoints[0].gateway;
     auto hosts = hosts_text(spec, sandbox.endpoints, gateway);
@@ -133,6 +140,8 @@ Result<Fd> Engine::mount_root(const Container& container, snapshot::Writes write
 Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox) {
     auto spec = container->spec();
     auto directory = container_directory(container->id());
+    auto cgroup_path = groups_.path(container->id(), spec->cgroup_parent);
+    auto prepared = TRY(supervisor_->prepare(cgroup_path));  // beside what follows, on another processor
     // Until it counts as running: whoever has its files mounted must be done first.
     auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
     // What a container that goes with its end has written need never reach the disk.
@@ -143,7 +152,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     inputs.container = container.get();
     inputs.files_directory = directory;
     inputs.state_directory = state_directory(container->id());
-    inputs.cgroup_path = groups_.path(container->id(), spec->cgroup_parent);
+    inputs.cgroup_path = cgroup_path;
     inputs.apparmor_profile = apparmor_profile_;
     inputs.log_path = log_path_of(*spec, directory);
     inputs.user = TRY(resolve_user_in(root, spec->user, spec->group_add));
@@ -166,7 +175,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
         plan.relays.push_back({first_held + static_cast<int>(relay.listen_fd), relay.address, relay.port});
 
     PILA_FAILPOINT("engine.start.before-shim");
-    auto started = supervisor_->start(context, plan, std::move(fds), container->take_pending());
+    auto started = supervisor_->start(context, plan, std::move(fds), container->take_pending(), std::move(prepared));
     if (!started) {
         auto error = started.take_error();
         note_failed_start(*container, error,

@@ -299,13 +299,13 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     auto saved = table_.save_state(*container);
     if (!saved) log::error("exit of container {} could not be stored: {}", container->id(), saved.error().message());
     for (const auto& exec : execs_.of_container(container->id())) execs_.set_ended(exec, 137);
-    if (shim) shim->forget();
     parts_.networks.detach(container->id());
     auto context = engine_context("the container's process ended");
     if (record.oom_killed && !state.oom_killed) publish(context, *container, "oom");
     publish(context, *container, "die", {{"exitCode", std::to_string(record.code)}});
     follower_->container_ended(container->id());
     after_exit(container, ran_for);
+    if (shim) shim->forget();  // who waits for the container comes first
 }
 
 void Engine::after_exit(const ContainerPointer& container, std::int64_t ran_for_nanoseconds) {

@@ -7,6 +7,8 @@
 
 namespace pila::network {
 
+static constexpr std::chrono::milliseconds start_time{4};  // what a start takes on two processors
+
 PreparedPool::PreparedPool(unsigned attached, unsigned bare, Make make)
     : wanted_{attached, bare}, make_(std::move(make)) {}
 
@@ -24,6 +26,8 @@ bool PreparedPool::lacking(Kind kind) const {
     return ready_[index].size() < wanted_[index];
 }
 
+bool PreparedPool::half_empty() const { return ready_[0].size() * 2 < wanted_[0] || ready_[1].size() * 2 < wanted_[1]; }
+
 std::optional<Prepared> PreparedPool::claim(Kind kind) {
     std::optional<Prepared> claimed;
     Lock lock(mutex_);
@@ -33,6 +37,7 @@ std::optional<Prepared> PreparedPool::claim(Kind kind) {
         ready.pop_front();
     }
     failed_ = false;
+    quiet_until_ = std::chrono::steady_clock::now() + start_time;
     changed_.notify_all();
     return claimed;
 }
@@ -64,6 +69,11 @@ void PreparedPool::run() {
         {
             Lock lock(mutex_);
             while (!stopping_ && (failed_ || !(lacking(Kind::Attached) || lacking(Kind::Bare)))) changed_.wait(lock);
+            // Who has just claimed one is starting a container and has more use for the processor.
+            if (!stopping_ && !half_empty() && std::chrono::steady_clock::now() < quiet_until_) {
+                changed_.wait_until(lock, quiet_until_);
+                continue;
+            }
             if (stopping_) return;
             // The emptier one first: both kinds may be in demand.
             kind = lacking(Kind::Attached) && (!lacking(Kind::Bare) || ready_[0].size() <= ready_[1].size())

@@ -3,6 +3,7 @@
 // Network namespaces made ahead of time: some already on the default bridge with address and route, some with lo only.
 // Claiming one costs no system call. One thread makes new ones whenever some were claimed; it sleeps otherwise.
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <optional>
@@ -29,6 +30,7 @@ public:
 private:
     void run();
     bool lacking(Kind kind) const REQUIRES(mutex_);
+    bool half_empty() const REQUIRES(mutex_);
 
     const unsigned wanted_[2];
     const Make make_;
@@ -36,6 +38,7 @@ private:
     Condition changed_;
     std::deque<Prepared> ready_[2] GUARDED_BY(mutex_);
     bool stopping_ GUARDED_BY(mutex_) = false;
+    std::chrono::steady_clock::time_point quiet_until_ GUARDED_BY(mutex_);
     bool failed_ GUARDED_BY(mutex_) = false;  // waits for the next claim instead of trying again and again
     std::thread thread_;
 };

@@ -73,6 +73,9 @@ Result<void> Cgroup::create_v1(const Group& group) const {
         auto made = make_directory(directory);
         if (!made && made.error().code() != Errc::AlreadyExists) return made;
         TRY(inherit_cpuset(parent, directory));
+        // What is made below takes over its values from the kernel: a write of them rebuilds the scheduler's domains.
+        if (made && directory.size() < leaf.size())
+            ignore(write_file(directory + "/cgroup.clone_children", "1"), "the values are written one by one, then");
     }
     return {};
 }

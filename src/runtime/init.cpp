@@ -129,10 +129,12 @@ Result<void> build_container(Setup& setup) {
         TRY(open_terminal(setup.root, setup.channel, plan.process, true));
     else
         TRY(place_stdio(setup.stdio, plan.process));
-    TRY(join_cgroups(setup));
-    TRY(join_namespaces(setup, true));
     TRY(write_sysctl(setup.host_proc, plan));
     TRY(hide_paths(setup));
+    // Here the parent's groups are needed, and not before.
+    TRY(build_late_mounts(setup));
+    TRY(join_cgroups(setup));
+    TRY(join_namespaces(setup, true));
     ::umask(022);
     TRY(make_in_root(setup.root, plan.process.working_directory, Missing::Directory).in("make the working directory"));
     return leave_host(setup);

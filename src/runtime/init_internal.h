@@ -32,8 +32,9 @@ struct Setup {
     int self_exe = -1;
     bool die_with_parent = true;
     bool new_user_namespace = false;
-    bool joined = false;  // cgroups
-    Fd root;              // O_PATH of the container's root
+    bool joined = false;                        // cgroups
+    Fd root;                                    // O_PATH of the container's root
+    std::vector<const MountPlan*> late_mounts;  // of control groups
 };
 
 bool has_namespace(const Plan& plan, Namespace type);
@@ -56,6 +57,7 @@ Result<Place> make_parent_in_root(FdView root, const std::string& path);
 // init_root.cpp, init_cgroup_mount.cpp, init_devices.cpp
 Result<void> enter_root(Setup& setup);  // setup.root, attached in this mount namespace
 Result<void> build_mounts(Setup& setup);
+Result<void> build_late_mounts(Setup& setup);
 Result<void> mount_cgroups(Setup& setup, const MountPlan& mount);
 Result<void> make_devices(Setup& setup);
 Result<void> hide_paths(Setup& setup);  // masked and read-only

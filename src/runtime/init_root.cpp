@@ -50,6 +50,8 @@ Result<void> enter_root(Setup& setup) {
     return os::attach_mount(setup.root, place).in("attach the root file system");
 }
 
+static bool is_cgroup(const MountPlan& mount) { return mount.type == "cgroup" || mount.type == "cgroup2"; }
+
 static Result<void> set_recursive_readonly(FdView mount) {
     return os::change_mount(mount, MOUNT_ATTR_RDONLY, 0, 0, os::Recursive::Yes);
 }
@@ -104,16 +106,39 @@ static Result<void> mount_filesystem(const Setup& setup, const MountPlan& mount)
     return {};
 }
 
+static Result<void> make_mount(Setup& setup, const MountPlan& mount) {
+    auto outcome = is_cgroup(mount)               ? mount_cgroups(setup, mount)
+                   : (mount.flags & MS_BIND) != 0 ? bind(setup, mount)
+                                                  : mount_filesystem(setup, mount);
+    if (outcome && mount.propagation != 0) outcome = set_mount_propagation(setup, mount);
+    if (outcome) return {};
+    return std::move(outcome).in(fmt::format("mount {} on {}", printable(mount.source), printable(mount.target)));
+}
+
+// Control groups are shown from inside one's own, which the parent may still be making: last, unless something else
+// lies on them or they on something that is hidden.
+static bool may_wait(const Plan& plan, std::size_t index) {
+    const auto& target = plan.mounts[index].target;
+    auto touches = [&](const std::string& path) { return path.starts_with(target) || target.starts_with(path); };
+    for (std::size_t later = index + 1; later < plan.mounts.size(); ++later)
+        if (touches(plan.mounts[later].target)) return false;
+    return std::none_of(plan.masked_paths.begin(), plan.masked_paths.end(), touches) &&
+           std::none_of(plan.readonly_paths.begin(), plan.readonly_paths.end(), touches);
+}
+
 Result<void> build_mounts(Setup& setup) {
-    for (const auto& mount : setup.plan.mounts) {
-        auto outcome = mount.type == "cgroup" || mount.type == "cgroup2" ? mount_cgroups(setup, mount)
-                       : (mount.flags & MS_BIND) != 0                    ? bind(setup, mount)
-                                                                         : mount_filesystem(setup, mount);
-        if (outcome && mount.propagation != 0) outcome = set_mount_propagation(setup, mount);
-        if (!outcome)
-            return std::move(outcome).in(
-                fmt::format("mount {} on {}", printable(mount.source), printable(mount.target)));
+    const auto& mounts = setup.plan.mounts;
+    for (std::size_t i = 0; i < mounts.size(); ++i) {
+        if (is_cgroup(mounts[i]) && may_wait(setup.plan, i))
+            setup.late_mounts.push_back(&mounts[i]);
+        else
+            TRY(make_mount(setup, mounts[i]));
     }
+    return {};
+}
+
+Result<void> build_late_mounts(Setup& setup) {
+    for (const auto* mount : setup.late_mounts) TRY(make_mount(setup, *mount));
     return {};
 }
 

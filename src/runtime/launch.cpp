@@ -114,7 +114,7 @@ std::uint64_t flags_at_clone(const Plan& plan) {
 
 Result<void> make_cgroup(const LaunchInput& input) {
     if (!input.cgroup.valid()) return {};
-    TRY(input.cgroup.create());
+    if (!input.cgroup_made) TRY(input.cgroup.create());
     return apply_resources(input.cgroup, input.plan.resources);
 }
 

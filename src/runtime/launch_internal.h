@@ -23,8 +23,9 @@ struct LaunchInput {
     const std::vector<Fd>& fds;  // what the plan's indices mean
     Stdio stdio;
     const os::CgroupLayout& layout;
-    const os::Cgroup& cgroup;  // named, not yet made; invalid: none
-    int self_exe = -1;         // for plan.init
+    const os::Cgroup& cgroup;  // invalid: none
+    bool cgroup_made = false;
+    int self_exe = -1;  // for plan.init
     bool die_with_parent = true;
 };
 

@@ -8,7 +8,6 @@
 
 #include "runtime/helper.h"
 #include "runtime/own_exe_internal.h"
-#include "runtime/shim_internal.h"
 #include "runtime/verbs_internal.h"
 
 namespace {
@@ -19,14 +18,15 @@ struct Verb {
     const char* help;                   // nullptr: not for people
 };
 
-int shim(int, char**) { return pila::runtime::shim_main(); }
+// The whole command line is its to write over.
+int spawner(int argc, char** argv) { return pila::runtime::spawner_main(argc + 2, argv - 2); }
 
 constexpr Verb verbs[] = {
     {"run", pila::runtime::run_verb,
      "run a container from an OCI bundle in the foreground: [--root DIR] run [--bundle DIR] [--pid-file FILE] ID"},
     {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
     {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
-    {"shim", shim, nullptr},
+    {"shim", spawner, nullptr},
     {"helper", helper_main, nullptr},
 };
 

@@ -15,6 +15,7 @@
 namespace pila::runtime {
 
 enum class Verb : std::uint8_t {
+    Prepare,  // no reply; Start follows, or the end of the connection
     Start,
     Adopt,
     Attach,
@@ -40,7 +41,8 @@ struct AttachOptions {
 struct Request {
     Verb verb = Verb::Start;
     std::uint32_t number = 0;
-    std::string plan;  // Start: Plan; Exec: ProcessPlan; both as serialize() writes them
+    std::string cgroup_path;  // Prepare
+    std::string plan;         // Start: Plan; Exec: ProcessPlan; both as serialize() writes them
     std::vector<AttachOptions> attachments;
     std::string exec_id;
     std::uint16_t rows = 0, columns = 0;

@@ -23,8 +23,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr int control_fd = 3;
-
 enum TimerName { drain_timer = 1, linger_timer };
 
 // Somebody outside the container may hold its pipes for ever: so long we wait once all inside are dead.
@@ -45,21 +43,26 @@ Result<void> Shim::hold_ports(std::vector<Fd>& fds) {
     return {};
 }
 
+Result<void> Shim::prepare(const std::string& cgroup_path) {
+    cgroup_ = os::Cgroup(layout_, cgroup_path, os::container_controllers());
+    if (!cgroup_.valid()) return {};
+    cgroup_made_ = true;  // as far as it got: to be unmade
+    return cgroup_.create();
+}
+
 Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
     if (request.verb != Verb::Start) return Error(Errc::Invalid, "the first request to a shim must be to start");
     plan_ = TRY(deserialize_plan(request.plan));
     request.plan = {};
+    show_name_(plan_.id);
     if (fds.size() < request.attachments.size()) return Error(Errc::Invalid, "fewer descriptors than attachments");
     std::vector<Fd> streams;
     for (auto left = request.attachments.size(); left > 0; --left) {
         streams.insert(streams.begin(), std::move(fds.back()));
         fds.pop_back();
     }
-    auto layout = TRY(os::probe_cgroup_layout());
-    // v2: born outside of the daemon's group already (ShimSupervisor), since a move costs 11 ms there.
-    if (layout.mode == os::CgroupMode::V1)
-        ignore(os::leave_cgroups(layout), "stays with the daemon then: no delegation, or not root");
-    if (!plan_.cgroup_path.empty()) cgroup_ = os::Cgroup(layout, plan_.cgroup_path, os::container_controllers());
+    if (!plan_.cgroup_path.empty() && !cgroup_made_)
+        cgroup_ = os::Cgroup(layout_, plan_.cgroup_path, os::container_controllers());
     log_ = TRY(JsonLog::open(plan_.log));
     session_ = std::make_unique<Session>(loop_, &log_, [this] { output_settled(); });
     auto& options = request.attachments;
@@ -67,13 +70,18 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
         // Before the launch, so that not one byte of output can be missed.
         session_->attach(attachment_of(options[i], std::move(streams[i])));
     }
-    return launch_container(std::move(fds), layout, control);
+    return launch_container(std::move(fds), control);
 }
 
-Result<void> Shim::launch_container(std::vector<Fd> fds, const os::CgroupLayout& layout, FdView control) {
+Result<void> Shim::launch_container(std::vector<Fd> fds, FdView control) {
     auto stdio = TRY(session_->prepare(plan_.process));
-    auto launch = TRY(Launch::container(
-        {.plan = plan_, .fds = fds, .stdio = stdio, .layout = layout, .cgroup = cgroup_, .self_exe = self_exe_.get()}));
+    auto launch = TRY(Launch::container({.plan = plan_,
+                                         .fds = fds,
+                                         .stdio = stdio,
+                                         .layout = layout_,
+                                         .cgroup = cgroup_,
+                                         .cgroup_made = cgroup_made_,
+                                         .self_exe = self_exe_.get()}));
     TRY(hold_ports(fds));
     if (plan_.root_fd >= 0) root_ = std::move(fds[plan_.root_fd]);
     fds.clear();
@@ -95,6 +103,7 @@ void Shim::abandon_start() {
         ignore(cgroup_.kill_all(), "usually empty");
         ignore(cgroup_.remove(), "the next start of this container tries again");
     }
+    if (plan_.state_directory.empty()) return;  // no plan yet
     ignore(os::remove_file(shim_socket_path(plan_.state_directory)), "may not have been made");
     ignore(os::remove_file(plan_.state_directory + "/pid"), "may not have been made");
 }
@@ -102,9 +111,16 @@ void Shim::abandon_start() {
 Result<void> Shim::run(Fd control) {
     auto parcel = TRY(receive_parcel(control, -1));
     auto request = TRY(decode_request(parcel.bytes));
+    Result<void> prepared;
+    if (request.verb == Verb::Prepare) {
+        prepared = prepare(request.cgroup_path);
+        auto next = receive_parcel(control, -1);
+        if (!next) abandon_start();  // another part of the start has failed
+        parcel = TRY(std::move(next));
+        request = TRY(decode_request(parcel.bytes));
+    }
     auto number = request.number;
-    self_exe_ = TRY(os::open("/proc/self/exe", O_PATH));
-    auto started = start(std::move(request), std::move(parcel.fds), control);
+    auto started = prepared ? start(std::move(request), std::move(parcel.fds), control) : std::move(prepared);
     if (!started) {
         abandon_start();
         return send_parcel(control, encode(failure(number, started.error())), {});
@@ -120,6 +136,7 @@ Result<void> Shim::run(Fd control) {
     plan_.mounts = {};
     plan_.resources = {};
     plan_.masked_paths = plan_.readonly_paths = {};
+    layout_ = {};
     add_control(std::move(control));
     watch_memory();
     ::malloc_trim(0);
@@ -181,20 +198,11 @@ bool Shim::over() const {
     return session_->finished() || lingered;
 }
 
-int shim_main() {
-    // Large buffers go straight back to the kernel: an idle shim is to be small whatever it has moved before.
-    ::mallopt(M_MMAP_THRESHOLD, 64 << 10);
-    ::mallopt(M_TRIM_THRESHOLD, 64 << 10);
-    ::signal(SIGPIPE, SIG_IGN);
-    // What ends other processes at shutdown must not end the one that records how the container ended.
-    for (int signal : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) ::signal(signal, SIG_IGN);
+int shim_main(Fd control, ShimSurroundings surroundings) {
     auto loop = Loop::create();
     if (!loop) return 1;
-    Shim shim(loop.take());
-    auto outcome = shim.run(Fd(control_fd));
-    if (outcome) return 0;
-    auto text = "pila-runtime shim: " + outcome.error().message() + "\n";
-    return ::write(STDERR_FILENO, text.data(), text.size()) < 0 ? 2 : 1;
+    Shim shim(loop.take(), std::move(surroundings));
+    return shim.run(std::move(control)) ? 0 : 1;
 }
 
 }  // namespace pila::runtime

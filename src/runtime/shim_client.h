@@ -88,6 +88,13 @@ public:
     virtual void forget() = 0;  // the exit was recorded; the shim may go
 };
 
+// A shim that makes its control groups while the daemon still puts together what is to run in them. Unmade when it is
+// destroyed without having been used.
+class PreparedShim {
+public:
+    virtual ~PreparedShim() = default;
+};
+
 // Starts shims and watches all of them on one thread.
 class ShimSupervisor {
 public:
@@ -97,8 +104,11 @@ public:
 
     // Descriptors are referred to by index from the plan (root_fd, NamespacePlan::received_fd).
     // Error codes: NotFound (program or directory missing: Docker's 127), Denied (not executable: 126), others.
+    // `prepared`: of this supervisor, with the plan's cgroup_path.
     virtual Result<std::shared_ptr<ShimClient>> start(const Context& context, const Plan& plan, std::vector<Fd> fds,
-                                                      std::vector<Attachment> attachments) = 0;
+                                                      std::vector<Attachment> attachments,
+                                                      std::unique_ptr<PreparedShim> prepared = nullptr) = 0;
+    virtual Result<std::unique_ptr<PreparedShim>> prepare(const std::string& cgroup_path) = 0;
     // After a daemon restart: connects to a shim that still runs; nullptr-free. If it has ended meanwhile: NotFound,
     // and read_exit_record says how.
     virtual Result<std::shared_ptr<ShimClient>> adopt(const std::string& container_id,

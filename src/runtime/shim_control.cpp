@@ -132,6 +132,7 @@ Result<Report> Shim::answer(const std::shared_ptr<Control>&, Request& request, s
             TRY(update_resources(cgroup_, request.resources));
             break;
         case Verb::ReopenLog: TRY(log_.reopen()); break;
+        case Verb::Prepare:
         case Verb::Start:
         case Verb::Exec:
         case Verb::Forget: return Error(Errc::Invalid, "not a request to a running shim");

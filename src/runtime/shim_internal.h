@@ -2,6 +2,7 @@
 #pragma once
 // `pila-runtime shim`: owns one running container (shim_client.h). One thread.
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -18,9 +19,20 @@
 
 namespace pila::runtime {
 
+// What all shims of a machine have in common.
+struct ShimSurroundings {
+    std::function<void(const std::string& id)> show_name;  // in ps
+    os::CgroupLayout layout;
+    Fd self_exe;  // pila-runtime itself, for --init
+};
+
 class Shim {
 public:
-    explicit Shim(Loop loop) : loop_(std::move(loop)) {}
+    Shim(Loop loop, ShimSurroundings surroundings)
+        : show_name_(std::move(surroundings.show_name)),
+          loop_(std::move(loop)),
+          layout_(std::move(surroundings.layout)),
+          self_exe_(std::move(surroundings.self_exe)) {}
 
     // Takes the first request from `control`, starts the container and serves until it is over.
     Result<void> run(Fd control);
@@ -41,9 +53,10 @@ private:
     };
 
     // shim.cpp: the container's life
+    Result<void> prepare(const std::string& cgroup_path);
     Result<void> start(Request request, std::vector<Fd> fds, FdView control);
     Result<void> hold_ports(std::vector<Fd>& fds);
-    Result<void> launch_container(std::vector<Fd> fds, const os::CgroupLayout& layout, FdView control);
+    Result<void> launch_container(std::vector<Fd> fds, FdView control);
     void container_ended();
     void output_settled();
     void finish_container();
@@ -76,9 +89,12 @@ private:
     void report_exec(const std::string& id, Exec& exec);
     void end_execs();
 
+    std::function<void(const std::string& id)> show_name_;
     Loop loop_;
-    Plan plan_;  // without what only the start needed
+    os::CgroupLayout layout_;  // until the start
+    Plan plan_;                // without what only the start needed
     os::Cgroup cgroup_;
+    bool cgroup_made_ = false;
     JsonLog log_;
     std::unique_ptr<Session> session_;
     pid_t pid_ = -1;
@@ -97,6 +113,6 @@ private:
 };
 
 ExitRecord exit_record_of(const os::ExitStatus& status);
-int shim_main();
+int shim_main(Fd control, ShimSurroundings surroundings);
 
 }  // namespace pila::runtime

@@ -79,28 +79,33 @@ Result<Report> first_report(const Context& context, FdView socket) {
     }
 }
 
+// v2: out of our own group, or a restart of the daemon's service would end the shims.
+Fd group_of_shims() {
+    auto layout = os::probe_cgroup_layout();
+    if (!layout || layout->mode != os::CgroupMode::V2) return {};
+    auto top = os::open(layout->hierarchies.front().mount_point, O_RDONLY | O_DIRECTORY);
+    return top ? top.take() : Fd();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ShimSupervisor>> ShimSupervisor::create(const std::string& runtime_exe, ShimEvents& events) {
     auto copy = TRY(sealed_copy(runtime_exe).in("prepare pila-runtime"));
     Fd epoll(::epoll_create1(EPOLL_CLOEXEC)), stop(::eventfd(0, EFD_CLOEXEC));
     if (!epoll || !stop) return Error::from_errno(errno, "create epoll");
-    auto supervisor = std::make_unique<Supervisor>(std::move(copy), std::move(epoll), std::move(stop), events);
+    auto supervisor =
+        std::make_unique<Supervisor>(std::move(copy), group_of_shims(), std::move(epoll), std::move(stop), events);
     return std::unique_ptr<ShimSupervisor>(std::move(supervisor));
 }
 
-Supervisor::Supervisor(Fd exe, Fd epoll, Fd stop, ShimEvents& events)
-    : exe_(std::move(exe)), epoll_(std::move(epoll)), stop_(std::move(stop)), events_(events) {
+Supervisor::Supervisor(Fd exe, Fd group, Fd epoll, Fd stop, ShimEvents& events)
+    : epoll_(std::move(epoll)), stop_(std::move(stop)), spawner_(std::move(exe), std::move(group)), events_(events) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = 0;
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stop_.get(), &event);
-    // Out of our own group, or a restart of the daemon's service would end the shims.
-    auto layout = os::probe_cgroup_layout();
-    if (layout && layout->mode == os::CgroupMode::V2)
-        if (auto top = os::open(layout->hierarchies.front().mount_point, O_RDONLY | O_DIRECTORY))
-            shim_group_ = top.take();
     watcher_ = std::thread([this] { watch(); });
+    spawner_.refill();
 }
 
 Supervisor::~Supervisor() {
@@ -108,19 +113,31 @@ Supervisor::~Supervisor() {
     if (::write(stop_.get(), &one, sizeof one) > 0) watcher_.join();
 }
 
-Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, const Plan& plan, std::vector<Fd> fds,
-                                                      std::vector<Attachment> attachments) {
-    auto ends = TRY(os::message_socket_pair());
-    Fd ours = std::move(ends.first), theirs = std::move(ends.second);
-    os::Spawn what;
-    what.exe = "pila-runtime";
-    what.exe_fd = exe_;
-    what.argv = {"pila-runtime", "shim", plan.id};
-    what.fds = {{theirs.get(), 3}};
-    what.cgroup = shim_group_;
-    auto shim = TRY(os::spawn(what).in("start a shim"));
-    theirs.reset();
+Prepared::~Prepared() {
+    if (shim_.process) supervisor_.abandon(std::move(shim_));
+}
 
+void Supervisor::abandon(FreshShim shim) {
+    shim.connection.reset();
+    auto client = std::make_shared<Client>(*this, "", "");
+    client->child_ = std::move(shim.process);
+    client->failed_ = true;
+    add(client);
+}
+
+Result<std::unique_ptr<PreparedShim>> Supervisor::prepare(const std::string& cgroup_path) {
+    auto prepared = std::make_unique<Prepared>(*this, TRY(spawner_.take()));
+    Request request;
+    request.verb = Verb::Prepare;
+    request.cgroup_path = cgroup_path;
+    TRY(prepared->say(encode(request)));
+    return std::unique_ptr<PreparedShim>(std::move(prepared));
+}
+
+Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, const Plan& plan, std::vector<Fd> fds,
+                                                      std::vector<Attachment> attachments,
+                                                      std::unique_ptr<PreparedShim> prepared) {
+    auto shim = prepared ? static_cast<Prepared&>(*prepared).take() : TRY(spawner_.take());
     Request request;
     request.verb = Verb::Start;
     request.plan = serialize(plan);
@@ -130,25 +147,24 @@ Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, co
         request.attachments.push_back(options_of(attachment));
         passed.push_back(attachment.stream.get());
     }
-    // Any early return closes our end: the shim then kills what it has begun and ends; the watcher reaps it.
     auto begin = [&]() -> Result<Report> {
-        TRY(send_parcel(ours, encode(request), passed));
+        TRY(send_parcel(shim.connection, encode(request), passed));
         fds.clear();
         attachments.clear();
-        return first_report(context, ours);
+        return first_report(context, shim.connection);
     };
     auto report = begin();
-    auto client = std::make_shared<Client>(*this, plan.id, plan.state_directory);
-    client->child_ = std::move(shim.pidfd);
+    spawner_.refill();  // now that this one is on its way
     if (!report || !report->ok) {
-        client->failed_ = true;
-        ours.reset();
-        add(client);
+        // The connection's end tells a shim to kill what it has begun and to end.
+        abandon(std::move(shim));
         if (!report) return std::move(report).take_error().in("start container " + plan.id);
         return error_of(*report);
     }
+    auto client = std::make_shared<Client>(*this, plan.id, plan.state_directory);
+    client->child_ = std::move(shim.process);
     client->started_ = {report->pid, report->shim_pid};
-    client->socket_ = std::move(ours);
+    client->socket_ = std::move(shim.connection);
     add(client);
     return std::shared_ptr<ShimClient>(client);
 }

@@ -9,6 +9,7 @@
 #include "base/mutex.h"
 #include "runtime/protocol_internal.h"
 #include "runtime/shim_client.h"
+#include "runtime/spawner_client_internal.h"
 
 namespace pila::runtime {
 
@@ -56,15 +57,32 @@ private:
     bool over_ GUARDED_BY(mutex_) = false;
 };
 
+class Prepared final : public PreparedShim {
+public:
+    Prepared(Supervisor& supervisor, FreshShim shim) : supervisor_(supervisor), shim_(std::move(shim)) {}
+    ~Prepared() override;
+    FreshShim take() { return std::move(shim_); }
+    Result<void> say(const std::string& request) { return send_parcel(shim_.connection, request, {}); }
+
+private:
+    Supervisor& supervisor_;
+    FreshShim shim_;
+};
+
 class Supervisor final : public ShimSupervisor {
 public:
-    Supervisor(Fd exe, Fd epoll, Fd stop, ShimEvents& events);
+    Supervisor(Fd exe, Fd group, Fd epoll, Fd stop, ShimEvents& events);
     ~Supervisor() override;
 
     Result<std::shared_ptr<ShimClient>> start(const Context& context, const Plan& plan, std::vector<Fd> fds,
-                                              std::vector<Attachment> attachments) override;
+                                              std::vector<Attachment> attachments,
+                                              std::unique_ptr<PreparedShim> prepared) override;
+    Result<std::unique_ptr<PreparedShim>> prepare(const std::string& cgroup_path) override;
     Result<std::shared_ptr<ShimClient>> adopt(const std::string& container_id,
                                               const std::string& state_directory) override;
+
+    // Ends by itself; only its process is left to be waited for.
+    void abandon(FreshShim shim);
 
 private:
     void add(const std::shared_ptr<Client>& client);
@@ -76,8 +94,8 @@ private:
     bool still_absent(const Client& client) const;
     static void kill_leftover(const std::string& state_directory);
 
-    Fd exe_, epoll_, stop_;
-    Fd shim_group_;  // v2 only
+    Fd epoll_, stop_;
+    SpawnerClient spawner_;
     ShimEvents& events_;
     Mutex mutex_;
     std::unordered_map<std::uint64_t, std::shared_ptr<Client>> clients_ GUARDED_BY(mutex_);
