@@ -165,6 +165,13 @@ private:
     }
     std::string state_directory(const std::string& id) const { return options_.run_directory + "/containers/" + id; }
 
+    // A container for as long as nobody else may start, stop or remove it; NotFound if it went while we waited.
+    struct Held {
+        ContainerPointer container;
+        KeyedLock::Guard guard;
+    };
+    Result<Held> hold(std::string_view reference);
+
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);
     Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox);

@@ -51,8 +51,7 @@ static void overlay(image::ImageConfig& config, const image::ImageConfig& own) {
 }
 
 Result<image::ImagePointer> Engine::commit(const Context& context, const CommitOptions& options) {
-    auto container = TRY(find(options.container));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(options.container));
     auto spec = container->spec();
     auto parent = TRY(parts_.images.find(container->identity().image_id.text()));
     image::CommitRequest request;

@@ -30,7 +30,10 @@ Result<void> Engine::recover() {
             });
             container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
             TRY(table_.save_state(*container));
-            if (container->state().status != Status::Paused) health_->running(container, HealthChecks::From::Resume);
+            bool paused = container->state().status == Status::Paused;
+            // The daemon may have died in the middle of a pause, or of a commit that froze it for a moment.
+            ignore(shim->pause(paused), "there is nothing to freeze without control groups");
+            if (!paused) health_->running(container, HealthChecks::From::Resume);
             live.push_back({container->id(), shim->started().pid});
             continue;
         }

@@ -16,9 +16,7 @@
 namespace pila::engine {
 
 Result<Changed> Engine::start(const Context& context, std::string_view reference) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
-    if (!table_.by_id(container->id())) return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
+    auto [container, guard] = TRY(hold(reference));
     auto state = container->state();
     if (state.status == Status::Paused)
         return Error(Errc::Conflict, "cannot start a paused container, try unpause instead");

@@ -110,15 +110,13 @@ Result<Changed> Engine::stop_locked(const Context& context, const ContainerPoint
 
 Result<Changed> Engine::stop(const Context& context, std::string_view reference, std::optional<int> timeout,
                              const std::string& signal) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     return stop_locked(context, container, timeout, signal);
 }
 
 Result<void> Engine::restart(const Context& context, std::string_view reference, std::optional<int> timeout,
                              const std::string& signal) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     TRY(stop_locked(context, container, timeout, signal));
     container->update([](ContainerState& current) {
         current.stopped_by_user = false;
@@ -151,8 +149,7 @@ Result<void> Engine::kill(const Context& context, std::string_view reference, co
 }
 
 Result<void> Engine::pause(const Context& context, std::string_view reference, bool paused) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     auto state = container->state();
     auto shim = container->shim();
     if (!state.is_running() || !shim)
@@ -175,9 +172,7 @@ Result<void> Engine::pause(const Context& context, std::string_view reference, b
 }
 
 Result<void> Engine::remove(const Context& context, std::string_view reference, const RemoveOptions& options) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
-    if (!table_.by_id(container->id())) return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
+    auto [container, guard] = TRY(hold(reference));
     if (container->state().is_running()) {
         if (!options.force) {
             bool paused = container->state().status == Status::Paused;
