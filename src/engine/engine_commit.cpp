@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "base/failpoint.h"
 #include "engine/engine.h"
 
 namespace pila::engine {
@@ -68,6 +69,7 @@ Result<image::ImagePointer> Engine::commit(const Context& context, const CommitO
     auto shim = container->shim();
     bool freeze = options.pause && shim && container->state().status == Status::Running;
     if (freeze) TRY(shim->pause(true).in("pausing for the commit"));
+    PILA_FAILPOINT("engine.commit.frozen");
     auto image = parts_.images.commit(context, request);
     if (freeze) ignore(shim->pause(false), "the container may have been killed while frozen");
     auto made = TRY(std::move(image));

@@ -64,8 +64,8 @@ Result<void> Engine::recover() {
         auto spec = container->spec();
         if (state.status == Status::Removing || (spec->auto_remove && state.status == Status::Exited))
             ignore(remove(recovery_context(), container->id(), {true, true}), "somebody else removed it");
-        bool starts_with_daemon =
-            spec->restart.name == "always" || (spec->restart.name == "unless-stopped" && !state.stopped_by_user);
+        // "always" means even those that somebody had stopped; on-failure: the daemon may have died before it restarted it.
+        bool starts_with_daemon = spec->restart.name == "always" || wants_restart(*spec, state);
         if (starts_with_daemon && state.status == Status::Exited) schedule_restart(container, 0);
     }
     if (!live.empty()) log::info("adopted {} running container{}", live.size(), live.size() == 1 ? "" : "s");

@@ -203,6 +203,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     bool own_network = spec->network_mode != "host" && !spec->shares_network_of_container();
     auto launched = [&]() -> Result<void> {
         if (own_network) sandbox = TRY(attach_networks(context, *container));
+        PILA_FAILPOINT("engine.start.after-networks");
         return launch(context, container, sandbox);
     }();
     if (launched) {
@@ -210,6 +211,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
         publish(context, *container, "start");
         return {};
     }
+    groups_.clear(container->id(), spec->cgroup_parent);  // a shim that was killed meanwhile left its own
     if (own_network) parts_.networks.detach(container->id());
     ignore(os::remove_tree(state_directory(container->id())), "swept at the next start of the daemon");
     auto error = launched.take_error();

@@ -14,6 +14,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/text.h"
 #include "os/file.h"
 #include "os/socket.h"
@@ -122,6 +123,7 @@ Result<void> build_container(Setup& setup) {
         return Error::from_errno(errno, "new network namespace");
     TRY(name_host(plan));
     ::umask(0);
+    PILA_FAILPOINT("init.before-root");
     TRY(enter_root(setup));
     TRY(build_mounts(setup));
     TRY(make_devices(setup));
@@ -129,6 +131,7 @@ Result<void> build_container(Setup& setup) {
         TRY(open_terminal(setup.root, setup.channel, plan.process, true));
     else
         TRY(place_stdio(setup.stdio, plan.process));
+    PILA_FAILPOINT("init.before-cgroups");
     TRY(join_cgroups(setup));
     TRY(join_namespaces(setup, true));
     TRY(write_sysctl(setup.host_proc, plan));

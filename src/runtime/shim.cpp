@@ -13,6 +13,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "os/file.h"
 #include "runtime/init_internal.h"
 #include "runtime/state_files_internal.h"
@@ -55,6 +56,7 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
         streams.insert(streams.begin(), std::move(fds.back()));
         fds.pop_back();
     }
+    PILA_FAILPOINT("shim.start.received");
     auto layout = TRY(os::probe_cgroup_layout());
     // v2: born outside of the daemon's group already (ShimSupervisor), since a move costs 11 ms there.
     if (layout.mode == os::CgroupMode::V1)
@@ -74,12 +76,16 @@ Result<void> Shim::launch_container(std::vector<Fd> fds, const os::CgroupLayout&
     auto stdio = TRY(session_->prepare(plan_.process));
     auto launch = TRY(Launch::container(
         {.plan = plan_, .fds = fds, .stdio = stdio, .layout = layout, .cgroup = cgroup_, .self_exe = self_exe_.get()}));
+    PILA_FAILPOINT("shim.start.cloned");
     TRY(hold_ports(fds));
     fds.clear();
     listen();
+    PILA_FAILPOINT("shim.start.listening");
     PidRecord record{TRY(process_name(launch.pid())), TRY(process_name(::getpid()))};
     TRY(write_pid_record(plan_.state_directory, record));
+    PILA_FAILPOINT("shim.start.recorded");
     TRY(launch.finish(control.get()));
+    PILA_FAILPOINT("shim.start.running");
     pid_ = launch.pid();
     pidfd_ = launch.take_pidfd();
     session_->launched(launch.take_terminal());
@@ -89,6 +95,7 @@ Result<void> Shim::launch_container(std::vector<Fd> fds, const os::CgroupLayout&
 
 // Nothing of a failed start stays behind.
 void Shim::abandon_start() {
+    PILA_CRASHPOINT("shim.start.failed");
     session_.reset();
     if (cgroup_.valid()) {
         ignore(cgroup_.kill_all(), "usually empty");
@@ -113,6 +120,7 @@ Result<void> Shim::run(Fd control) {
     report.pid = pid_;
     report.shim_pid = ::getpid();
     ignore(send_parcel(control, encode(report), {}), "a daemon that ended meanwhile connects again");
+    PILA_CRASHPOINT("shim.start.reported");
     // Of the plan only what exec needs is kept: an idle shim is to be small.
     parcel = {};
     plan_.process = {};
@@ -127,6 +135,7 @@ Result<void> Shim::run(Fd control) {
 }
 
 void Shim::container_ended() {
+    PILA_CRASHPOINT("shim.exit.noticed");
     loop_.remove(pidfd_);
     stop_watching_memory();
     auto status = os::wait_child(pidfd_);
@@ -159,8 +168,11 @@ void Shim::finish_container() {
     end_execs();
     // Before the report: the container may be started again at once, under the same name.
     if (cgroup_.valid()) ignore(cgroup_.remove(), "left to the daemon's recovery");
+    PILA_CRASHPOINT("shim.exit.before-record");
     ignore(write_exit_record(plan_.state_directory, *exit_), "reported all the same if somebody listens");
+    PILA_CRASHPOINT("shim.exit.before-report");
     broadcast(exit_report());
+    PILA_CRASHPOINT("shim.exit.reported");
     loop_.after(linger_time, linger_timer, [] {});
 }
 

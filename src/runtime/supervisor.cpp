@@ -15,6 +15,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "os/cgroup.h"
 #include "os/file.h"
@@ -132,7 +133,9 @@ Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, co
     }
     // Any early return closes our end: the shim then kills what it has begun and ends; the watcher reaps it.
     auto begin = [&]() -> Result<Report> {
+        PILA_FAILPOINT("engine.start.shim-spawned");
         TRY(send_parcel(ours, encode(request), passed));
+        PILA_FAILPOINT("engine.start.shim-asked");
         fds.clear();
         attachments.clear();
         return first_report(context, ours);
@@ -144,7 +147,10 @@ Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, co
         client->failed_ = true;
         ours.reset();
         add(client);
-        if (!report) return std::move(report).take_error().in("start container " + plan.id);
+        if (!report) {
+            kill_leftover(plan.state_directory);  // had the shim been killed
+            return std::move(report).take_error().in("start container " + plan.id);
+        }
         return error_of(*report);
     }
     client->started_ = {report->pid, report->shim_pid};

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Eight clients do a day's work at an engine while somebody kills its processes at random; used by test_soak.py.
 
-An answer must be as expected unless something was killed shortly before or during the request. What was acknowledged
+An answer must be as expected unless something was killed shortly before or in the course of the story. What was acknowledged
 holds in any case. The seed and every action are written to a file: PILA_SOAK_SEED=N repeats the same decisions.
 """
 import http.client
@@ -14,9 +14,8 @@ import struct
 import tarfile
 import threading
 import time
-from pathlib import Path
 
-from . import api
+from . import api, truth
 
 request_seconds = 60  # whoever waits longer has found a hang
 shadow_seconds = 5    # so long after a kill its effects may show
@@ -66,14 +65,14 @@ class Worker(threading.Thread):
         super().__init__(name=f"w{number}", daemon=True)
         self.number, self.engine, self.journal, self.stop = number, engine, journal, stop
         self.rng = random.Random(f"{seed}-{number}")
-        self.begin, self.made, self.written = 0.0, 0, []
+        self.begin, self.made, self.written = 0.0, 0, []  # begin: of the story; a kill in its course may show later
         self.leftover = set()  # targets of DELETE that nobody has acknowledged yet
         self.stories = [(self.short_run, 6), (self.service, 6), (self.volume, 3), (self.copy, 2), (self.commit, 1), (self.networks, 3),
                         (self.shared, 6), (self.observe, 3), (self.phoenix, 1), (self.checked, 1)]
 
     # --- asking -------------------------------------------------------------------------------------------------------
     def ask(self, method, target, *ok, body=None, **more):
-        self.begin = time.monotonic()
+        asked = time.monotonic()
         try:
             answer = api.request(self.engine.socket, method, target, body, timeout=request_seconds, **more)
         except TimeoutError:
@@ -82,7 +81,7 @@ class Worker(threading.Thread):
             self.journal.note(self.name, f"{method} {target} {type(error).__name__}: {error}")
             self.stop.wait(0.05)
             return self.unexpected(f"{method} {target}: {type(error).__name__}: {error}")
-        self.journal.note(self.name, f"{method} {target} {answer.status} {time.monotonic() - self.begin:.3f}")
+        self.journal.note(self.name, f"{method} {target} {answer.status} {time.monotonic() - asked:.3f}")
         self.journal.count(f"{method} {'/'.join(part for part in target.split('?')[0].split('/')[1:] if part.isalpha())}")
         if answer.status not in ok:
             return self.unexpected(f"{method} {target}: {answer}")
@@ -159,7 +158,7 @@ class Worker(threading.Thread):
         self.remove(name)
 
     def fetch(self, name, port):
-        self.begin = time.monotonic()
+        deadline = time.monotonic() + 10
         while True:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             try:
@@ -168,7 +167,7 @@ class Worker(threading.Thread):
                 self.journal.note(self.name, f"fetch {port}")
                 return self.expect(text == b"page\n", f"port {port} of {name}: {text}")
             except (OSError, http.client.HTTPException) as error:
-                if time.monotonic() > self.begin + 10:
+                if time.monotonic() > deadline:
                     return self.unexpected(f"port {port} of {name}: {error}")
                 time.sleep(0.05)
             finally:
@@ -351,6 +350,7 @@ class Worker(threading.Thread):
         stories, weights = zip(*self.stories)
         while not self.stop.is_set():
             story = self.rng.choices(stories, weights)[0]
+            self.begin = time.monotonic()
             try:
                 story()
                 if self.rng.random() < 0.3:
@@ -410,25 +410,6 @@ class Watcher(threading.Thread):
                 connection.close()
 
 
-def processes():
-    """(pid, parent, command line) of everything that runs here."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        fields = stat.rpartition(")")[2].split()
-        if fields[0] not in "ZX":
-            found.append((int(pid), int(fields[1]), line))
-    return found
-
-
-def shims(known=None):
-    return [(pid, line[2]) for pid, _, line in known or processes() if line[:2] == ["pila-runtime", "shim"]]
-
-
 class Killer:
     """kill -9, in phases: for a while every now and then, then nothing, so that calm work is seen to be faultless."""
     calm, wild = 8, 12
@@ -463,12 +444,12 @@ class Killer:
         self.journal.killed(f"started again as {self.engine.pid}, answers after {time.monotonic() - begin:.3f} s")
 
     def shim(self):
-        self.shoot("shim", [pid for pid, _ in shims()])
+        self.shoot("shim", [pid for pid, _ in truth.shims()])
 
     def helper(self):
-        self.shoot("helper", [pid for pid, _, line in processes() if line[:2] == ["pila-runtime", "helper"]])
+        self.shoot("helper", [pid for pid, _, line in truth.processes() if line[:2] == ["pila-runtime", "helper"]])
 
     def main(self):
-        known = processes()
-        parents = {pid for pid, _ in shims(known)}
+        known = truth.processes()
+        parents = {pid for pid, _ in truth.shims(known)}
         self.shoot("main", [pid for pid, parent, _ in known if parent in parents])

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from conftest import client_of, loaded
-from lib import api, leaks, soak
+from lib import api, leaks, truth
 from lib.engines import wait_until
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("looks into pila's store")]
@@ -55,7 +55,7 @@ def test_while_it_is_removed(fresh, act):
         for late in (name, f"{name}-new"):  # a rename may come first
             engine.api("DELETE", f"/containers/{late}?force=1")
     assert engine.api("GET", "/containers/json?all=1").json() == []
-    wait_until(lambda: soak.shims() == [], "every shim has ended", 5)
+    wait_until(lambda: truth.shims() == [], "every shim has ended", 5)
     for number in range(25):  # every name is free again
         for name in (f"c{number}", f"c{number}-new"):
             made = engine.api("POST", f"/containers/create?name={name}", {"Image": "busybox"})
