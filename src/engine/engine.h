@@ -185,8 +185,8 @@ private:
                       std::optional<std::chrono::milliseconds> at_most);
     void settle_exit(const ContainerPointer& container, const runtime::ExitRecord& record);
     static bool wants_restart(const ContainerSpec& spec, const ContainerState& state);
-    void after_exit(const ContainerPointer& container, std::int64_t ran_for_nanoseconds);
-    void schedule_restart(const ContainerPointer& container, std::int64_t ran_for_nanoseconds);
+    void after_exit(const ContainerPointer& container, std::chrono::nanoseconds ran_for);
+    void schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for);
     Result<void> remove_locked(const Context& context, const ContainerPointer& container, bool remove_volumes);
 
     void publish(const Context& context, const Container& container, std::string action,

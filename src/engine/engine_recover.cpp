@@ -2,6 +2,7 @@
 // The daemon's first act: what lives on is adopted, what ended meanwhile is settled, what is nobody's is removed.
 #include <fmt/core.h>
 #include <signal.h>
+#include <algorithm>
 #include <csignal>
 
 #include "base/log.h"
@@ -28,7 +29,9 @@ Result<void> Engine::recover() {
                 state.status = Status::Running;
                 state.started_at = now_wall();
             });
-            container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
+            auto known = container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
+            auto since = std::max<std::int64_t>(0, now_wall().nanoseconds - known.started_at.nanoseconds);
+            container->started(std::chrono::nanoseconds(since));
             TRY(table_.save_state(*container));
             bool paused = container->state().status == Status::Paused;
             // The daemon may have died in the middle of a pause, or of a commit that froze it for a moment.
@@ -39,7 +42,7 @@ Result<void> Engine::recover() {
         }
         auto state = container->state();
         if (!state.is_running()) {
-            if (state.status == Status::Restarting) schedule_restart(container, 0);
+            if (state.status == Status::Restarting) schedule_restart(container, {});
             continue;
         }
         // No record either: the machine went down, or somebody killed the shim.
@@ -66,7 +69,7 @@ Result<void> Engine::recover() {
             ignore(remove(recovery_context(), container->id(), {true, true}), "somebody else removed it");
         // "always" means even those that somebody had stopped; on-failure: the daemon may have died before it restarted it.
         bool starts_with_daemon = spec->restart.name == "always" || wants_restart(*spec, state);
-        if (starts_with_daemon && state.status == Status::Exited) schedule_restart(container, 0);
+        if (starts_with_daemon && state.status == Status::Exited) schedule_restart(container, {});
     }
     if (!live.empty()) log::info("adopted {} running container{}", live.size(), live.size() == 1 ? "" : "s");
     return {};

@@ -171,6 +171,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     auto shim = started.take();
     PILA_FAILPOINT("engine.start.after-shim");
     container->set_shim(shim);
+    container->started();
     container->update([&](ContainerState& state) {
         state.status = Status::Running;
         state.pid = shim->started().pid;

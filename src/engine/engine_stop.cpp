@@ -280,7 +280,7 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     if (!state.is_running()) return;
     PILA_CRASHPOINT("engine.exit.before-store");
     auto shim = container->shim();
-    auto ran_for = record.finished_at.nanoseconds - state.started_at.nanoseconds;
+    auto ran_for = container->ran_for();
     container->update([&](ContainerState& current) {
         current.status = Status::Exited;
         current.pid = 0;
@@ -314,10 +314,10 @@ bool Engine::wants_restart(const ContainerSpec& spec, const ContainerState& stat
     return policy.name == "always" || policy.name == "unless-stopped";
 }
 
-void Engine::after_exit(const ContainerPointer& container, std::int64_t ran_for_nanoseconds) {
+void Engine::after_exit(const ContainerPointer& container, std::chrono::nanoseconds ran_for) {
     auto state = container->state();
     auto spec = container->spec();
-    if (wants_restart(*spec, state)) schedule_restart(container, ran_for_nanoseconds);
+    if (wants_restart(*spec, state)) schedule_restart(container, ran_for);
     container->notify(WaitCondition::NextExit, {state.exit_code, ""});
     if (spec->auto_remove) {
         background_->post([this, id = container->id()] {
@@ -326,10 +326,10 @@ void Engine::after_exit(const ContainerPointer& container, std::int64_t ran_for_
     }
 }
 
-void Engine::schedule_restart(const ContainerPointer& container, std::int64_t ran_for_nanoseconds) {
+void Engine::schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for) {
     // Docker's back-off: 100 ms, doubled up to a minute, from the start again after 10 s of good running.
     auto state = container->update([&](ContainerState& current) {
-        if (ran_for_nanoseconds > 10'000'000'000) current.restart_count = 0;
+        if (ran_for > seconds(10)) current.restart_count = 0;
         current.status = Status::Restarting;
         ++current.restart_count;
     });

@@ -173,7 +173,7 @@ void Shim::finish_container() {
     PILA_CRASHPOINT("shim.exit.before-report");
     broadcast(exit_report());
     PILA_CRASHPOINT("shim.exit.reported");
-    loop_.after(linger_time, linger_timer, [] {});
+    loop_.after(linger_time, linger_timer, [this] { lingered_ = true; });
 }
 
 Report Shim::exit_report() const {
@@ -187,9 +187,7 @@ Report Shim::exit_report() const {
 
 bool Shim::over() const {
     if (!reported_ || !(forgotten_ || controls_.empty())) return false;
-    bool lingered =
-        now_wall().nanoseconds - exit_->finished_at.nanoseconds > milliseconds(linger_time).count() * 1'000'000;
-    return session_->finished() || lingered;
+    return session_->finished() || lingered_;
 }
 
 int shim_main() {

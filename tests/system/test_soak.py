@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import base_images, client_of, loaded
-from lib import leaks, soak, truth
+from lib import engines, leaks, soak, truth
 
 pytestmark = [pytest.mark.only_pila("kills pila's processes by name"), pytest.mark.slow]
 seconds = int(os.environ.get("PILA_SOAK_SECONDS", "45"))
