@@ -31,6 +31,17 @@ function(pila_room)
         endif()
     endforeach()
 
+    # Only where a failpoint is: the other objects are those of the ordinary build, and ccache has them.
+    if(PILA_WITH_FAILPOINTS)
+        foreach(source ${sources})
+            file(STRINGS ${source} points REGEX "PILA_(FAIL|CRASH)POINT|PILA_WITH_FAILPOINTS" LIMIT_COUNT 1)
+            if(points)
+                set_property(SOURCE ${source} APPEND PROPERTY COMPILE_DEFINITIONS PILA_WITH_FAILPOINTS)
+            endif()
+        endforeach()
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${sources})
+    endif()
+
     add_library(pila_${target} STATIC ${sources})
     target_include_directories(pila_${target} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(pila_${target} PUBLIC ${uses} ${ROOM_EXTERNAL})

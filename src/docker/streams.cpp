@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // attach, logs, events: answers that last.
+#include <limits>
+
 #include <fmt/core.h>
 
 #include "base/log.h"
@@ -183,7 +185,8 @@ static Reply events(Api& api, http::Request& request) {
                                                 "node", "plugin", "scope", "secret", "service", "type", "volume"}));
     auto since = parse_time_query(request.query.get("since")), until = parse_time_query(request.query.get("until"));
     if (!since || !until) return Error(Errc::Invalid, "invalid time in since or until");
-    auto from = request.query.has("since") ? *since : now_wall();
+    // Not "now": events from before the clock was set back are later than that.
+    auto from = request.query.has("since") ? *since : WallTime{std::numeric_limits<std::int64_t>::max()};
     http::Response response;
     response.headers.set("Content-Type", "application/json");
     response.stream = [&api, filters, from, until = *until](std::shared_ptr<http::Stream> stream) {

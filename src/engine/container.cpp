@@ -46,6 +46,16 @@ void Container::set_shim(std::shared_ptr<runtime::ShimClient> shim) {
     shim_.swap(shim);  // the old one is released after the lock
 }
 
+void Container::started(std::chrono::nanoseconds before) {
+    Lock lock(mutex_);
+    runs_since_ = std::chrono::steady_clock::now() - before;
+}
+
+std::chrono::nanoseconds Container::ran_for() const {
+    Lock lock(mutex_);
+    return std::chrono::steady_clock::now() - runs_since_;
+}
+
 Container::Expected::Expected(std::shared_ptr<Container> container) : container_(std::move(container)) {
     Lock lock(container_->mutex_);
     ++container_->expected_;

@@ -4,6 +4,7 @@
 // spec()) and changed only by the engine under the container's operation lock. Threads: any.
 
 #include <sys/types.h>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -85,6 +86,9 @@ public:
         return state_;
     }
     void set_shim(std::shared_ptr<runtime::ShimClient> shim);
+    // How long it has been running, whatever the wall clock did meanwhile. `before`: of the time under an earlier daemon.
+    void started(std::chrono::nanoseconds before = {});
+    std::chrono::nanoseconds ran_for() const;
 
     // A client was told that it is attached before its stream has reached add_pending() or the shim: a start waits for
     // it, or the first output would miss it. The token counts until it is destroyed.
@@ -126,6 +130,7 @@ private:
     std::shared_ptr<runtime::ShimClient> shim_ GUARDED_BY(mutex_);
     std::vector<runtime::Attachment> pending_ GUARDED_BY(mutex_);
     std::vector<Waiter> waiters_ GUARDED_BY(mutex_);
+    std::chrono::steady_clock::time_point runs_since_ GUARDED_BY(mutex_);
     Condition expected_arrived_;
     int expected_ GUARDED_BY(mutex_) = 0;
     std::uint64_t next_key_ GUARDED_BY(mutex_) = 1;

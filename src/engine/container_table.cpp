@@ -64,6 +64,7 @@ Result<void> ContainerTable::add(ContainerPointer container) {
 
 Result<void> ContainerTable::remove(const Container& container) {
     std::vector<store::Change> changes{{spec_key(container.id()), {}, {}}, {state_key(container.id()), {}, {}}};
+    Lock writing(writing_);
     TRY(store_.transact(changes));
     Lock lock(mutex_);
     std::erase_if(id_of_name_, [&](const auto& item) { return item.second == container.id(); });
@@ -72,11 +73,15 @@ Result<void> ContainerTable::remove(const Container& container) {
 }
 
 Result<void> ContainerTable::save_spec(const Container& container) {
+    Lock writing(writing_);
+    if (!by_id(container.id())) return {};
     TRY(store_.put(spec_key(container.id()), spec_record(container)));
     return {};
 }
 
 Result<void> ContainerTable::save_state(const Container& container) {
+    Lock writing(writing_);
+    if (!by_id(container.id())) return {};
     TRY(store_.put(state_key(container.id()), state_record(container.state())));
     return {};
 }

@@ -26,6 +26,7 @@ public:
 
     Result<void> add(ContainerPointer container);     // stored, then visible; its name is reserved already
     Result<void> remove(const Container& container);  // record, name and all
+    // A container that was removed meanwhile stays so: nothing is written then.
     Result<void> save_spec(const Container& container);
     Result<void> save_state(const Container& container);
 
@@ -36,6 +37,7 @@ public:
 
 private:
     store::Store& store_;
+    Mutex writing_;  // over a write to the store, before mutex_: a save must not come after the removal
     mutable Mutex mutex_;
     std::map<std::string, ContainerPointer, std::less<>> by_id_ GUARDED_BY(mutex_);
     std::map<std::string, std::string, std::less<>> id_of_name_ GUARDED_BY(mutex_);

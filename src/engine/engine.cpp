@@ -92,11 +92,18 @@ image::ImageUse Engine::image_user(const image::Digest& id) const {
     return use;
 }
 
-Result<void> Engine::rename(const Context& context, std::string_view reference, std::string_view name) {
+Result<Engine::Held> Engine::hold(std::string_view reference) {
     auto container = TRY(find(reference));
+    auto guard = operations_.lock(container->id());
+    if (!table_.by_id(container->id())) return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
+    return Held{std::move(container), std::move(guard)};
+}
+
+Result<void> Engine::rename(const Context& context, std::string_view reference, std::string_view name) {
+    TRY(find(reference));
     if (name.empty()) return Error(Errc::Invalid, "Neither old nor new names may be empty");
     auto wanted = TRY(checked_name(name));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     auto old = container->name();
     if (wanted == old) return Error(Errc::Invalid, "Renaming a container with the same name as its current name");
     TRY(table_.reserve_name(wanted, container->id()));

@@ -168,6 +168,13 @@ private:
     }
     std::string state_directory(const std::string& id) const { return options_.run_directory + "/containers/" + id; }
 
+    // A container for as long as nobody else may start, stop or remove it; NotFound if it went while we waited.
+    struct Held {
+        ContainerPointer container;
+        KeyedLock::Guard guard;
+    };
+    Result<Held> hold(std::string_view reference);
+
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);
     Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox);
@@ -180,8 +187,9 @@ private:
     bool wait_stopped(const Context& context, const ContainerPointer& container,
                       std::optional<std::chrono::milliseconds> at_most);
     void settle_exit(const ContainerPointer& container, const runtime::ExitRecord& record);
-    void after_exit(const ContainerPointer& container, std::int64_t ran_for_nanoseconds);
-    void schedule_restart(const ContainerPointer& container, std::int64_t ran_for_nanoseconds);
+    static bool wants_restart(const ContainerSpec& spec, const ContainerState& state);
+    void after_exit(const ContainerPointer& container, std::chrono::nanoseconds ran_for);
+    void schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for);
     Result<void> remove_locked(const Context& context, const ContainerPointer& container, bool remove_volumes);
 
     void publish(const Context& context, const Container& container, std::string action,

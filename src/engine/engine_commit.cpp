@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "base/failpoint.h"
 #include "engine/engine.h"
 
 namespace pila::engine {
@@ -51,8 +52,7 @@ static void overlay(image::ImageConfig& config, const image::ImageConfig& own) {
 }
 
 Result<image::ImagePointer> Engine::commit(const Context& context, const CommitOptions& options) {
-    auto container = TRY(find(options.container));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(options.container));
     auto spec = container->spec();
     auto parent = TRY(parts_.images.find(container->identity().image_id.text()));
     image::CommitRequest request;
@@ -69,6 +69,7 @@ Result<image::ImagePointer> Engine::commit(const Context& context, const CommitO
     auto shim = container->shim();
     bool freeze = options.pause && shim && container->state().status == Status::Running;
     if (freeze) TRY(shim->pause(true).in("pausing for the commit"));
+    PILA_FAILPOINT("engine.commit.frozen");
     auto image = parts_.images.commit(context, request);
     if (freeze) ignore(shim->pause(false), "the container may have been killed while frozen");
     auto made = TRY(std::move(image));

@@ -33,8 +33,7 @@ static json::object settings_of(const network::EndpointRequest& endpoint) {
 
 Result<void> Engine::connect_network(const Context& context, std::string_view reference,
                                      const network::EndpointRequest& endpoint) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     auto spec = container->spec();
     auto network = TRY(parts_.networks.find(endpoint.network));
     if (spec->shares_network_of_container() || spec->network_mode == "host")
@@ -58,8 +57,7 @@ Result<void> Engine::disconnect_network(const Context& context, std::string_view
                                         bool force) {
     auto found = find(reference);
     if (!found && force) return {};  // nobody of that name: nothing is connected any more
-    auto container = TRY(std::move(found));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     auto spec = container->spec();
     auto wanted = TRY(parts_.networks.find(network));
     auto is_wanted = [&](const network::Endpoint& endpoint) { return endpoint.network_id == wanted.id; };

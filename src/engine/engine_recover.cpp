@@ -2,6 +2,7 @@
 // The daemon's first act: what lives on is adopted, what ended meanwhile is settled, what is nobody's is removed.
 #include <fmt/core.h>
 #include <signal.h>
+#include <algorithm>
 #include <csignal>
 
 #include "base/log.h"
@@ -28,15 +29,20 @@ Result<void> Engine::recover() {
                 state.status = Status::Running;
                 state.started_at = now_wall();
             });
-            container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
+            auto known = container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
+            auto since = std::max<std::int64_t>(0, now_wall().nanoseconds - known.started_at.nanoseconds);
+            container->started(std::chrono::nanoseconds(since));
             TRY(table_.save_state(*container));
-            if (container->state().status != Status::Paused) health_->running(container, HealthChecks::From::Resume);
+            bool paused = container->state().status == Status::Paused;
+            // The daemon may have died in the middle of a pause, or of a commit that froze it for a moment.
+            ignore(shim->pause(paused), "there is nothing to freeze without control groups");
+            if (!paused) health_->running(container, HealthChecks::From::Resume);
             live.push_back({container->id(), shim->started().pid});
             continue;
         }
         auto state = container->state();
         if (!state.is_running()) {
-            if (state.status == Status::Restarting) schedule_restart(container, 0);
+            if (state.status == Status::Restarting) schedule_restart(container, {});
             continue;
         }
         // No record either: the machine went down, or somebody killed the shim.
@@ -61,9 +67,9 @@ Result<void> Engine::recover() {
         auto spec = container->spec();
         if (state.status == Status::Removing || (spec->auto_remove && state.status == Status::Exited))
             ignore(remove(recovery_context(), container->id(), {true, true}), "somebody else removed it");
-        bool starts_with_daemon =
-            spec->restart.name == "always" || (spec->restart.name == "unless-stopped" && !state.stopped_by_user);
-        if (starts_with_daemon && state.status == Status::Exited) schedule_restart(container, 0);
+        // "always" means even those that somebody had stopped; on-failure: the daemon may have died before it restarted it.
+        bool starts_with_daemon = spec->restart.name == "always" || wants_restart(*spec, state);
+        if (starts_with_daemon && state.status == Status::Exited) schedule_restart(container, {});
     }
     if (!live.empty()) log::info("adopted {} running container{}", live.size(), live.size() == 1 ? "" : "s");
     return {};

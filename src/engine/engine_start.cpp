@@ -21,9 +21,7 @@
 namespace pila::engine {
 
 Result<Changed> Engine::start(const Context& context, std::string_view reference) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
-    if (!table_.by_id(container->id())) return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
+    auto [container, guard] = TRY(hold(reference));
     auto state = container->state();
     if (state.status == Status::Paused)
         return Error(Errc::Conflict, "cannot start a paused container, try unpause instead");
@@ -189,6 +187,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     auto shim = started.take();
     PILA_FAILPOINT("engine.start.after-shim");
     container->set_shim(shim);
+    container->started();
     container->update([&](ContainerState& state) {
         state.status = Status::Running;
         state.pid = shim->started().pid;
@@ -221,6 +220,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     bool own_network = spec->network_mode != "host" && !spec->shares_network_of_container();
     auto launched = [&]() -> Result<void> {
         if (own_network) sandbox = TRY(attach_networks(context, *container));
+        PILA_FAILPOINT("engine.start.after-networks");
         return launch(context, container, sandbox);
     }();
     if (launched) {
@@ -228,6 +228,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
         publish(context, *container, "start");
         return {};
     }
+    groups_.clear(container->id(), spec->cgroup_parent);  // a shim that was killed meanwhile left its own
     if (own_network) parts_.networks.detach(container->id());
     ignore(os::remove_tree(state_directory(container->id())), "swept at the next start of the daemon");
     auto error = launched.take_error();

@@ -111,15 +111,13 @@ Result<Changed> Engine::stop_locked(const Context& context, const ContainerPoint
 
 Result<Changed> Engine::stop(const Context& context, std::string_view reference, std::optional<int> timeout,
                              const std::string& signal) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     return stop_locked(context, container, timeout, signal);
 }
 
 Result<void> Engine::restart(const Context& context, std::string_view reference, std::optional<int> timeout,
                              const std::string& signal) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     TRY(stop_locked(context, container, timeout, signal));
     container->update([](ContainerState& current) {
         current.stopped_by_user = false;
@@ -152,8 +150,7 @@ Result<void> Engine::kill(const Context& context, std::string_view reference, co
 }
 
 Result<void> Engine::pause(const Context& context, std::string_view reference, bool paused) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
+    auto [container, guard] = TRY(hold(reference));
     auto state = container->state();
     auto shim = container->shim();
     if (!state.is_running() || !shim)
@@ -162,6 +159,7 @@ Result<void> Engine::pause(const Context& context, std::string_view reference, b
         return Error(Errc::Conflict,
                      fmt::format("Container {} is {}", container->id(), paused ? "already paused" : "not paused"));
     TRY(shim->pause(paused));
+    PILA_FAILPOINT("engine.pause.before-store");
     auto transition = transitions_.lock(container->id());
     container->update([&](ContainerState& current) {
         if (current.is_running()) current.status = paused ? Status::Paused : Status::Running;
@@ -176,9 +174,7 @@ Result<void> Engine::pause(const Context& context, std::string_view reference, b
 }
 
 Result<void> Engine::remove(const Context& context, std::string_view reference, const RemoveOptions& options) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
-    if (!table_.by_id(container->id())) return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
+    auto [container, guard] = TRY(hold(reference));
     if (container->state().is_running()) {
         if (!options.force) {
             bool paused = container->state().status == Status::Paused;
@@ -202,6 +198,7 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     const auto& id = container->id();
     // The transition lock: its exit may still be being settled (a restart's end, an exit just reported).
     auto transition = transitions_.lock(id);
+    PILA_FAILPOINT("engine.remove.before-store");
     auto forgotten = table_.remove(*container);
     if (!forgotten && forgotten.error().code() == Errc::Exhausted) {
         // A full disk: what the container wrote and logged makes room for the record of its removal.
@@ -225,6 +222,7 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
         });
     }
     ignore(os::remove_tree(state_directory(id)), "swept at the next start of the daemon");
+    PILA_FAILPOINT("engine.remove.before-volumes");
     if (remove_volumes)
         for (const auto& volume : container->volumes()) {
             if (volume.type != "volume") continue;
@@ -283,8 +281,9 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     auto transition = transitions_.lock(container->id());
     auto state = container->state();
     if (!state.is_running()) return;
+    PILA_CRASHPOINT("engine.exit.before-store");
     auto shim = container->shim();
-    auto ran_for = record.finished_at.nanoseconds - state.started_at.nanoseconds;
+    auto ran_for = container->ran_for();
     container->update([&](ContainerState& current) {
         current.status = Status::Exited;
         current.pid = 0;
@@ -297,6 +296,7 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     container->set_shim(nullptr);
     health_->not_running(container);
     auto saved = table_.save_state(*container);
+    PILA_CRASHPOINT("engine.exit.after-store");
     if (!saved) log::error("exit of container {} could not be stored: {}", container->id(), saved.error().message());
     for (const auto& exec : execs_.of_container(container->id())) execs_.set_ended(exec, 137);
     parts_.networks.detach(container->id());
@@ -308,15 +308,19 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     if (shim) shim->forget();  // who waits for the container comes first
 }
 
-void Engine::after_exit(const ContainerPointer& container, std::int64_t ran_for_nanoseconds) {
+bool Engine::wants_restart(const ContainerSpec& spec, const ContainerState& state) {
+    const auto& policy = spec.restart;
+    if (state.stopped_by_user) return false;
+    if (policy.name == "on-failure")
+        return state.exit_code != 0 &&
+               (policy.maximum_retry_count == 0 || state.restart_count < policy.maximum_retry_count);
+    return policy.name == "always" || policy.name == "unless-stopped";
+}
+
+void Engine::after_exit(const ContainerPointer& container, std::chrono::nanoseconds ran_for) {
     auto state = container->state();
     auto spec = container->spec();
-    const auto& policy = spec->restart;
-    bool again = !state.stopped_by_user &&
-                 (policy.name == "always" || policy.name == "unless-stopped" ||
-                  (policy.name == "on-failure" && state.exit_code != 0 &&
-                   (policy.maximum_retry_count == 0 || state.restart_count < policy.maximum_retry_count)));
-    if (again) schedule_restart(container, ran_for_nanoseconds);
+    if (wants_restart(*spec, state)) schedule_restart(container, ran_for);
     container->notify(WaitCondition::NextExit, {state.exit_code, ""});
     if (spec->auto_remove) {
         background_->post([this, id = container->id()] {
@@ -325,15 +329,16 @@ void Engine::after_exit(const ContainerPointer& container, std::int64_t ran_for_
     }
 }
 
-void Engine::schedule_restart(const ContainerPointer& container, std::int64_t ran_for_nanoseconds) {
+void Engine::schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for) {
     // Docker's back-off: 100 ms, doubled up to a minute, from the start again after 10 s of good running.
     auto state = container->update([&](ContainerState& current) {
-        if (ran_for_nanoseconds > 10'000'000'000) current.restart_count = 0;
+        if (ran_for > seconds(10)) current.restart_count = 0;
         current.status = Status::Restarting;
         ++current.restart_count;
     });
     auto delay = milliseconds(std::min<std::int64_t>(60'000, 100LL << std::min(state.restart_count - 1, 10)));
     ignore(table_.save_state(*container), "the restart itself matters more");
+    PILA_CRASHPOINT("engine.restart.scheduled");
     timers_->post_after(delay, [this, container] {
         background_->post([this, container] {
             auto guard = operations_.lock(container->id());

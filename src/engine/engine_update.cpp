@@ -19,9 +19,7 @@ static Result<SpecPointer> changed_spec(const ContainerSpec& old, const json::ob
 
 Result<std::vector<std::string>> Engine::update(const Context& context, std::string_view reference,
                                                 json::object changes) {
-    auto container = TRY(find(reference));
-    auto guard = operations_.lock(container->id());
-    if (!table_.by_id(container->id())) return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
+    auto [container, guard] = TRY(hold(reference));
     auto warnings = TRY(settle_resources(changes, groups_.limits(), LimitsFor::Update));
     TRY(check_restart_policy(changes));
     JsonReader in(changes);

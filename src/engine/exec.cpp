@@ -29,12 +29,12 @@ Result<ExecSpec> parse_exec(const json::object& body) {
     return spec;
 }
 
-static constexpr std::int64_t keep_ended_nanoseconds = 300'000'000'000;
+static constexpr std::chrono::minutes keep_ended{5};
 
 void Execs::drop_old() {
-    auto oldest = now_wall().nanoseconds - keep_ended_nanoseconds;
+    auto oldest = std::chrono::steady_clock::now() - keep_ended;
     std::erase_if(execs_, [&](const auto& item) {
-        return item.second.phase == Exec::Phase::Ended && item.second.ended.nanoseconds < oldest;
+        return item.second.phase == Exec::Phase::Ended && item.second.ended < oldest;
     });
 }
 
@@ -78,7 +78,7 @@ void Execs::set_ended(const std::string& id, int exit_code) {
     if (found == execs_.end()) return;
     found->second.phase = Exec::Phase::Ended;
     found->second.exit_code = exit_code;
-    found->second.ended = now_wall();
+    found->second.ended = std::chrono::steady_clock::now();
 }
 
 void Execs::forget_container(const std::string& container_id) {

@@ -4,6 +4,7 @@
 // not (as Docker's). A record goes when its container ends, or 5 minutes after the exec did. Threads: any.
 
 #include <sys/types.h>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,7 +32,7 @@ struct Exec {
     Phase phase = Phase::Created;
     pid_t pid = 0;
     std::optional<int> exit_code;
-    WallTime ended;
+    std::chrono::steady_clock::time_point ended;
 };
 
 class Execs {

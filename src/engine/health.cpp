@@ -68,9 +68,8 @@ std::string_view name_of(HealthStatus status) {
     return "none";
 }
 
-bool note_probe(Health& health, ProbeResult result, const HealthSettings& settings, WallTime started_at) {
+bool note_probe(Health& health, ProbeResult result, const HealthSettings& settings, nanoseconds begun_after) {
     auto old = health.status;
-    auto begun = result.begun;
     bool passed = result.exit_code == 0;
     if (health.log.size() >= kept_results) health.log.erase(health.log.begin());
     health.log.push_back(std::move(result));
@@ -79,15 +78,14 @@ bool note_probe(Health& health, ProbeResult result, const HealthSettings& settin
         health.status = HealthStatus::Healthy;
     } else {
         // A container that has never been healthy may fail for as long as its start may take.
-        bool excused = health.status == HealthStatus::Starting &&
-                       begun.nanoseconds - started_at.nanoseconds < settings.start_period.count();
+        bool excused = health.status == HealthStatus::Starting && begun_after < settings.start_period;
         if (!excused && ++health.failing_streak >= settings.retries) health.status = HealthStatus::Unhealthy;
     }
     return health.status != old;
 }
 
-nanoseconds next_probe_after(const HealthSettings& settings, HealthStatus status, WallTime started_at, WallTime now) {
-    bool in_start_period = now.nanoseconds - started_at.nanoseconds < settings.start_period.count();
+nanoseconds next_probe_after(const HealthSettings& settings, HealthStatus status, nanoseconds ran_for) {
+    bool in_start_period = ran_for < settings.start_period;
     return in_start_period && status == HealthStatus::Starting ? settings.start_interval : settings.interval;
 }
 

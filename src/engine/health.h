@@ -42,9 +42,11 @@ struct Health {
 };
 
 // True: the status has changed.
-bool note_probe(Health& health, ProbeResult result, const HealthSettings& settings, WallTime started_at);
+// begun_after: how long the container had been running then; the wall clock may have been set meanwhile.
+bool note_probe(Health& health, ProbeResult result, const HealthSettings& settings,
+                std::chrono::nanoseconds begun_after);
 // Until the next probe.
-std::chrono::nanoseconds next_probe_after(const HealthSettings& settings, HealthStatus status, WallTime started_at,
-                                          WallTime now);
+std::chrono::nanoseconds next_probe_after(const HealthSettings& settings, HealthStatus status,
+                                          std::chrono::nanoseconds ran_for);
 
 }  // namespace pila::engine

@@ -88,8 +88,8 @@ void HealthChecks::not_running(const ContainerPointer& container) {
 }
 
 void HealthChecks::schedule(Monitor& monitor) {
-    auto state = monitor.container->state();
-    auto delay = next_probe_after(monitor.container->spec()->health, state.health.status, state.started_at, now_wall());
+    auto& container = *monitor.container;
+    auto delay = next_probe_after(container.spec()->health, container.state().health.status, container.ran_for());
     monitor.timer = timers_.post_after(delay, [this, id = monitor.container->id(), key = monitor.key] {
         Lock lock(mutex_);
         if (workers_ && !stopped_) workers_->post([this, id, key] { probe(id, key); });
@@ -133,6 +133,7 @@ void HealthChecks::probe(const std::string& container_id, std::uint64_t key) {
         container = monitor.container;
         monitor.exec_id = exec_id;
         monitor.begun = now_wall();
+        monitor.begun_after = container->ran_for();
         probed_[exec_id] = container_id;
         monitor.timer = timers_.post_after(container->spec()->health.timeout, [this, container_id, exec_id] {
             Lock inner(mutex_);
@@ -188,7 +189,7 @@ void HealthChecks::finish(const std::string& container_id, const std::string& ex
         ProbeResult result{monitor.begun, now_wall(), exit_code, output.empty() ? std::move(said) : std::move(output)};
         auto spec = container->spec();
         container->update([&](ContainerState& state) {
-            changed = note_probe(state.health, std::move(result), spec->health, state.started_at);
+            changed = note_probe(state.health, std::move(result), spec->health, monitor.begun_after);
         });
         monitor.exec_id.clear();
         schedule(monitor);

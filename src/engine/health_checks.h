@@ -41,6 +41,7 @@ private:
         std::uint64_t timer = 0;  // of the next probe, or of the end of its patience
         std::string exec_id;      // "": no probe is running
         WallTime begun;
+        std::chrono::nanoseconds begun_after{};
     };
     void schedule(Monitor& monitor) REQUIRES(mutex_);
     void probe(const std::string& container_id, std::uint64_t key);

@@ -6,12 +6,16 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/json_reader.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "os/file.h"
 
 namespace pila::engine {
+
+static constexpr std::string_view removed_prefix = "removed-volume/";  // its directory may still be there
+static constexpr std::string_view trash_prefix = ".trash-";            // no name of a volume begins so
 
 static json::object object_of(const std::map<std::string, std::string>& map) {
     json::object object;
@@ -37,6 +41,7 @@ static Result<void> check_name(std::string_view name) {
 
 Result<void> Volumes::load() {
     TRY(os::make_directories(directory_, 0701));
+    TRY(finish_removals());
     for (const auto& entry : TRY(store_.range("volume/"))) {
         auto value = TRY(parse_json(entry.value));
         if (!value.is_object()) continue;
@@ -48,9 +53,23 @@ Result<void> Volumes::load() {
         volume.labels = in.string_map("labels");
         volume.options = in.string_map("options");
         volume.anonymous = in.boolean("anonymous");
+        TRY(os::make_directories(volume.mountpoint, 0755));
         Lock lock(mutex_);
         volumes_[volume.name] = std::move(volume);
     }
+    return {};
+}
+
+// Of removals that the daemon's end cut short. What nothing is noted of stays: it may be somebody's only copy.
+Result<void> Volumes::finish_removals() {
+    std::vector<store::Change> changes;
+    for (const auto& entry : TRY(store_.range(removed_prefix))) {
+        TRY(os::remove_tree(directory_ + "/" + entry.key.substr(removed_prefix.size())));
+        changes.push_back({entry.key, {}, {}});
+    }
+    if (!changes.empty()) TRY(store_.transact(changes));
+    for (const auto& name : TRY(os::list_directory(directory_)))
+        if (name.starts_with(trash_prefix)) TRY(os::remove_tree(directory_ + "/" + name));
     return {};
 }
 
@@ -67,12 +86,17 @@ Result<Volume> Volumes::create(std::string name, std::map<std::string, std::stri
     volume.created = now_wall();
     volume.labels = std::move(labels);
     volume.options = std::move(options);
-    TRY(os::make_directories(volume.mountpoint, 0755));
     json::object record{{"created", volume.created.nanoseconds},
                         {"labels", object_of(volume.labels)},
                         {"options", object_of(volume.options)},
                         {"anonymous", volume.anonymous}};
     TRY(store_.put("volume/" + name, to_json(record)));
+    PILA_FAILPOINT("engine.volume.created");
+    // After the record: a directory that nothing tells of would stay for ever. load() makes what the daemon's end left out.
+    if (auto made = os::make_directories(volume.mountpoint, 0755); !made) {
+        ignore(store_.remove("volume/" + name), "it would come back empty");
+        return made.take_error();
+    }
     volumes_[name] = volume;
     return volume;
 }
@@ -92,14 +116,21 @@ std::vector<Volume> Volumes::list() const {
 }
 
 Result<void> Volumes::remove(std::string_view name) {
+    // Out of the way under the lock: the next volume of that name must not meet what is being deleted.
+    auto trash = directory_ + "/" + std::string(trash_prefix) + random_hex(16);
     {
         Lock lock(mutex_);
         auto found = volumes_.find(name);
         if (found == volumes_.end()) return Error(Errc::NotFound, fmt::format("get {}: no such volume", name));
-        TRY(store_.remove("volume/" + std::string(name)));
+        auto removed = std::string(removed_prefix) + std::string(name);
+        TRY(store_.transact({{"volume/" + std::string(name), {}, {}}, {removed, "", {}}}));
+        PILA_FAILPOINT("engine.volume.removed");
+        auto moved = os::rename(directory_ + "/" + std::string(name), trash);
         volumes_.erase(found);
+        if (!moved && moved.error().code() != Errc::NotFound) return moved;
+        TRY(store_.remove(removed));
     }
-    return os::remove_tree(directory_ + "/" + std::string(name));
+    return os::remove_tree(trash);
 }
 
 }  // namespace pila::engine

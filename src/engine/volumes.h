@@ -36,6 +36,8 @@ public:
     Result<void> remove(std::string_view name);  // the caller knows that nobody uses it
 
 private:
+    Result<void> finish_removals();
+
     std::string directory_;
     store::Store& store_;
     mutable Mutex mutex_;

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -139,7 +140,9 @@ Result<void> Images::apply(const Update& update) {
                            .value = record_of(*image, update.hide.contains(image->id))});
     for (const auto& id : update.deleted)
         changes.push_back({.key = std::string(record_prefix) + std::string(id.hex())});
+    PILA_FAILPOINT("image.record.before-store");
     TRY(store_.transact(changes));
+    PILA_FAILPOINT("image.record.after-store");
     Lock lock(state_);
     std::erase_if(names_, [&](const auto& name) {
         return std::any_of(update.changed.begin(), update.changed.end(),

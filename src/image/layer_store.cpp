@@ -10,6 +10,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -206,6 +207,7 @@ Result<void> LayerStore::commit(UnpackedLayer layer) {
     if (!layer.blobs.empty())
         TRY(os::replace_file(layer.path() + "/blobs", blobs_text(layer.blobs), 0600, os::Sync::No));
     TRY(os::replace_file(layer.path() + "/unsynced", boot_id(), 0600, os::Sync::No));
+    PILA_FAILPOINT("image.layer.before-rename");
     Lock lock(mutex_);
     auto place = path(layer.diff_id);
     if (::rename(layer.path().c_str(), place.c_str()) < 0) {
@@ -318,6 +320,7 @@ Result<bool> LayerStore::remove(const Digest& diff_id) {
         layer = std::move(found->second);
         layers_.erase(found);
     }
+    PILA_FAILPOINT("image.layer.removed");
     for (const auto& blob : layer.blobs) TRY(blobs_.remove(blob.digest));
     janitor_.remove(std::move(grave));
     return true;

@@ -180,6 +180,7 @@ Result<void> Manager::recover(const std::vector<LiveContainer>& live) {
     if (!usable)
         log::error("network: {}: no way outside for containers, published TCP ports are relayed instead of translated",
                    usable.error().message());
+    if (auto removed = remove_doomed(); !removed) log::error("network: {}", removed.error().message());
     auto sandboxes = TRY(read_sandboxes(live));
     TRY(ensure_default_network(sandboxes));
     std::vector<std::string> kept_links;

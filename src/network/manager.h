@@ -62,6 +62,8 @@ private:
     Result<void> bring_up(NetworkState& network);
     std::string bridge_name(const std::string& network_id) const;
     Result<NetworkPtr> find_network(std::string_view name_or_id) REQUIRES(mutex_);
+    Result<void> forget_network(const NetworkState& network);
+    Result<void> remove_doomed();
     bool has_endpoints(const NetworkState& network) const REQUIRES(mutex_);
     Result<NetworkPtr> begin_removal(std::string_view name_or_id);
     Network describe(const NetworkState& network) const REQUIRES(mutex_);

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <netinet/in.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -322,6 +323,7 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
         if (!stale.changed_ports.empty()) reaper_.add(std::move(stale));
     }
     for (const auto& endpoint : state.endpoints) sandbox.endpoints.push_back(endpoint.info);
+    PILA_FAILPOINT("network.attach.before-store");
     state.key = fmt::format("{}{}/{}", sandbox_prefix, state.container_id, random_hex(8));
     TRY(store_.put(state.key, to_record(state)));
     Lock lock(mutex_);

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -256,10 +257,10 @@ Result<Network> Manager::create_network(const Context& context, NetworkSpec spec
     auto up = bring_up(*state);
     if (!up) {
         ignore(firewall_.remove_bridge(state->bridge), "the network is given up already");
-        if (!state->adopted) reaper_.add({{state->bridge}, {}, {}, {}});
-        ignore(store_.remove(key), "recover() would make the network again");
+        ignore(forget_network(*state), "recover() would make the network again");
         return up.take_error();
     }
+    PILA_FAILPOINT("network.create.after-bridge");
     neighbours_.check();
     Lock lock(mutex_);
     networks_[state->info.id] = state;
@@ -295,16 +296,39 @@ Result<Manager::NetworkPtr> Manager::begin_removal(std::string_view name_or_id) 
     }
 }
 
+// Its record goes at once; that its bridge has to go is noted until it has: the daemon may die before.
+Result<void> Manager::forget_network(const NetworkState& network) {
+    std::vector<store::Change> changes{{std::string(network_prefix) + network.info.id, {}, {}}};
+    auto doomed = std::string(doomed_prefix) + network.bridge;
+    if (!network.adopted) changes.push_back({doomed, network.info.id, {}});
+    TRY(store_.transact(changes));
+    PILA_FAILPOINT("network.remove.after-store");
+    if (!network.adopted) reaper_.add({{network.bridge}, {doomed}, {}, {}, {}});
+    return {};
+}
+
+Result<void> Manager::remove_doomed() {
+    os::net::Batch batch;
+    std::vector<store::Change> changes;
+    for (const auto& entry : TRY(store_.range(doomed_prefix))) {
+        os::net::delete_link(batch, entry.key.substr(doomed_prefix.size()));
+        changes.push_back({entry.key, {}, {}});
+    }
+    if (changes.empty()) return {};
+    TRY(route_.run(batch).in("deleting bridges of removed networks"));
+    TRY(store_.transact(changes));
+    return {};
+}
+
 Result<void> Manager::remove_network(const Context& context, std::string_view name_or_id) {
     TRY(context.check());
     auto one_at_a_time = changes_.lock(everything);
     auto network = TRY(begin_removal(name_or_id));
-    auto removed = store_.remove(std::string(network_prefix) + network->info.id);
+    auto removed = forget_network(*network);
     if (removed) {
         auto rules = firewall_.remove_bridge(network->bridge);
         if (!rules) log::error("network {}: {}", network->info.spec.name, rules.error().message());
         neighbours_.check();
-        if (!network->adopted) reaper_.add({{network->bridge}, {}, {}, {}});
     }
     Lock lock(mutex_);
     if (!removed) {

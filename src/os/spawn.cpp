@@ -153,6 +153,17 @@ pid_t clone_like_vfork(ChildPlan& plan, int* pidfd) {
     return pid;
 }
 
+// What a test build's processes hand on to those they start, whose environment is otherwise as described.
+void add_test_environment(std::vector<char*>& environment) {
+#if defined(PILA_WITH_FAILPOINTS) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    for (char** entry = environ; *entry; ++entry)
+        for (std::string_view name : {"PILA_FAILPOINTS=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS="})
+            if (std::string_view(*entry).starts_with(name)) environment.push_back(*entry);
+#else
+    static_cast<void>(environment);
+#endif
+}
+
 }  // namespace
 
 Result<Child> spawn(const Spawn& what) {
@@ -160,6 +171,7 @@ Result<Child> spawn(const Spawn& what) {
     plan.what = &what;
     for (const auto& text : what.argv) plan.argv.push_back(const_cast<char*>(text.c_str()));
     for (const auto& text : what.environment) plan.environment.push_back(const_cast<char*>(text.c_str()));
+    add_test_environment(plan.environment);
     plan.argv.push_back(nullptr);
     plan.environment.push_back(nullptr);
     plan.fds = what.fds;

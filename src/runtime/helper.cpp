@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "os/helper_protocol.h"
 
 namespace helper = pila::os::helper;
@@ -81,6 +82,7 @@ int new_namespace(Helper& state) {
     int space = ::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (space < 0) return fail(state, "open the new network namespace");
     state.answer_fds[state.answer_count++] = space;
+    PILA_CRASHPOINT("helper.namespace.made");
     int netlink = open_netlink(state);
     if (netlink < 0) return fail(state, "open netlink socket");
     errno = bring_up_loopback(netlink);
@@ -94,6 +96,7 @@ int open_socket(Helper& state, const helper::Request& request) {
     int socket = ::socket(request.domain, type, request.protocol);
     if (socket < 0) return fail(state, "create socket");
     state.answer_fds[state.answer_count++] = socket;
+    PILA_CRASHPOINT("helper.socket.made");
     int on = 1;
     if (request.reuse_address) ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (request.address_size &&
@@ -187,6 +190,7 @@ int helper_main(int, char**) {
     }
     helper::Request request;
     while (receive(state, request)) {
+        PILA_CRASHPOINT("helper.received");
         int error = EPROTO;
         errno = 0;
         if (request.magic == helper::magic)
@@ -194,12 +198,14 @@ int helper_main(int, char**) {
                 request.operation == helper::Operation::NewNamespace ? new_namespace(state) : enter_and(state, request);
         // Staying in a container's namespace would keep it alive, and a failure here leaves no safe state.
         if (::setns(state.home, CLONE_NEWNET) < 0) return 1;
+        PILA_CRASHPOINT("helper.before-answer");
         bool delivered = answer(state, request.sequence, error);
         for (int i = 0; i < state.answer_count; ++i) ::close(state.answer_fds[i]);
         if (state.received >= 0) ::close(state.received);
         state.received = -1;
         state.answer_count = 0;
         state.step = "";
+        PILA_CRASHPOINT("helper.answered");
         if (!delivered) return 0;
     }
     return 0;

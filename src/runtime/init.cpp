@@ -14,6 +14,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/text.h"
 #include "os/file.h"
 #include "os/socket.h"
@@ -122,6 +123,7 @@ Result<void> build_container(Setup& setup) {
         return Error::from_errno(errno, "new network namespace");
     TRY(name_host(plan));
     ::umask(0);
+    PILA_FAILPOINT("init.before-root");
     TRY(enter_root(setup));
     TRY(build_mounts(setup));
     TRY(make_devices(setup));
@@ -131,6 +133,7 @@ Result<void> build_container(Setup& setup) {
         TRY(place_stdio(setup.stdio, plan.process));
     TRY(write_sysctl(setup.host_proc, plan));
     TRY(hide_paths(setup));
+    PILA_FAILPOINT("init.before-cgroups");
     // Here the parent's groups are needed, and not before.
     TRY(build_late_mounts(setup));
     TRY(join_cgroups(setup));

@@ -18,6 +18,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/text.h"
 #include "os/capability.h"
 #include "os/file.h"
@@ -197,11 +198,13 @@ Error become(const Finish& finish) {
     auto environment = environment_with_home(process);
     auto program = find_program(process);
     if (!program) return program.take_error();
+    PILA_CRASHPOINT("init.before-go");
     if (finish.wait_for_go) {
         // Also notices a parent that ended before the parent-death signal was set.
         char word = 0;
         if (::read(finish.channel.get(), &word, 1) != 1 || word != word_go) ::_exit(1);
     }
+    PILA_CRASHPOINT("init.before-exec");
     default_signals();
     // With no_new_privs the filter may come after the last capset; without it, it needs CAP_SYS_ADMIN.
     auto first = process.no_new_privileges ? finish_capabilities(process) : install_seccomp(process);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/failpoint.h"
 #include "base/text.h"
 #include "os/file.h"
 
@@ -127,7 +128,11 @@ void JsonLog::end(Stream stream, WallTime time) {
 
 void JsonLog::write_out() {
     if (ready_.empty()) return;
-    if (file_ && os::write_all(file_, ready_)) size_ += ready_.size();
+    PILA_CRASHPOINT("shim.log.before-write");
+    if (file_ && os::write_all(file_, ready_))
+        size_ += ready_.size();
+    else if (file_ && ::ftruncate(file_.get(), static_cast<off_t>(size_)) < 0)
+        errno = 0;  // half a line, of a disk that is full, would spoil the next one
     ready_.clear();
     // Idle shims stay small.
     if (ready_.capacity() > 2 * write_out_at) ready_.shrink_to_fit();
@@ -140,6 +145,7 @@ void JsonLog::rotate() {
         ignore(os::rename(from, plan_.path + "." + std::to_string(number)), "missing until there were that many");
     }
     if (plan_.max_files <= 1) ignore(os::remove_file(plan_.path), "made anew below");
+    PILA_CRASHPOINT("shim.log.rotating");
     if (auto opened = reopen(); !opened) file_.reset();
 }
 

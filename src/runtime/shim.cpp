@@ -13,6 +13,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "os/file.h"
 #include "runtime/init_internal.h"
 #include "runtime/state_files_internal.h"
@@ -61,6 +62,7 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
         streams.insert(streams.begin(), std::move(fds.back()));
         fds.pop_back();
     }
+    PILA_FAILPOINT("shim.start.received");
     if (!plan_.cgroup_path.empty() && !cgroup_made_)
         cgroup_ = os::Cgroup(layout_, plan_.cgroup_path, os::container_controllers());
     log_ = TRY(JsonLog::open(plan_.log));
@@ -82,13 +84,17 @@ Result<void> Shim::launch_container(std::vector<Fd> fds, FdView control) {
                                          .cgroup = cgroup_,
                                          .cgroup_made = cgroup_made_,
                                          .self_exe = self_exe_.get()}));
+    PILA_FAILPOINT("shim.start.cloned");
     TRY(hold_ports(fds));
     if (plan_.root_fd >= 0) root_ = std::move(fds[plan_.root_fd]);
     fds.clear();
     listen();
+    PILA_FAILPOINT("shim.start.listening");
     PidRecord record{TRY(process_name(launch.pid())), TRY(process_name(::getpid()))};
     TRY(write_pid_record(plan_.state_directory, record));
+    PILA_FAILPOINT("shim.start.recorded");
     TRY(launch.finish(control.get()));
+    PILA_FAILPOINT("shim.start.running");
     pid_ = launch.pid();
     pidfd_ = launch.take_pidfd();
     session_->launched(launch.take_terminal());
@@ -98,6 +104,7 @@ Result<void> Shim::launch_container(std::vector<Fd> fds, FdView control) {
 
 // Nothing of a failed start stays behind.
 void Shim::abandon_start() {
+    PILA_CRASHPOINT("shim.start.failed");
     session_.reset();
     if (cgroup_.valid()) {
         ignore(cgroup_.kill_all(), "usually empty");
@@ -130,6 +137,7 @@ Result<void> Shim::run(Fd control) {
     report.pid = pid_;
     report.shim_pid = ::getpid();
     ignore(send_parcel(control, encode(report), {}), "a daemon that ended meanwhile connects again");
+    PILA_CRASHPOINT("shim.start.reported");
     // Of the plan only what exec needs is kept: an idle shim is to be small.
     parcel = {};
     plan_.process = {};
@@ -145,6 +153,7 @@ Result<void> Shim::run(Fd control) {
 }
 
 void Shim::container_ended() {
+    PILA_CRASHPOINT("shim.exit.noticed");
     loop_.remove(pidfd_);
     stop_watching_memory();
     auto status = os::wait_child(pidfd_);
@@ -177,9 +186,12 @@ void Shim::finish_container() {
     end_execs();
     // Before the report: the container may be started again at once, under the same name.
     if (cgroup_.valid()) ignore(cgroup_.remove(), "left to the daemon's recovery");
+    PILA_CRASHPOINT("shim.exit.before-record");
     ignore(write_exit_record(plan_.state_directory, *exit_), "reported all the same if somebody listens");
+    PILA_CRASHPOINT("shim.exit.before-report");
     for (auto all = controls_; const auto& control : all) report_exit(control);
-    loop_.after(linger_time, linger_timer, [] {});
+    PILA_CRASHPOINT("shim.exit.reported");
+    loop_.after(linger_time, linger_timer, [this] { lingered_ = true; });
 }
 
 void Shim::report_exit(const std::shared_ptr<Control>& control) {
@@ -193,9 +205,7 @@ void Shim::report_exit(const std::shared_ptr<Control>& control) {
 
 bool Shim::over() const {
     if (!reported_ || !(forgotten_ || controls_.empty())) return false;
-    bool lingered =
-        now_wall().nanoseconds - exit_->finished_at.nanoseconds > milliseconds(linger_time).count() * 1'000'000;
-    return session_->finished() || lingered;
+    return session_->finished() || lingered_;
 }
 
 int shim_main(Fd control, ShimSurroundings surroundings) {

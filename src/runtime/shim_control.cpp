@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/failpoint.h"
 #include "os/file.h"
 #include "os/socket.h"
 #include "runtime/shim_internal.h"
@@ -22,6 +23,7 @@ void Shim::listen() {
     listener_ = listener.take();
     loop_.watch(listener_, EPOLLIN, [this](std::uint32_t) {
         Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        PILA_CRASHPOINT("shim.control.accepted");
         if (socket && controls_.size() < 8) add_control(std::move(socket));
     });
 }
@@ -122,6 +124,7 @@ Result<Report> Shim::answer(const std::shared_ptr<Control>&, Request& request, s
         case Verb::Pause:
             TRY(need_cgroup());
             TRY(cgroup_.freeze(request.paused));
+            PILA_FAILPOINT("shim.pause.done");
             break;
         case Verb::Processes:
             TRY(need_cgroup());

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "runtime/shim_internal.h"
 
 namespace pila::runtime {
@@ -27,6 +28,7 @@ Result<void> Shim::begin_exec(const std::shared_ptr<Control>& control, Request& 
     if (!fds.empty()) exec.session->attach(attachment_of(request.attachments[0], std::move(fds[0])));
     auto stdio = TRY(exec.session->prepare(process));
     auto launch = TRY(Launch::exec(plan_, process, stdio, cgroup_, pidfd_));
+    PILA_FAILPOINT("shim.exec.cloned");
     TRY(launch.begin());
     exec.launch.emplace(std::move(launch));
     // The loop goes on meanwhile: entering a directory or opening a program may take as long as it likes.
@@ -51,6 +53,7 @@ void Shim::exec_progress(const std::string& id) {
         reply(asked_by, report);
         return;
     }
+    PILA_CRASHPOINT("shim.exec.running");
     Report report;
     report.number = exec.request;
     report.pid = exec.launch->pid();
@@ -99,6 +102,7 @@ void Shim::exec_settled(const std::string& id) {
 
 void Shim::report_exec(const std::string& id, Exec& exec) {
     if (std::exchange(exec.reported, true)) return;
+    PILA_CRASHPOINT("shim.exec.ended");
     Report report;
     report.kind = Report::Kind::ExecExited;
     report.exec_id = id;

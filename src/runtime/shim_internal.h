@@ -105,7 +105,7 @@ private:
     std::vector<Fd> held_;
     std::vector<std::unique_ptr<Relay>> relays_;
     std::optional<ExitRecord> exit_;
-    bool reported_ = false, forgotten_ = false;
+    bool reported_ = false, forgotten_ = false, lingered_ = false;
     std::list<std::shared_ptr<Control>> controls_;
     std::map<std::string, Exec> execs_;
     int next_exec_ = 0;

@@ -15,6 +15,7 @@
 
 #include <fmt/core.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "os/cgroup.h"
 #include "os/file.h"
@@ -148,7 +149,9 @@ Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, co
         passed.push_back(attachment.stream.get());
     }
     auto begin = [&]() -> Result<Report> {
+        PILA_FAILPOINT("engine.start.shim-spawned");
         TRY(send_parcel(shim.connection, encode(request), passed));
+        PILA_FAILPOINT("engine.start.shim-asked");
         fds.clear();
         attachments.clear();
         return first_report(context, shim.connection);
@@ -158,7 +161,10 @@ Result<std::shared_ptr<ShimClient>> Supervisor::start(const Context& context, co
     if (!report || !report->ok) {
         // The connection's end tells a shim to kill what it has begun and to end.
         abandon(std::move(shim));
-        if (!report) return std::move(report).take_error().in("start container " + plan.id);
+        if (!report) {
+            kill_leftover(plan.state_directory);  // had the shim been killed
+            return std::move(report).take_error().in("start container " + plan.id);
+        }
         return error_of(*report);
     }
     auto client = std::make_shared<Client>(*this, plan.id, plan.state_directory);

@@ -100,10 +100,14 @@ def test_a_published_port_answers_all_the_time(crashing):
 
 
 def fetch(host="127.0.0.1", port=18080):
+    return fetch_path(port, "/", host)
+
+
+def fetch_path(port, path, host="127.0.0.1"):
     import http.client
     connection = http.client.HTTPConnection(host, port, timeout=3)
     try:
-        connection.request("GET", "/")
+        connection.request("GET", path)
         return connection.getresponse().read()
     except OSError:
         return None
