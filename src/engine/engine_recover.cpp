@@ -31,6 +31,7 @@ Result<void> Engine::recover() {
             container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
             TRY(table_.save_state(*container));
             if (container->state().status != Status::Paused) health_->running(container, HealthChecks::From::Resume);
+            compress_logs(*container);
             live.push_back({container->id(), shim->started().pid});
             continue;
         }

@@ -60,7 +60,8 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
     if (layout.mode == os::CgroupMode::V1)
         ignore(os::leave_cgroups(layout), "stays with the daemon then: no delegation, or not root");
     if (!plan_.cgroup_path.empty()) cgroup_ = os::Cgroup(layout, plan_.cgroup_path, os::container_controllers());
-    log_ = TRY(JsonLog::open(plan_.log));
+    log_ = TRY(LogWriter::open(plan_.log));
+    if (plan_.log.tell_rotation) log_.on_rotated([this] { report_rotation(); });
     session_ = std::make_unique<Session>(loop_, &log_, [this] { output_settled(); });
     auto& options = request.attachments;
     for (std::size_t i = 0; i < streams.size(); ++i) {

@@ -61,6 +61,8 @@ private:
     Result<void> kill(const std::string& exec_id, int signal);
     Report exit_report() const;
 
+    void report_rotation();
+
     // shim_oom.cpp
     void watch_memory();
     void stop_watching_memory();
@@ -79,7 +81,7 @@ private:
     Loop loop_;
     Plan plan_;  // without what only the start needed
     os::Cgroup cgroup_;
-    JsonLog log_;
+    LogWriter log_;
     std::unique_ptr<Session> session_;
     pid_t pid_ = -1;
     Fd pidfd_, listener_, self_exe_;
