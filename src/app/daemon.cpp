@@ -168,8 +168,13 @@ Result<void> run_daemon(const DaemonOptions& options) {
     network_options.default_subnet = options.bridge_subnet;
     network_options.enabled = ::geteuid() == 0;
     auto networks = TRY(network::NetworkManager::create(network_options, *store));
-    engine::EngineOptions engine_options{options.instance, options.data_directory, options.run_directory, runtime_exe,
-                                         ""};
+    engine::EngineOptions engine_options{options.instance,
+                                         options.data_directory,
+                                         options.run_directory,
+                                         runtime_exe,
+                                         "",
+                                         {options.log_driver, options.log_driver_options}};
+    TRY(engine::check_log_config(options.log_driver, options.log_driver_options).in("--log-driver, --log-opt"));
     auto engine =
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
     TRY(engine->recover().in("recovering containers"));

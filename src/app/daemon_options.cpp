@@ -61,6 +61,13 @@ Result<void> set_log_format(DaemonOptions& options, const std::string& value) {
     return {};
 }
 
+Result<void> add_log_option(DaemonOptions& options, const std::string& value) {
+    auto equals = value.find('=');
+    if (equals == std::string::npos || equals == 0) return Error(Errc::Invalid, "must be NAME=VALUE");
+    options.log_driver_options[value.substr(0, equals)] = value.substr(equals + 1);
+    return {};
+}
+
 const std::vector<Setting>& settings() {
     static const std::vector<Setting> all = {
         {"instance", "NAME",
@@ -93,6 +100,9 @@ const std::vector<Setting>& settings() {
          [](auto& o, auto& v) { return set(o.bridge_subnet, v); }},
         {"runtime", "PATH", "the pila-runtime program (default: beside this one)",
          [](auto& o, auto& v) { return set_path(o.runtime_exe, v); }},
+        {"log-driver", "DRIVER", "of containers that name none: json-file, local or none (default json-file)",
+         [](auto& o, auto& v) { return set(o.log_driver, v); }},
+        {"log-opt", "NAME=VALUE", "an option of that driver, as for docker run (repeatable)", add_log_option},
         {"log-level", "LEVEL", "debug, info, warning or error (default info)", set_log_level},
         {"log-format", "FORMAT", "text or json (default text)", set_log_format},
         {"stop-containers-on-exit", "", "stop them when the daemon is told to end, instead of leaving them running",

@@ -3,6 +3,7 @@
 // `pila daemon`'s settings: flags, over those of --config FILE (YAML; the keys are the flags' names), over the
 // defaults.
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,10 @@ struct DaemonOptions {
     std::string socket_group;        // may use the socket; "": INSTANCE's group if there is one
     std::vector<std::string> hosts;  // further addresses: tcp://127.0.0.1:2375, unix:///path
     std::vector<std::string> registry_mirrors, insecure_registries;
-    std::string bridge_subnet;  // of the default network; "": chosen
-    std::string runtime_exe;    // pila-runtime; "": beside this program
+    std::string bridge_subnet;             // of the default network; "": chosen
+    std::string runtime_exe;               // pila-runtime; "": beside this program
+    std::string log_driver = "json-file";  // of containers that name none
+    std::map<std::string, std::string> log_driver_options;
     log::Level log_level = log::Level::Info;
     log::Format log_format = log::Format::Text;
     bool stop_containers_on_exit = false;

@@ -23,14 +23,6 @@ std::string scaled(double size, double base, const std::array<std::string_view, 
     return format_significant(size, digits) + std::string(units[unit]);
 }
 
-Error syntax(std::string_view function, std::string_view text) {
-    return Error(Errc::Invalid, fmt::format("strconv.{}: parsing {}: invalid syntax", function, go_quote(text)));
-}
-
-Error out_of_range(std::string_view function, std::string_view text) {
-    return Error(Errc::Invalid, fmt::format("strconv.{}: parsing {}: value out of range", function, go_quote(text)));
-}
-
 bool all_digits(std::string_view text) {
     return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -49,29 +41,6 @@ std::string decimal_size(double bytes, int digits) {
 
 std::string binary_size(double bytes) {
     return scaled(bytes, 1024.0, {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"}, 4);
-}
-
-Result<std::int64_t> parse_ram_size(std::string_view text) {
-    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("invalid size: '{}'", text)); };
-    auto last = text.find_last_of("0123456789. ");
-    if (last == std::string_view::npos) return invalid();
-    auto number = text[last] == ' ' ? text.substr(0, last) : text.substr(0, last + 1);
-    auto suffix = text.substr(last + 1);
-    double value = 0;
-    auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
-    if (error != std::errc{} || end != number.data() + number.size()) return syntax("ParseFloat", number);
-    if (value < 0) return invalid();
-    double factor = 1;
-    if (!suffix.empty()) {
-        auto lower = to_lower(suffix);
-        auto unit = std::string_view("kmgtp").find(lower[0]);
-        bool known =
-            unit != std::string_view::npos && (lower.size() == 1 || lower.substr(1) == "b" || lower.substr(1) == "ib");
-        if (lower != "b" && !known) return Error(Errc::Invalid, fmt::format("invalid suffix: '{}'", suffix));
-        if (known) factor = std::pow(1024.0, static_cast<double>(unit) + 1);
-    }
-    if (!(value * factor < 9.2e18)) return invalid();
-    return static_cast<std::int64_t>(value * factor);
 }
 
 std::string human_duration(std::int64_t nanoseconds) {
@@ -158,48 +127,6 @@ Result<std::string> parse_since(std::string_view text, WallTime now) {
         time->nanoseconds += (std::mktime(&parts) - seconds) * 1'000'000'000;
     }
     return as_text(time->nanoseconds);
-}
-
-Result<bool> parse_go_bool(std::string_view text) {
-    for (std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"})
-        if (text == yes) return true;
-    for (std::string_view no : {"0", "f", "F", "false", "FALSE", "False"})
-        if (text == no) return false;
-    return syntax("ParseBool", text);
-}
-
-Result<std::int64_t> parse_go_int(std::string_view text) {
-    auto body = text;
-    if (!body.empty() && body[0] == '+') body.remove_prefix(1);
-    if (auto value = parse_int(body)) return *value;
-    auto digits = !body.empty() && body[0] == '-' ? body.substr(1) : body;
-    return all_digits(digits) ? out_of_range("ParseInt", text) : syntax("ParseInt", text);
-}
-
-Result<std::uint64_t> parse_go_uint(std::string_view text, std::string_view function) {
-    if (auto value = parse_uint(text)) return *value;
-    return all_digits(text) ? out_of_range(function, text) : syntax(function, text);
-}
-
-std::string go_quote(std::string_view text) {
-    if (!is_utf8(text)) return json_quote(text);
-    std::string quoted = "\"";
-    for (char c : text) {
-        auto byte = static_cast<unsigned char>(c);
-        switch (c) {
-            case '"': quoted += "\\\""; break;
-            case '\\': quoted += "\\\\"; break;
-            case '\n': quoted += "\\n"; break;
-            case '\r': quoted += "\\r"; break;
-            case '\t': quoted += "\\t"; break;
-            default:
-                if (byte < 0x20 || byte == 0x7f)
-                    quoted += fmt::format("\\x{:02x}", byte);
-                else
-                    quoted += c;
-        }
-    }
-    return quoted + "\"";
 }
 
 std::string go_float(double value) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/go_values.h"
 #include "base/result.h"
 #include "base/time.h"
 
@@ -15,8 +16,6 @@ namespace pila::cli {
 std::string decimal_size(double bytes, int digits = 4);
 // 1234567 -> "1.177MiB": units of 1024.
 std::string binary_size(double bytes);
-// "64m", "1.5gib", "1 gb" -> bytes, in units of 1024.
-Result<std::int64_t> parse_ram_size(std::string_view text);
 
 // "2 minutes", "About an hour", "Less than a second"
 std::string human_duration(std::int64_t nanoseconds);
@@ -26,10 +25,6 @@ Result<std::int64_t> parse_go_duration(std::string_view text);
 // The result is what the API wants: "SECONDS" or "SECONDS.NANOSECONDS".
 Result<std::string> parse_since(std::string_view text, WallTime now);
 
-Result<bool> parse_go_bool(std::string_view text);
-Result<std::int64_t> parse_go_int(std::string_view text);
-Result<std::uint64_t> parse_go_uint(std::string_view text, std::string_view function = "ParseUint");
-std::string go_quote(std::string_view text);               // as %q: printable UTF-8 stays
 std::string go_float(double value);                        // as %v
 std::string format_significant(double value, int digits);  // as %.Ng
 

@@ -177,7 +177,9 @@ json::object inspect_container(Api& api, const Container& container, bool with_s
     object["ResolvConfPath"] = directory + "/resolv.conf";
     object["HostnamePath"] = directory + "/hostname";
     object["HostsPath"] = directory + "/hosts";
-    object["LogPath"] = spec->log_driver == "none" ? "" : directory + "/log.json";
+    // As dockerd: the form of `local` is nobody else's business, and before its first start a container has no log.
+    bool has_log = spec->log_driver == "json-file" && state.started_at.nanoseconds != 0;
+    object["LogPath"] = has_log ? engine::log_path_of(*spec, directory) : "";
     object["Name"] = "/" + container.name();
     object["RestartCount"] = state.restart_count;
     object["Driver"] = "overlay2";

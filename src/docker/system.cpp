@@ -88,14 +88,14 @@ static Reply info(Api& api, http::Request&) {
     body["Plugins"] = {{"Volume", json::array{"local"}},
                        {"Network", json::array{"bridge", "host", "null"}},
                        {"Authorization", nullptr},
-                       {"Log", json::array{"json-file", "local", "none"}}};
+                       {"Log", json::array{"json-file", "local"}}};
     body["IPv4Forwarding"] = true;
     body["Warnings"] = limit_facts(engine.groups().limits(), host.cgroup_v2, body);
     body["Debug"] = false;
     body["NFd"] = host.open_descriptors;
     body["NGoroutines"] = host.threads;
     body["SystemTime"] = rfc3339_nano(now_wall());
-    body["LoggingDriver"] = "json-file";
+    body["LoggingDriver"] = engine.options().logs.driver;
     body["CgroupDriver"] = "cgroupfs";
     body["CgroupVersion"] = host.cgroup_v2 ? "2" : "1";
     body["KernelVersion"] = host.kernel_version;

@@ -7,6 +7,7 @@
 #include "engine/container_files.h"
 #include "engine/health_checks.h"
 #include "engine/lingering_roots.h"
+#include "engine/log_compressor.h"
 #include "engine/log_follower.h"
 #include "engine/stats_hub.h"
 #include "os/file.h"
@@ -33,6 +34,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     engine->apparmor_profile_ = std::move(profile).value_or("");
     engine->files_ = std::make_unique<ContainerFiles>(*engine);
     engine->follower_ = TRY(LogFollower::create());
+    engine->compressor_ = std::make_unique<LogCompressor>();
     engine->timers_ = std::make_unique<TimerQueue>();
     engine->lingering_ = std::make_unique<LingeringRoots>();
     engine->background_ = std::make_unique<WorkQueue>("background", 2);
@@ -55,6 +57,7 @@ Engine::~Engine() {
     background_.reset();
     health_.reset();
     follower_.reset();
+    compressor_.reset();
 }
 
 void Engine::publish(const Context& context, const Container& container, std::string action,

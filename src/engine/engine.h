@@ -22,6 +22,7 @@
 #include "engine/container_table.h"
 #include "engine/control_groups.h"
 #include "engine/exec.h"
+#include "engine/log_settings.h"
 #include "engine/names.h"
 #include "engine/volumes.h"
 #include "http/message.h"
@@ -40,6 +41,7 @@ struct EngineOptions {
     std::string run_directory = "/run/pila";
     std::string runtime_exe;
     std::string cgroup_parent;  // "/pila" when empty
+    LogDefaults logs;
 };
 
 struct Parts {  // made by app/, outlive the engine
@@ -157,6 +159,7 @@ public:
     void exec_exited(const std::string& container_id, const std::string& exec_id,
                      const runtime::ExitRecord& record) override;
     void out_of_memory(const std::string& container_id) override;
+    void log_rotated(const std::string& container_id) override;
     void shim_lost(const std::string& container_id) override;
 
 private:
@@ -177,7 +180,8 @@ private:
 
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);
-    Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox);
+    Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
+                        runtime::LogPlan log);
     Result<network::Sandbox> attach_networks(const Context& context, const Container& container);
     void note_failed_start(Container& container, const Error& error, int exit_code);
 
@@ -195,6 +199,7 @@ private:
     void publish(const Context& context, const Container& container, std::string action,
                  std::map<std::string, std::string> extra = {});
     void health_changed(const ContainerPointer& container);
+    void compress_logs(const Container& container);
     Result<void> recover_container(const ContainerPointer& container);
     void sweep_directories();
 
@@ -208,6 +213,7 @@ private:
     KeyedLock operations_;
     KeyedLock transitions_;  // short: a start against the exit it may cause at once. Taken inside operations_
     std::unique_ptr<class LogFollower> follower_;
+    std::unique_ptr<class LogCompressor> compressor_;
     std::unique_ptr<StatsHub> stats_;
     std::unique_ptr<HealthChecks> health_;
     std::unique_ptr<ContainerFiles> files_;

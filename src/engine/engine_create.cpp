@@ -69,10 +69,13 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
     return {};
 }
 
-Result<std::vector<std::string>> settle_host_config(json::object& body, const HostLimits& host) {
-    auto* given = body.if_contains("HostConfig");
-    if (!given || !given->is_object()) return std::vector<std::string>();  // make_spec tells a wrong type
-    auto& host_config = given->get_object();
+Result<std::vector<std::string>> settle_host_config(json::object& body, const HostLimits& host,
+                                                    const LogDefaults& log_defaults) {
+    auto& given = body["HostConfig"];
+    if (given.is_null()) given = json::object{};
+    if (!given.is_object()) return std::vector<std::string>();  // make_spec tells a wrong type
+    auto& host_config = given.get_object();
+    TRY(settle_log_config(host_config, log_defaults));
     auto warnings = TRY(settle_resources(host_config, host, LimitsFor::Creation));
     TRY(check_restart_policy(host_config));
     return warnings;
@@ -150,7 +153,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     if (image_name.empty()) return Error(Errc::Invalid, "Config cannot be empty in order to create a container");
     auto image = TRY(parts_.images.find(image_name));
     auto settled = body;
-    auto warnings = TRY(settle_host_config(settled, groups_.limits()));
+    auto warnings = TRY(settle_host_config(settled, groups_.limits(), options_.logs));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));
     TRY(check_modes(*spec, table_));
 

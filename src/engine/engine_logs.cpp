@@ -1,66 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-#include <fmt/core.h>
-#include <unistd.h>
+#include <algorithm>
+#include <iterator>
 
 #include "engine/engine.h"
+#include "engine/log_compressor.h"
+#include "engine/log_files.h"
 #include "engine/log_follower.h"
 #include "engine/log_reader.h"
 #include "os/file.h"
 
 namespace pila::engine {
 
-static constexpr int max_rotated_files = 64;
-
-// The container's log files, oldest first, each positioned where reading begins.
-static Result<std::vector<Fd>> open_log_files(const std::string& path, std::int64_t tail) {
-    std::vector<Fd> newest_first;
-    for (int number = 0; number < max_rotated_files; ++number) {
-        auto opened = os::open(number == 0 ? path : fmt::format("{}.{}", path, number), O_RDONLY);
-        if (!opened) {
-            if (opened.error().code() != Errc::NotFound) return opened.take_error();
-            if (number == 0) continue;  // rotated a moment ago
-            break;
-        }
-        auto file = opened.take();
-        if (tail >= 0) {
-            std::int64_t missing = 0;
-            auto offset = TRY(tail_offset(file, tail, missing));
-            if (::lseek(file.get(), offset, SEEK_SET) < 0) return Error::from_errno(errno, "position in the log");
-            tail = missing;
-        }
-        newest_first.push_back(std::move(file));
-        if (tail == 0) break;
-    }
-    std::vector<Fd> oldest_first;
-    while (!newest_first.empty()) {
-        oldest_first.push_back(std::move(newest_first.back()));
-        newest_first.pop_back();
-    }
-    return oldest_first;
-}
-
 static Result<void> check_driver(const ContainerSpec& spec) {
     if (spec.log_driver != "none") return {};
     return Error(Errc::Unsupported, "configured logging driver does not support reading");
 }
 
-Result<void> Engine::read_logs(const Container& container, const LogOptions& options,
-                               const std::function<bool(std::string_view)>& sink) {
+using LogSink = std::function<bool(std::string_view)>;
+
+// false: enough, the client is gone or --until is reached.
+static Result<bool> read_part(const LogPart& part, LogFormatter& formatter, const LogSink& sink) {
+    std::string buffer(256 * 1024, '\0'), out;
+    formatter.next_file();
+    for (;;) {
+        auto got = TRY(os::read_some(part.file, buffer.data(), buffer.size()));
+        if (got == 0) return true;
+        out.clear();
+        formatter.feed({buffer.data(), got}, out);
+        if (!out.empty() && !sink(out)) return false;
+        if (formatter.past_until()) return false;
+    }
+}
+
+Result<void> Engine::read_logs(const Container& container, const LogOptions& options, const LogSink& sink) {
     auto spec = container.spec();
     TRY(check_driver(*spec));
-    LogFormatter formatter(options, spec->tty);
-    std::string buffer(256 * 1024, '\0'), out;
-    for (const auto& file : TRY(open_log_files(container_directory(container.id()) + "/log.json", options.tail))) {
-        for (;;) {
-            auto got = TRY(os::read_some(file, buffer.data(), buffer.size()));
-            if (got == 0) break;
-            out.clear();
-            formatter.feed({buffer.data(), got}, out);
-            if (!out.empty() && !sink(out)) return {};
-            if (formatter.past_until()) return {};
-        }
-    }
+    LogFormatter formatter(options, spec->tty, log_format_of(*spec));
+    auto path = log_path_of(*spec, container_directory(container.id()));
+    for (const auto& part : TRY(open_log(path, options.tail, options.since)))
+        if (!TRY(read_part(part, formatter, sink))) return {};
     return {};
 }
 
@@ -68,21 +46,15 @@ void Engine::follow_logs(const ContainerPointer& container, const LogOptions& op
                          std::shared_ptr<http::Stream> stream) {
     auto spec = container->spec();
     auto directory = container_directory(container->id());
-    auto path = directory + "/log.json";
-    auto files = open_log_files(path, options.tail);
-    LogFollower::Start start{container->id(), directory, path, Fd(), LogFormatter(options, spec->tty), stream};
-    if (files && !files->empty()) {
-        // Older, rotated files first; they are complete.
-        std::string buffer(64 * 1024, '\0'), out;
-        for (std::size_t i = 0; i + 1 < files->size(); ++i)
-            for (;;) {
-                auto got = os::read_some((*files)[i], buffer.data(), buffer.size());
-                if (!got || *got == 0) break;
-                out.clear();
-                start.formatter.feed({buffer.data(), *got}, out);
-                if (!out.empty() && !stream->write(out)) return;
-            }
-        start.file = std::move(files->back());
+    auto path = log_path_of(*spec, directory);
+    auto parts = open_log(path, options.tail, options.since);
+    LogFormatter formatter(options, spec->tty, log_format_of(*spec));
+    LogFollower::Start start{container->id(), directory, path, {}, 0, std::move(formatter), stream};
+    if (parts && !parts->empty()) {
+        std::move(parts->begin(), parts->end(), std::back_inserter(start.parts));
+    } else if (options.tail >= 0) {
+        auto rotated = rotated_logs(path);  // the current one is being made this moment
+        if (!rotated.empty()) start.finished = rotated.back().number;
     }
     if (!follower_->add(std::move(start))) {
         stream->finish();
@@ -90,6 +62,15 @@ void Engine::follow_logs(const ContainerPointer& container, const LogOptions& op
     }
     auto state = container->state();
     if (!state.is_running() && state.status != Status::Restarting) follower_->container_ended(container->id());
+}
+
+void Engine::compress_logs(const Container& container) {
+    auto spec = container.spec();
+    if (logs_are_compressed(*spec)) compressor_->compress(log_path_of(*spec, container_directory(container.id())));
+}
+
+void Engine::log_rotated(const std::string& container_id) {
+    if (auto container = table_.by_id(container_id)) compress_logs(*container);
 }
 
 }  // namespace pila::engine

@@ -37,6 +37,7 @@ Result<void> Engine::recover() {
             // The daemon may have died in the middle of a pause, or of a commit that froze it for a moment.
             ignore(shim->pause(paused), "there is nothing to freeze without control groups");
             if (!paused) health_->running(container, HealthChecks::From::Resume);
+            compress_logs(*container);
             live.push_back({container->id(), shim->started().pid});
             continue;
         }

@@ -96,38 +96,6 @@ static Result<void> write_etc_files(const std::string& directory, const Containe
     return write("resolv.conf", resolv_conf_text(spec, host_resolv_conf(), sandbox.embedded_dns, on_host));
 }
 
-static std::string log_path_of(const ContainerSpec& spec, const std::string& directory) {
-    return spec.log_driver == "none" ? "" : directory + "/log.json";
-}
-
-static std::uint64_t parse_log_size(const std::string& text) {
-    if (text.empty()) return 0;
-    std::uint64_t unit = 1;
-    auto digits = text;
-    switch (text.back()) {
-        case 'k':
-        case 'K': unit = 1U << 10; break;
-        case 'm':
-        case 'M': unit = 1U << 20; break;
-        case 'g':
-        case 'G': unit = 1U << 30; break;
-        default: break;
-    }
-    if (unit != 1) digits.pop_back();
-    return parse_uint(digits).value_or(0) * unit;
-}
-
-// Logs are bounded unless somebody asks otherwise: a full disk is nobody's default (SCOPE.md).
-static void limit_log(const ContainerSpec& spec, runtime::LogPlan& log) {
-    auto option = [&](const char* name) {
-        auto found = spec.log_options.find(name);
-        return found == spec.log_options.end() ? std::string() : found->second;
-    };
-    auto size = option("max-size"), files = option("max-file");
-    log.max_bytes = size.empty() ? 100U << 20 : parse_log_size(size);
-    log.max_files = static_cast<std::uint32_t>(parse_uint(files).value_or(size.empty() ? 5 : 1));
-}
-
 Result<Fd> Engine::mount_root(const Container& container, snapshot::Writes writes) {
     auto image = TRY(parts_.images.find(container.identity().image_id.text()));
     auto layers = TRY(parts_.images.layer_directories(*image));
@@ -135,7 +103,8 @@ Result<Fd> Engine::mount_root(const Container& container, snapshot::Writes write
     return parts_.snapshots.mount(container.id(), layers, writes);
 }
 
-Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox) {
+Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
+                            runtime::LogPlan log) {
     auto spec = container->spec();
     auto directory = container_directory(container->id());
     auto cgroup_path = groups_.path(container->id(), spec->cgroup_parent);
@@ -152,14 +121,13 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     inputs.state_directory = state_directory(container->id());
     inputs.cgroup_path = cgroup_path;
     inputs.apparmor_profile = apparmor_profile_;
-    inputs.log_path = log_path_of(*spec, directory);
     inputs.user = TRY(resolve_user_in(root, spec->user, spec->group_add));
     inputs.own_network = sandbox.network_namespace.valid();
     if (spec->shares_network_of_container()) inputs.network_path = TRY(namespace_of(table_, spec->network_mode, "net"));
     inputs.pid_path = TRY(namespace_of(table_, spec->pid_mode, "pid"));
     inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
     auto plan = TRY(build_plan(inputs));
-    limit_log(*spec, plan.log);
+    plan.log = std::move(log);
 
     std::vector<Fd> fds;
     fds.push_back(std::move(root));
@@ -218,10 +186,13 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     auto spec = container->spec();
     network::Sandbox sandbox;
     bool own_network = spec->network_mode != "host" && !spec->shares_network_of_container();
+    auto log = plan_log(*spec, {container->id(), container->name(), container->identity().image_id.text()},
+                        container_directory(container->id()));
     auto launched = [&]() -> Result<void> {
+        if (!log) return log.error();
         if (own_network) sandbox = TRY(attach_networks(context, *container));
         PILA_FAILPOINT("engine.start.after-networks");
-        return launch(context, container, sandbox);
+        return launch(context, container, sandbox, log.take());
     }();
     if (launched) {
         health_->running(container, HealthChecks::From::Start);
@@ -239,7 +210,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
             ignore(remove(context, id, {true, true}), "somebody else removed it");
         });
     }
-    return std::move(error).in("failed to start container");
+    return log ? std::move(error).in("failed to start container") : std::move(error);
 }
 
 }  // namespace pila::engine

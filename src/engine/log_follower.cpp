@@ -85,33 +85,43 @@ static bool is_current(const Fd& file, const std::string& path) {
            ours.st_dev == theirs.st_dev;
 }
 
+LogFollower::Read LogFollower::read_part(Follow& follow, const LogPart& part) {
+    auto& start = follow.start;
+    char buffer[64 * 1024];
+    for (;;) {
+        if (start.stream->queued_bytes() > enough_queued) return Read::SlowClient;
+        auto got = os::read_some(part.file, buffer, sizeof buffer);
+        if (!got) return Read::Finished;
+        if (*got == 0) return Read::All;
+        std::string out;
+        start.formatter.feed({buffer, *got}, out);
+        if (!out.empty() && !start.stream->write(out)) return Read::Finished;
+        if (start.formatter.past_until()) return Read::Finished;
+    }
+}
+
 bool LogFollower::advance(Follow& follow, bool& behind) {
     auto& start = follow.start;
     if (follow.client_gone) return false;
     bool ended = follow.ended;  // read before the file: what was logged before the end is seen
-    char buffer[64 * 1024];
     for (;;) {
-        if (!start.file) {
-            auto opened = os::open(start.log_path, O_RDONLY);
-            if (!opened) return !ended;
-            start.file = opened.take();
+        if (start.parts.empty()) {
+            auto next = open_next_log(start.log_path, start.finished);
+            if (!next || !next->file) return !ended;
+            start.parts.push_back(next.take());
+            start.formatter.next_file();
         }
-        if (start.stream->queued_bytes() > enough_queued) {
-            behind = true;
-            return true;
-        }
-        auto got = os::read_some(start.file, buffer, sizeof buffer);
-        if (!got) return false;
-        if (*got == 0) {
-            if (is_current(start.file, start.log_path)) return !ended;
-            start.file.reset();  // rotated: go on with the new file
-            if (!os::exists(start.log_path)) return !ended;
-            continue;
-        }
-        std::string out;
-        start.formatter.feed({buffer, *got}, out);
-        if (!out.empty() && !start.stream->write(out)) return false;
-        if (start.formatter.past_until()) return false;
+        auto& part = start.parts.front();
+        // Looked at before the reading: what is written between that and a rotation is still to come.
+        bool current = start.parts.size() == 1 && is_current(part.file, start.log_path);
+        auto read = read_part(follow, part);
+        behind |= read == Read::SlowClient;
+        if (read != Read::All) return read == Read::SlowClient;
+        if (current && is_current(part.file, start.log_path)) return !ended;
+        if (current) continue;
+        start.finished = part.number;
+        start.parts.pop_front();
+        start.formatter.next_file();
     }
 }
 

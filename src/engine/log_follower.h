@@ -4,6 +4,7 @@
 // that does not keep up is waited for (its file stays where it is), never buffered without bound.
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "engine/engine.h"
+#include "engine/log_files.h"
 #include "engine/log_reader.h"
 
 namespace pila::engine {
@@ -24,7 +26,8 @@ public:
 
     struct Start {
         std::string container_id, directory, log_path;
-        Fd file;  // positioned; invalid when nothing was logged yet
+        std::deque<LogPart> parts;   // what is there already; then comes whatever follows `finished`
+        std::uint64_t finished = 0;  // number of the last part that was read to its end
         LogFormatter formatter;
         std::shared_ptr<http::Stream> stream;
     };
@@ -44,6 +47,8 @@ private:
     void run();
     void drain_events();
     bool advance(Follow& follow, bool& behind);  // false: finished
+    enum class Read : std::uint8_t { All, SlowClient, Finished };
+    static Read read_part(Follow& follow, const LogPart& part);
     void wake();
 
     Fd inotify_, wakeup_;

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/log_reader.h"
 
-#include <unistd.h>
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "base/text.h"
 #include "engine/engine.h"
@@ -60,43 +57,93 @@ static bool take(std::string_view& text, std::string_view prefix) {
     return true;
 }
 
-std::optional<LogLine> parse_log_line(std::string_view line) {
+// As in the query of a URL: what dockerd shows with --details.
+static void append_query_escaped(std::string& out, std::string_view text) {
+    for (char c : text) {
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     std::string_view("-_.~").find(c) != std::string_view::npos;
+        if (plain) {
+            out += c;
+        } else if (c == ' ') {
+            out += '+';
+        } else {
+            constexpr auto digits = "0123456789ABCDEF";
+            auto byte = static_cast<unsigned char>(c);
+            out += {'%', digits[byte >> 4], digits[byte & 15]};
+        }
+    }
+}
+
+// `line` starts behind the opening brace.
+static bool take_attributes(std::string_view& line, std::string& out) {
+    std::string text;
+    while (take(line, "\"")) {
+        if (!out.empty()) out += ',';
+        text.clear();
+        if (!take_json_string(line, text) || !take(line, ":\"")) return false;
+        append_query_escaped(out, text);
+        out += '=';
+        text.clear();
+        if (!take_json_string(line, text)) return false;
+        append_query_escaped(out, text);
+        if (!take(line, ",")) break;
+    }
+    return take(line, "}");
+}
+
+static std::optional<LogLine> parse_json_line(std::string_view line) {
     LogLine parsed;
     if (!take(line, "{\"log\":\"") || !take_json_string(line, parsed.text)) return std::nullopt;
     if (take(line, ",\"stream\":\"stderr\""))
         parsed.is_error = true;
     else if (!take(line, ",\"stream\":\"stdout\""))
         return std::nullopt;
+    if (take(line, ",\"attrs\":{") && !take_attributes(line, parsed.attributes)) return std::nullopt;
     if (!take(line, ",\"time\":\"")) return std::nullopt;
     auto quote = line.find('"');
     if (quote == std::string_view::npos) return std::nullopt;
-    parsed.time = line.substr(0, quote);
+    parsed.stamp = line.substr(0, quote);
     return parsed;
 }
 
-LogFormatter::LogFormatter(const LogOptions& options, bool terminal)
-    : output_(options.output),
-      error_(options.error),
-      timestamps_(options.timestamps),
-      details_(options.details),
-      terminal_(terminal),
-      since_(options.since),
-      until_(options.until) {}
+std::optional<LogLine> parse_log_line(LogFormat format, std::string_view line) {
+    if (format == LogFormat::Json) return parse_json_line(line);
+    auto entry = runtime::parse_local_entry(line);
+    if (!entry) return std::nullopt;
+    LogLine parsed;
+    parsed.text = entry->text;
+    if (entry->whole) parsed.text += '\n';
+    parsed.is_error = entry->error_stream;
+    parsed.at = entry->time;
+    return parsed;
+}
 
-// Docker pads the fraction to nine digits here, so that lines align: the file keeps it short.
-static std::string aligned_time(std::string_view time) {
-    std::string padded(time.substr(0, time.find_last_of('Z')));
+std::optional<WallTime> LogLine::time() const { return at ? at : parse_rfc3339(stamp); }
+
+std::string LogLine::aligned_time() const {
+    auto text = at ? rfc3339_nano(*at) : std::string(stamp);
+    std::string padded(text.substr(0, text.find_last_of('Z')));
     auto dot = padded.find('.');
     if (dot == std::string::npos) dot = padded.size(), padded += '.';
     padded.resize(std::max(padded.size(), dot + 10), '0');
     return padded + "Z";
 }
 
+LogFormatter::LogFormatter(const LogOptions& options, bool terminal, LogFormat format)
+    : output_(options.output),
+      error_(options.error),
+      timestamps_(options.timestamps),
+      details_(options.details),
+      terminal_(terminal),
+      format_(format),
+      since_(options.since),
+      until_(options.until) {}
+
 void LogFormatter::format(std::string_view line, std::string& out) {
-    auto parsed = parse_log_line(line);
+    auto parsed = parse_log_line(format_, line);
     if (!parsed) return;
     if (since_.nanoseconds != 0 || until_.nanoseconds != 0) {
-        auto time = parse_rfc3339(parsed->time);
+        auto time = parsed->time();
         if (!time || *time < since_) return;
         if (until_.nanoseconds != 0 && *time > until_) {
             past_until_ = true;
@@ -104,15 +151,15 @@ void LogFormatter::format(std::string_view line, std::string& out) {
         }
     }
     if (parsed->is_error ? !error_ : !output_) return;
-    auto stamp = timestamps_ ? aligned_time(parsed->time) + " " : std::string();
-    auto size = parsed->text.size() + stamp.size() + (details_ ? 1 : 0);
+    auto prefix = timestamps_ ? parsed->aligned_time() + " " : std::string();
+    if (details_) prefix += parsed->attributes + " ";
+    auto size = parsed->text.size() + prefix.size();
     if (!terminal_) {
         out += parsed->is_error ? '\2' : '\1';
         out.append(3, '\0');
         for (int shift : {24, 16, 8, 0}) out += static_cast<char>(size >> shift & 0xff);
     }
-    out += stamp;
-    if (details_) out += ' ';
+    out += prefix;
     out += parsed->text;
 }
 
@@ -132,26 +179,6 @@ void LogFormatter::feed(std::string_view bytes, std::string& out) {
         }
         bytes.remove_prefix(newline + 1);
     }
-}
-
-Result<off_t> tail_offset(FdView file, std::int64_t lines, std::int64_t& missing) {
-    char block[64 * 1024];
-    auto end = ::lseek(file.get(), 0, SEEK_END);
-    if (end < 0) return Error::from_errno(errno, "find the end of the log");
-    missing = 0;
-    if (lines == 0) return end;
-    // The newline that ends the last line does not count.
-    std::int64_t found = -1;
-    for (off_t at = end; at > 0;) {
-        auto size = std::min<off_t>(at, sizeof block);
-        at -= size;
-        auto got = ::pread(file.get(), block, static_cast<std::size_t>(size), at);
-        if (got != size) return Error::from_errno(got < 0 ? errno : EIO, "read the log");
-        for (auto i = size; i-- > 0;)
-            if (block[i] == '\n' && ++found == lines) return at + i + 1;
-    }
-    missing = lines - std::max<std::int64_t>(found + 1, 0);
-    return off_t{0};
 }
 
 }  // namespace pila::engine

@@ -1,46 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Reads what a shim logged: json-file lines {"log":"...\n","stream":"stdout","time":"..."}, and frames them for
-// clients.
+// Reads what a shim logged (runtime/log_format.h) and frames it for clients.
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "base/fd.h"
 #include "base/time.h"
+#include "runtime/log_format.h"
 
 namespace pila::engine {
 
 struct LogOptions;
+using runtime::LogFormat;
 
 struct LogLine {
     std::string text;
     bool is_error = false;
-    std::string_view time;  // RFC 3339, into the line that was parsed
+    std::string_view stamp;      // json: RFC 3339, into the line that was parsed
+    std::optional<WallTime> at;  // local
+    std::string attributes;      // json: "a=b,c=d", escaped as in a query
+
+    std::optional<WallTime> time() const;
+    // Docker pads the fraction to nine digits, so that lines align; files keep it short.
+    std::string aligned_time() const;
 };
 // nullopt: not a line of this format (cut off by a crash, edited by hand). `line` without its newline.
-std::optional<LogLine> parse_log_line(std::string_view line);
+std::optional<LogLine> parse_log_line(LogFormat format, std::string_view line);
 
 // Filters and frames; hands on in large pieces.
 class LogFormatter {
 public:
-    LogFormatter(const LogOptions& options, bool terminal);
+    LogFormatter(const LogOptions& options, bool terminal, LogFormat format);
     // Takes whole lines from `bytes`, appends the client's form of them to `out`; what is left of a last incomplete
     // line stays inside for the next call.
     void feed(std::string_view bytes, std::string& out);
+    // The next bytes are of another file.
+    void next_file() { rest_.clear(); }
     bool past_until() const { return past_until_; }
 
 private:
     void format(std::string_view line, std::string& out);
     bool output_, error_, timestamps_, details_, terminal_;
+    LogFormat format_;
     WallTime since_, until_;
     bool past_until_ = false;
     std::string rest_;
 };
-
-// Offset in `file` where its last `lines` lines begin; `missing` is set to how many it had too few.
-Result<off_t> tail_offset(FdView file, std::int64_t lines, std::int64_t& missing);
 
 }  // namespace pila::engine

@@ -231,7 +231,6 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     TRY(add_devices(*spec, plan));
     plan.init = spec->init;
     plan.state_directory = inputs.state_directory;
-    plan.log.path = inputs.log_path;
 
     auto& process = plan.process;
     process.args = spec->full_command();

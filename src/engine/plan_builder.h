@@ -14,7 +14,6 @@ struct PlanInputs {
     std::string files_directory;  // holds hosts, hostname, resolv.conf
     std::string state_directory;
     std::string cgroup_path;
-    std::string log_path;  // "": no log
     ResolvedUser user;
     bool own_network = true;         // namespace received as descriptor `network_index`
     std::string network_path;        // joined instead when not empty; neither: the host's

@@ -245,8 +245,6 @@ Result<void> read_host_config(const json::object& host, ContainerSpec& spec) {
     TRY(read_mounts(in, spec));
     TRY(read_devices_and_limits(in, spec));
     TRY(in.check());
-    if (spec.log_driver != "json-file" && spec.log_driver != "local" && spec.log_driver != "none")
-        return Error(Errc::Invalid, fmt::format("logger: no log driver named '{}' is registered", spec.log_driver));
     const auto& policy = spec.restart.name;
     if (policy != "no" && policy != "always" && policy != "unless-stopped" && policy != "on-failure")
         return Error(Errc::Invalid, fmt::format("invalid restart policy '{}'", policy));

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Signals, detach keys, log lines, /etc files.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
 #include <csignal>
 
 #include <doctest/doctest.h>
@@ -10,7 +7,6 @@
 #include "engine/engine.h"
 #include "engine/etc_files.h"
 #include "engine/log_reader.h"
-#include "os/file.h"
 
 using namespace pila;
 using namespace pila::engine;
@@ -32,16 +28,17 @@ TEST_CASE("detach keys") {
 }
 
 TEST_CASE("log lines are read back and framed") {
-    auto line = parse_log_line(R"({"log":"a\"b\\\u0001\n","stream":"stderr","time":"2026-01-02T03:04:05.5Z"})");
+    auto line = parse_log_line(LogFormat::Json,
+                               R"({"log":"a\"b\\\u0001\n","stream":"stderr","time":"2026-01-02T03:04:05.5Z"})");
     REQUIRE(line);
     CHECK(line->text == "a\"b\\\x01\n");
     CHECK(line->is_error);
     for (auto bad : {"", "{\"log\":\"x", "{\"log\":\"x\\u12\",\"stream\":\"stdout\",\"time\":\"\"}", "{}", "nonsense"})
-        CHECK_FALSE(parse_log_line(bad));
+        CHECK_FALSE(parse_log_line(LogFormat::Json, bad));
 
     LogOptions options;
     options.since = *parse_rfc3339("2026-01-01T00:00:02Z");
-    LogFormatter formatter(options, false);
+    LogFormatter formatter(options, false, LogFormat::Json);
     std::string out;
     // Cut anywhere, even inside a line.
     formatter.feed("{\"log\":\"old\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:01Z\"}\n{\"log\":\"ne", out);
@@ -50,27 +47,11 @@ TEST_CASE("log lines are read back and framed") {
 
     LogOptions stamped;
     stamped.timestamps = true;
-    LogFormatter aligned(stamped, true);
+    LogFormatter aligned(stamped, true, LogFormat::Json);
     out.clear();
     aligned.feed("{\"log\":\"x\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:03.25Z\"}\n", out);
     aligned.feed("{\"log\":\"y\\n\",\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:03Z\"}\n", out);
     CHECK(out == "2026-01-01T00:00:03.250000000Z x\n2026-01-01T00:00:03.000000000Z y\n");
-}
-
-TEST_CASE("tail finds the start of the last lines") {
-    Fd file(::memfd_create("log", MFD_CLOEXEC));
-    std::string text;
-    for (int i = 0; i < 20'000; ++i) text += std::to_string(i) + "\n";
-    REQUIRE(os::write_all(file, text));
-    std::int64_t missing = 0;
-    auto offset = tail_offset(file, 2, missing);
-    REQUIRE(offset);
-    CHECK(text.substr(static_cast<std::size_t>(*offset)) == "19998\n19999\n");
-    CHECK(missing == 0);
-    CHECK(*tail_offset(file, 20'000, missing) == 0);
-    CHECK(*tail_offset(file, 20'005, missing) == 0);
-    CHECK(missing == 5);
-    CHECK(*tail_offset(file, 0, missing) == static_cast<off_t>(text.size()));
 }
 
 TEST_CASE("resolv.conf leaves out what a container cannot reach") {

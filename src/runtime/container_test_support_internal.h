@@ -63,6 +63,11 @@ public:
         exits_["memory " + id] = {};
         changed_.notify_all();
     }
+    void log_rotated(const std::string& id) override {
+        std::lock_guard lock(mutex_);
+        exits_["rotated " + id] = {};
+        changed_.notify_all();
+    }
     void shim_lost(const std::string& id) override {
         std::lock_guard lock(mutex_);
         exits_["lost " + id] = {};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "runtime/log_format.h"
 
 namespace pila::runtime {
 
@@ -108,9 +109,12 @@ struct ProcessPlan {
 };
 
 struct LogPlan {
-    std::string path;             // json-file format; "": nothing is kept
+    std::string path;  // "": nothing is kept
+    LogFormat format = LogFormat::Json;
+    std::string attributes;       // of every entry: `"attrs":{...},` (json) or nothing
     std::uint64_t max_bytes = 0;  // rotate when larger; 0: never
     std::uint32_t max_files = 1;  // the current one included
+    bool tell_rotation = false;   // a report to the daemon, which compresses
 };
 
 // A published port that the kernel cannot rewrite (IPv6 loopback, or no nftables): the shim accepts and relays.

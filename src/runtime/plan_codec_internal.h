@@ -68,7 +68,8 @@ void describe(A& archive, ProcessPlan& plan) {
 
 template <typename A>
 void describe(A& archive, LogPlan& plan) {
-    archive(plan.path, plan.max_bytes, plan.max_files);
+    archive(plan.path, plan.format, plan.attributes, plan.max_bytes, plan.max_files, plan.tell_rotation);
+    archive.require(plan.format <= LogFormat::Local);
 }
 
 template <typename A>

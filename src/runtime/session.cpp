@@ -34,7 +34,7 @@ void set_nonblocking(FdView fd) { ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F
 
 }  // namespace
 
-Session::Session(Loop& loop, JsonLog* log, std::function<void()> changed)
+Session::Session(Loop& loop, LogWriter* log, std::function<void()> changed)
     : loop_(loop), log_(log), changed_(std::move(changed)) {}
 
 Session::~Session() {
@@ -109,7 +109,7 @@ void Session::read_source(int index) {
 }
 
 void Session::deliver(int index, std::string_view bytes) {
-    if (log_) log_->add(index == 0 ? JsonLog::Stream::Output : JsonLog::Stream::Error, bytes, now_wall());
+    if (log_) log_->add(index == 0 ? LogWriter::Stream::Output : LogWriter::Stream::Error, bytes, now_wall());
     // A broken stream is dropped while we go through them.
     for (auto client = clients_.begin(); client != clients_.end();) {
         auto current = *client++;
@@ -279,7 +279,7 @@ void Session::end_source(int index) {
     auto& source = sources_[index];
     loop_.remove(source.fd);
     source.fd.reset();
-    if (log_) log_->end(index == 0 ? JsonLog::Stream::Output : JsonLog::Stream::Error, now_wall());
+    if (log_) log_->end(index == 0 ? LogWriter::Stream::Output : LogWriter::Stream::Error, now_wall());
     settle();
     changed_();
 }

@@ -13,8 +13,8 @@
 #include "base/fd.h"
 #include "os/spawn.h"
 #include "runtime/detach_keys_internal.h"
-#include "runtime/json_log_internal.h"
 #include "runtime/launch_internal.h"
+#include "runtime/log_writer_internal.h"
 #include "runtime/loop_internal.h"
 #include "runtime/shim_client.h"
 
@@ -23,7 +23,7 @@ namespace pila::runtime {
 class Session {
 public:
     // `log` may be null. `changed` is called after streams ended.
-    Session(Loop& loop, JsonLog* log, std::function<void()> changed);
+    Session(Loop& loop, LogWriter* log, std::function<void()> changed);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -76,7 +76,7 @@ private:
     void close_input();
 
     Loop& loop_;
-    JsonLog* log_;
+    LogWriter* log_;
     std::function<void()> changed_;
     Source sources_[2];  // stdout (or the terminal) and stderr
     Fd input_;           // write end of stdin; with a terminal: a duplicate of its master

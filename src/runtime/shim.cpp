@@ -65,7 +65,8 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
     PILA_FAILPOINT("shim.start.received");
     if (!plan_.cgroup_path.empty() && !cgroup_made_)
         cgroup_ = os::Cgroup(layout_, plan_.cgroup_path, os::container_controllers());
-    log_ = TRY(JsonLog::open(plan_.log));
+    log_ = TRY(LogWriter::open(plan_.log));
+    if (plan_.log.tell_rotation) log_.on_rotated([this] { report_rotation(); });
     session_ = std::make_unique<Session>(loop_, &log_, [this] { output_settled(); });
     auto& options = request.attachments;
     for (std::size_t i = 0; i < streams.size(); ++i) {

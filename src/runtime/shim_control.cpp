@@ -53,6 +53,12 @@ void Shim::broadcast(const Report& report) {
     for (const auto& control : all) reply(control, report);
 }
 
+void Shim::report_rotation() {
+    Report report;
+    report.kind = Report::Kind::LogRotated;
+    broadcast(report);  // a daemon that is away looks for itself when it is back
+}
+
 void Shim::serve(const std::shared_ptr<Control>& control) {
     auto parcel = receive_parcel(control->socket, 0);
     if (!parcel) {

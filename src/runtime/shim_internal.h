@@ -74,6 +74,8 @@ private:
     Result<void> kill(const std::string& exec_id, int signal);
     void report_exit(const std::shared_ptr<Control>& control);
 
+    void report_rotation();
+
     // shim_oom.cpp
     void watch_memory();
     void stop_watching_memory();
@@ -95,7 +97,7 @@ private:
     Plan plan_;                // without what only the start needed
     os::Cgroup cgroup_;
     bool cgroup_made_ = false;
-    JsonLog log_;
+    LogWriter log_;
     std::unique_ptr<Session> session_;
     pid_t pid_ = -1;
     Fd pidfd_, listener_, self_exe_;

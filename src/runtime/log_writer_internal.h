@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The container's log in Docker's json-file format, one object a line, rotated by size.
+// The container's log file, in one of the forms of log_format.h, rotated by size: PATH is written to, PATH.1, PATH.2,
+// ... are the older ones, the highest number the newest. A number is never used twice while its file is there, so that
+// who reads or compresses a rotated file (the daemon) cannot take another for it.
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -11,33 +14,31 @@
 
 namespace pila::runtime {
 
-class JsonLog {
+class LogWriter {
 public:
     // An empty path keeps nothing.
-    static Result<JsonLog> open(LogPlan plan);
+    static Result<LogWriter> open(LogPlan plan);
 
     enum class Stream : std::uint8_t { Output, Error };
     // Whole lines are written, the rest waits for its end. A failing disk loses log lines, never stops the container.
     void add(Stream stream, std::string_view bytes, WallTime time);
     void end(Stream stream, WallTime time);  // what waits is written as it is
     Result<void> reopen();
+    // Called after each rotation that left a file to compress.
+    void on_rotated(std::function<void()> told) { rotated_ = std::move(told); }
 
 private:
-    void append_line(Stream stream, std::string_view text, const std::string& time);
+    void append_line(Stream stream, std::string_view text, const std::string& stamp);
     void write_out();
     void rotate();
+    Result<void> end_last_entry();
 
     LogPlan plan_;
     Fd file_;
     std::uint64_t size_ = 0;
     std::string ready_;       // formatted, not yet written
     std::string waiting_[2];  // the beginning of a line
+    std::function<void()> rotated_;
 };
-
-// `{"log":"...","stream":"stdout","time":"..."}\n`, as Docker writes it.
-void append_log_entry(std::string& out, std::string_view text, bool error_stream, std::string_view time);
-
-// Docker cuts longer lines into pieces of this size.
-constexpr std::size_t longest_log_piece = 16U << 10;
 
 }  // namespace pila::runtime
