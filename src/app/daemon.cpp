@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "docker/api.h"
 #include "engine/engine.h"
+#include "engine/user_remap.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "image/image_store.h"
@@ -133,6 +134,12 @@ static void wait_for_end(const Fd& signals) {
     }
 }
 
+static Result<os::IdMap> remap_of(const DaemonOptions& options) {
+    auto remap =
+        TRY(engine::parse_user_remap(options.userns_remap, engine::AccountFiles::of_host()).in("--userns-remap"));
+    return std::move(remap.map);
+}
+
 Result<void> run_daemon(const DaemonOptions& options) {
     if (::geteuid() != 0)
         return Error(Errc::Denied,
@@ -165,8 +172,8 @@ Result<void> run_daemon(const DaemonOptions& options) {
     network_options.default_subnet = options.bridge_subnet;
     network_options.enabled = ::geteuid() == 0;
     auto networks = TRY(network::NetworkManager::create(network_options, *store));
-    engine::EngineOptions engine_options{options.instance, options.data_directory, options.run_directory, runtime_exe,
-                                         ""};
+    engine::EngineOptions engine_options{
+        options.instance, options.data_directory, options.run_directory, runtime_exe, "", TRY(remap_of(options))};
     auto engine =
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
     TRY(engine->recover().in("recovering containers"));

@@ -17,7 +17,7 @@ Engine::Engine(EngineOptions options, Parts parts, ControlGroups groups)
       parts_(parts),
       groups_(std::move(groups)),
       table_(parts.store),
-      volumes_(options_.data_directory, parts.store) {}
+      volumes_(options_.data_directory, parts.store, options_.id_map) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts parts) {
     if (options.cgroup_parent.empty()) options.cgroup_parent = "/" + options.instance;
@@ -25,6 +25,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     std::unique_ptr<Engine> engine(new Engine(std::move(options), parts, std::move(groups)));
     TRY(os::make_directories(engine->options_.data_directory + "/containers", 0711));
     TRY(os::make_directories(engine->options_.run_directory + "/containers", 0700));
+    TRY(engine->check_remap().in("--userns-remap"));
     TRY(engine->table_.load().in("reading container records"));
     TRY(engine->volumes_.load().in("reading volume records"));
     auto profile = load_apparmor_profile(engine->options_.run_directory);

@@ -29,6 +29,7 @@
 #include "image/registry.h"
 #include "journal/journal.h"
 #include "network/network.h"
+#include "os/user_namespace.h"
 #include "runtime/shim_client.h"
 #include "snapshot/snapshot.h"
 
@@ -40,6 +41,7 @@ struct EngineOptions {
     std::string run_directory = "/run/pila";
     std::string runtime_exe;
     std::string cgroup_parent;  // "/pila" when empty
+    os::IdMap id_map;           // --userns-remap; empty: containers have the host's ids
 };
 
 struct Parts {  // made by app/, outlive the engine
@@ -165,10 +167,17 @@ private:
     }
     std::string state_directory(const std::string& id) const { return options_.run_directory + "/containers/" + id; }
 
+    // engine_users.cpp
+    Result<void> check_remap();
+    // What a container that is yet to start will live in; none: the host's.
+    Result<std::optional<os::UserNamespace>> user_namespace_of(const ContainerSpec& spec) const;
+
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);
-    Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox);
-    Result<network::Sandbox> attach_networks(const Context& context, const Container& container);
+    Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
+                        const os::UserNamespace* ids);
+    Result<network::Sandbox> attach_networks(const Context& context, const Container& container,
+                                             const os::UserNamespace* ids);
     void note_failed_start(Container& container, const Error& error, int exit_code);
 
     // engine_stop.cpp

@@ -129,7 +129,8 @@ static Result<std::vector<VolumeMount>> resolve_volumes(const ContainerSpec& spe
 
 // Volumes that are still empty take over what the image has at their place.
 static Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<VolumeMount>& mounts,
-                                 snapshot::Snapshots& snapshots, const std::vector<std::string>& layers) {
+                                 snapshot::Snapshots& snapshots, const std::vector<std::string>& layers,
+                                 const os::UserNamespace* ids) {
     Fd root;
     for (const auto& mount : mounts) {
         if (mount.type != "volume") continue;
@@ -137,7 +138,7 @@ static Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<Vo
                                   [&](const auto& one) { return one.target == mount.destination; });
         if (asked != spec.mounts.end() && asked->no_copy) continue;
         if (!TRY(os::list_directory(mount.source)).empty()) continue;
-        if (!root) root = TRY(snapshots.mount_readonly(layers));
+        if (!root) root = TRY(snapshots.mount_readonly(layers, ids));
         TRY(copy_up(root, mount.destination, mount.source).in("filling volume " + mount.name));
     }
     return {};
@@ -153,6 +154,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     auto warnings = TRY(settle_host_config(settled, groups_.limits()));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));
     TRY(check_modes(*spec, table_));
+    auto users = TRY(user_namespace_of(*spec));
 
     Undo undo;
     auto chosen = TRY(pick_name(table_, name, id));
@@ -161,7 +163,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     auto layers = TRY(parts_.images.layer_directories(*image));
     TRY(parts_.snapshots.prepare(id));
     undo.add([&] { ignore(parts_.snapshots.remove(id), "half-made container"); });
-    TRY(fill_volumes(*spec, volumes, parts_.snapshots, layers));
+    TRY(fill_volumes(*spec, volumes, parts_.snapshots, layers, users ? &*users : nullptr));
 
     ContainerIdentity identity{id, now_wall(), image->id, {}};
     for (auto layer = image->layers.rbegin(); layer != image->layers.rend(); ++layer)

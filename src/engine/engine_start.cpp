@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting a container: network, files, root, plan, shim.
+#include <unistd.h>
+#include <cerrno>
+
 #include <fmt/core.h>
 
 #include "base/failpoint.h"
@@ -31,13 +34,15 @@ Result<Changed> Engine::start(const Context& context, std::string_view reference
     return Changed::Yes;
 }
 
-Result<network::Sandbox> Engine::attach_networks(const Context& context, const Container& container) {
+Result<network::Sandbox> Engine::attach_networks(const Context& context, const Container& container,
+                                                 const os::UserNamespace* ids) {
     auto spec = container.spec();
     network::AttachRequest request;
     request.container_id = container.id();
     request.container_name = container.name();
     request.hostname = spec->hostname;
     request.dns_servers = spec->dns;
+    if (ids) request.user_namespace = ids->fd;
     const auto& mode = spec->network_mode;
     if (mode != "none") {
         // The default network answers to both names.
@@ -77,10 +82,14 @@ static Result<std::string> namespace_of(ContainerTable& table, const std::string
 }
 
 static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec,
-                                    const network::Sandbox& sandbox) {
+                                    const network::Sandbox& sandbox, const os::UserNamespace* ids) {
     bool on_host = spec.network_mode == "host";
-    auto write = [&](const char* name, const std::string& text) {
-        return os::replace_file(directory + "/" + name, text, 0644, os::Sync::No);
+    auto write = [&](const char* name, const std::string& text) -> Result<void> {
+        auto path = directory + "/" + name;
+        TRY(os::replace_file(path, text, 0644, os::Sync::No));
+        if (ids && ::chown(path.c_str(), ids->root_uid(), ids->root_gid()) < 0)
+            return Error::from_errno(errno, "chown " + path);
+        return {};
     };
     std::string gateway = sandbox.endpoints.empty() ? "" : sandbox.endpoints[0].gateway;
     auto hosts = hosts_text(spec, sandbox.endpoints, gateway);
@@ -122,15 +131,16 @@ static void limit_log(const ContainerSpec& spec, runtime::LogPlan& log) {
     log.max_files = static_cast<std::uint32_t>(parse_uint(files).value_or(size.empty() ? 5 : 1));
 }
 
-Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox) {
+Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
+                            const os::UserNamespace* ids) {
     auto spec = container->spec();
     auto directory = container_directory(container->id());
     auto image = TRY(parts_.images.find(container->identity().image_id.text()));
     auto layers = TRY(parts_.images.layer_directories(*image));
     // Until it counts as running: whoever has its files mounted must be done first.
     auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
-    auto root = TRY(parts_.snapshots.mount(container->id(), layers));
-    TRY(write_etc_files(directory, *spec, sandbox));
+    auto root = TRY(parts_.snapshots.mount(container->id(), layers, snapshot::Writes::Durable, ids));
+    TRY(write_etc_files(directory, *spec, sandbox, ids));
 
     PlanInputs inputs;
     inputs.container = container.get();
@@ -141,6 +151,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     inputs.log_path = log_path_of(*spec, directory);
     inputs.user = TRY(resolve_user_in(root, spec->user, spec->group_add));
     inputs.own_network = sandbox.network_namespace.valid();
+    inputs.ids = ids;
+    inputs.user_index = inputs.own_network ? 2 : 1;
     if (spec->shares_network_of_container()) inputs.network_path = TRY(namespace_of(table_, spec->network_mode, "net"));
     inputs.pid_path = TRY(namespace_of(table_, spec->pid_mode, "pid"));
     inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
@@ -150,6 +162,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     std::vector<Fd> fds;
     fds.push_back(std::move(root));
     if (sandbox.network_namespace) fds.push_back(std::move(sandbox.network_namespace));
+    if (ids) fds.push_back(TRY(ids->fd.duplicate()));
     auto first_held = static_cast<int>(fds.size());
     for (std::size_t i = 0; i < sandbox.held.size(); ++i) {
         plan.held_fds.push_back(first_held + static_cast<int>(i));
@@ -204,8 +217,10 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     network::Sandbox sandbox;
     bool own_network = spec->network_mode != "host" && !spec->shares_network_of_container();
     auto launched = [&]() -> Result<void> {
-        if (own_network) sandbox = TRY(attach_networks(context, *container));
-        return launch(context, container, sandbox);
+        auto users = TRY(user_namespace_of(*spec));
+        const auto* ids = users ? &*users : nullptr;
+        if (own_network) sandbox = TRY(attach_networks(context, *container, ids));
+        return launch(context, container, sandbox, ids);
     }();
     if (launched) {
         health_->running(container, HealthChecks::From::Start);

@@ -211,6 +211,12 @@ static void choose_namespaces(const PlanInputs& inputs, const ContainerSpec& spe
         plan.namespaces.push_back({Namespace::Network, inputs.network_path, -1});
     else if (inputs.own_network)
         plan.namespaces.push_back({Namespace::Network, "", inputs.network_index});
+    if (!inputs.ids) return;
+    plan.namespaces.push_back({Namespace::User, "", inputs.user_index});
+    for (const auto& range : inputs.ids->map.users)
+        plan.uid_mappings.push_back({range.inside, range.outside, range.count});
+    for (const auto& range : inputs.ids->map.groups)
+        plan.gid_mappings.push_back({range.inside, range.outside, range.count});
 }
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs) {

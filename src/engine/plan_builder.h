@@ -5,6 +5,7 @@
 #include "engine/container.h"
 #include "engine/exec.h"
 #include "engine/users.h"
+#include "os/user_namespace.h"
 #include "runtime/plan.h"
 
 namespace pila::engine {
@@ -20,6 +21,8 @@ struct PlanInputs {
     std::string network_path;        // joined instead when not empty; neither: the host's
     std::string pid_path, ipc_path;  // --pid / --ipc container:X
     int root_index = 0, network_index = 1;
+    const os::UserNamespace* ids = nullptr;  // received as descriptor `user_index`; none: the host's
+    int user_index = -1;
     std::string apparmor_profile;  // "": none on this machine
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/volumes.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 
 #include <fmt/core.h>
 
@@ -68,6 +70,9 @@ Result<Volume> Volumes::create(std::string name, std::map<std::string, std::stri
     volume.labels = std::move(labels);
     volume.options = std::move(options);
     TRY(os::make_directories(volume.mountpoint, 0755));
+    if (!ids_.empty() && ::chown(volume.mountpoint.c_str(), os::to_outside(ids_.users, 0).value_or(os::overflow_id),
+                                 os::to_outside(ids_.groups, 0).value_or(os::overflow_id)) < 0)
+        return Error::from_errno(errno, "chown " + volume.mountpoint);
     json::object record{{"created", volume.created.nanoseconds},
                         {"labels", object_of(volume.labels)},
                         {"options", object_of(volume.options)},
