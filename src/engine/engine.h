@@ -23,6 +23,7 @@
 #include "engine/control_groups.h"
 #include "engine/exec.h"
 #include "engine/names.h"
+#include "engine/security.h"
 #include "engine/volumes.h"
 #include "http/message.h"
 #include "image/image_store.h"
@@ -40,8 +41,9 @@ struct EngineOptions {
     std::string data_directory = "/var/lib/pila";
     std::string run_directory = "/run/pila";
     std::string runtime_exe;
-    std::string cgroup_parent;  // "/pila" when empty
-    os::IdMap id_map;           // --userns-remap; empty: containers have the host's ids
+    std::string cgroup_parent;    // "/pila" when empty
+    std::string seccomp_profile;  // --seccomp-profile
+    os::IdMap id_map;             // --userns-remap; empty: containers have the host's ids
 };
 
 struct Parts {  // made by app/, outlive the engine
@@ -102,7 +104,7 @@ public:
     Execs& execs() { return execs_; }
     Volumes& volumes() { return volumes_; }
     Parts& parts() { return parts_; }
-    const std::string& apparmor_profile() const { return apparmor_profile_; }  // "": no AppArmor here
+    const SecurityDefaults& security() const { return security_; }
     const ControlGroups& groups() const { return groups_; }
     StatsHub& stats() { return *stats_; }
     TimerQueue& timers() { return *timers_; }
@@ -199,7 +201,7 @@ private:
     const EngineOptions options_;
     Parts parts_;
     const ControlGroups groups_;
-    std::string apparmor_profile_;
+    SecurityDefaults security_;
     ContainerTable table_;
     Execs execs_;
     Volumes volumes_;

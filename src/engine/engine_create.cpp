@@ -57,6 +57,7 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
             return Error(Errc::Invalid, "conflicting options: port publishing and the container type network mode");
         if (!spec.dns.empty()) return Error(Errc::Invalid, "conflicting options: dns and the network mode");
     }
+    TRY(check_security(spec));
     if (!spec.stop_signal.empty()) TRY(parse_signal(spec.stop_signal));
     for (auto [field, names] : {std::pair{"CapAdd", &spec.cap_add}, std::pair{"CapDrop", &spec.cap_drop}})
         for (const auto& name : *names) {

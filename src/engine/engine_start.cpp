@@ -147,7 +147,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     inputs.files_directory = directory;
     inputs.state_directory = state_directory(container->id());
     inputs.cgroup_path = groups_.path(container->id(), spec->cgroup_parent);
-    inputs.apparmor_profile = apparmor_profile_;
+    inputs.security = security_;
     inputs.log_path = log_path_of(*spec, directory);
     inputs.user = TRY(resolve_user_in(root, spec->user, spec->group_add));
     inputs.own_network = sandbox.network_namespace.valid();

@@ -9,6 +9,7 @@ int shim_verb(int argc, char** argv);
 int run_verb(int argc, char** argv);
 int spec_verb(int argc, char** argv);
 int features_verb(int argc, char** argv);
+int seccomp_verb(int argc, char** argv);
 // As PID 1 of a container (--init): the whole command line, "pila-init -- PROGRAM ARGUMENT0 ARGUMENT1 ...".
 int init_main(int argc, char** argv);
 
