@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "docker/api.h"
 #include "engine/engine.h"
+#include "engine/user_remap.h"
 #include "http/client.h"
 #include "http/server.h"
 #include "image/image_store.h"
@@ -136,6 +137,12 @@ static void wait_for_end(const Fd& signals) {
     }
 }
 
+static Result<os::IdMap> remap_of(const DaemonOptions& options) {
+    auto remap =
+        TRY(engine::parse_user_remap(options.userns_remap, engine::AccountFiles::of_host()).in("--userns-remap"));
+    return std::move(remap.map);
+}
+
 Result<void> run_daemon(const DaemonOptions& options) {
     if (::geteuid() != 0)
         return Error(Errc::Denied,
@@ -173,7 +180,9 @@ Result<void> run_daemon(const DaemonOptions& options) {
                                          options.run_directory,
                                          runtime_exe,
                                          "",
-                                         {options.log_driver, options.log_driver_options}};
+                                         {options.log_driver, options.log_driver_options},
+                                         options.seccomp_profile,
+                                         TRY(remap_of(options))};
     TRY(engine::check_log_config(options.log_driver, options.log_driver_options).in("--log-driver, --log-opt"));
     auto engine =
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));

@@ -21,6 +21,8 @@ struct DaemonOptions {
     std::vector<std::string> hosts;  // further addresses: tcp://127.0.0.1:2375, unix:///path
     std::vector<std::string> registry_mirrors, insecure_registries;
     std::string bridge_subnet;             // of the default network; "": chosen
+    std::string seccomp_profile;           // file, "unconfined"; "": the built-in one
+    std::string userns_remap;              // "default", "USER[:GROUP]", ...; "": none
     std::string runtime_exe;               // pila-runtime; "": beside this program
     std::string log_driver = "json-file";  // of containers that name none
     std::map<std::string, std::string> log_driver_options;

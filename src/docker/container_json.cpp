@@ -186,7 +186,7 @@ json::object inspect_container(Api& api, const Container& container, bool with_s
     object["Platform"] = "linux";
     object["MountLabel"] = "";
     object["ProcessLabel"] = "";
-    object["AppArmorProfile"] = engine::apparmor_profile_of(*spec, api.engine().apparmor_profile());
+    object["AppArmorProfile"] = engine::apparmor_profile_of(*spec, api.engine().security().apparmor_profile);
     object["ExecIDs"] = array_or_null(api.engine().execs().of_container(container.id()));
     object["HostConfig"] = parsed(spec->host_config_json);
     object["GraphDriver"] = {{"Name", "overlay2"},

@@ -125,8 +125,10 @@ static Reply info(Api& api, http::Request&) {
     body["Isolation"] = "";
     body["InitBinary"] = "pila-runtime";
     json::array security;
-    if (!api.engine().apparmor_profile().empty()) security.emplace_back("name=apparmor");
-    for (const char* option : {"name=seccomp,profile=builtin", "name=cgroupns"}) security.emplace_back(option);
+    if (!api.engine().security().apparmor_profile.empty()) security.emplace_back("name=apparmor");
+    security.emplace_back("name=seccomp,profile=" + api.engine().security().seccomp_name);
+    if (!api.engine().options().id_map.empty()) security.emplace_back("name=userns");
+    security.emplace_back("name=cgroupns");
     body["SecurityOptions"] = std::move(security);
     return json_response(200, body);
 }

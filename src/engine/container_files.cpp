@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/user_remap.h"
 #include "image/tree_tar.h"
 #include "os/cgroup.h"
 #include "os/file.h"
@@ -102,7 +103,8 @@ private:
 
 Result<void> FileArchive::write(const Context& context, http::BodyWriter& writer) const {
     Both both(context, hold_.stop());
-    image::TreeTar tar(both.context(), [&](std::string_view bytes) { return writer.write(bytes); });
+    image::TreeTar tar(
+        both.context(), [&](std::string_view bytes) { return writer.write(bytes); }, &ids_);
     TRY(object_ ? tar.add(object_, stat_.name) : tar.add_children(view_.root(), ""));
     return tar.finish();
 }
@@ -130,19 +132,23 @@ std::vector<ViewMount> ContainerFiles::mounts_of(const Container& container) con
     return mounts;
 }
 
-Result<FileView> ContainerFiles::view_of_running(const Container& container, Purpose purpose) {
+Result<FileView> ContainerFiles::view_of_running(const Container& container, Purpose purpose, os::IdMap& ids) {
     ViewPlan plan;
     plan.process = TRY(process_directory(container.state().pid, container.id()));
+    ids = TRY(map_of_process(plan.process));
     if (purpose != Purpose::Export) plan.mounts = mounts_of(container);
     plan.place = engine_.options().data_directory + "/containers";
     return FileView::create(std::move(plan));
 }
 
-Result<FileView> ContainerFiles::view_of_stopped(const Container& container, Purpose purpose) {
+Result<FileView> ContainerFiles::view_of_stopped(const Container& container, Purpose purpose, os::IdMap& ids) {
     ViewPlan plan;
     // Who only reads leaves nothing behind that would have to reach the disk.
     auto writes = purpose == Purpose::Write ? snapshot::Writes::Durable : snapshot::Writes::Volatile;
-    plan.root = TRY(engine_.mount_root(container, writes));
+    // Mapped as a start would: volumes and bind mounts have the host's ids, and then all of the view has.
+    auto users = TRY(engine_.user_namespace_of(*container.spec()));
+    plan.root = TRY(engine_.mount_root(container, writes, users ? &*users : nullptr));
+    if (users) ids = std::move(users->map);
     if (purpose != Purpose::Export) plan.mounts = mounts_of(container);
     plan.root_read_only = purpose != Purpose::Write || container.spec()->read_only_root;
     plan.place = engine_.options().data_directory + "/containers";
@@ -161,8 +167,9 @@ Result<ContainerFiles::Opened> ContainerFiles::open(const Context& context, std:
         if (!engine_.containers().by_id(container->id()))
             return Error(Errc::NotFound, fmt::format("No such container: {}", reference));
         if (container->state().is_running() != running) continue;  // started or ended while we waited
-        auto view = running ? view_of_running(*container, purpose) : view_of_stopped(*container, purpose);
-        if (view) return Opened{container, std::move(hold), view.take()};
+        os::IdMap ids;
+        auto view = running ? view_of_running(*container, purpose, ids) : view_of_stopped(*container, purpose, ids);
+        if (view) return Opened{container, std::move(hold), view.take(), std::move(ids)};
         // Its process may be gone before its end is known here.
         bool ended =
             running && attempt < most_attempts && engine_.wait_stopped(context, container, exit_is_settled_within);
@@ -196,6 +203,7 @@ Result<std::shared_ptr<FileArchive>> ContainerFiles::archive(const Context& cont
     std::shared_ptr<FileArchive> archive(new FileArchive(std::move(opened.hold), std::move(opened.view)));
     archive->object_ = std::move(object);
     archive->stat_ = std::move(stat);
+    archive->ids_ = std::move(opened.ids);
     publish(context, *opened.container, "archive-path");
     return archive;
 }
@@ -203,6 +211,7 @@ Result<std::shared_ptr<FileArchive>> ContainerFiles::archive(const Context& cont
 Result<std::shared_ptr<FileArchive>> ContainerFiles::everything(const Context& context, std::string_view reference) {
     auto opened = TRY(open(context, reference, Purpose::Export));
     std::shared_ptr<FileArchive> archive(new FileArchive(std::move(opened.hold), std::move(opened.view)));
+    archive->ids_ = std::move(opened.ids);
     publish(context, *opened.container, "export");
     return archive;
 }
@@ -225,9 +234,13 @@ static Result<std::string> extraction_point(FdView root, const std::string& path
     return resolved.substr(1);
 }
 
-Result<void> ContainerFiles::unpack(const Context& context, const FileView& view, image::LayerExtractor::Options how,
+Result<void> ContainerFiles::unpack(const Context& context, const Opened& opened, image::LayerExtractor::Options how,
                                     const std::optional<ResolvedUser>& owner, http::BodyReader& body) {
-    auto root = TRY(os::open_at(view.root(), ".", O_RDONLY | O_DIRECTORY));
+    auto root = TRY(os::open_at(opened.view.root(), ".", O_RDONLY | O_DIRECTORY));
+    const auto& ids = opened.ids;
+    if (!ids.empty())
+        TRY(os::make_files_as(os::to_outside(ids.users, 0).value_or(os::overflow_id),
+                              os::to_outside(ids.groups, 0).value_or(os::overflow_id)));
     how.context = &context;
     auto extractor = image::LayerExtractor::create_in(std::move(root), std::move(how));
     image::BodyChunks chunks(body);
@@ -240,6 +253,12 @@ Result<void> ContainerFiles::unpack(const Context& context, const FileView& view
             entry.uid = owner->uid;
             entry.gid = owner->gid;
         }
+        auto uid = os::to_outside(ids.users, entry.uid), gid = os::to_outside(ids.groups, entry.gid);
+        if (!uid || !gid)
+            return Error(Errc::Invalid, fmt::format("{}: Container ID {} cannot be mapped to a host ID",
+                                                    printable(entry.path), uid ? entry.gid : entry.uid));
+        entry.uid = *uid;
+        entry.gid = *gid;
         TRY(extractor->extract(entry, reader));
     }
     TRY(extractor->finish());
@@ -258,8 +277,7 @@ Result<void> ContainerFiles::extract(const Context& context, std::string_view re
     std::optional<ResolvedUser> owner;
     auto spec = opened.container->spec();
     if (options.own_as_user && !spec->user.empty()) owner = TRY(resolve_user_in(opened.view.root(), spec->user, {}));
-    if (body)
-        TRY(opened.view.run_inside([&] { return unpack(both.context(), opened.view, std::move(how), owner, *body); }));
+    if (body) TRY(opened.view.run_inside([&] { return unpack(both.context(), opened, std::move(how), owner, *body); }));
     publish(context, *opened.container, "extract-to-dir");
     return {};
 }

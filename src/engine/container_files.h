@@ -16,6 +16,7 @@
 #include "engine/users.h"
 #include "http/message.h"
 #include "image/layer_extractor.h"
+#include "os/user_namespace.h"
 
 namespace pila::engine {
 
@@ -38,7 +39,8 @@ private:
     FileArchive(FileAccess::Hold hold, FileView view) : hold_(std::move(hold)), view_(std::move(view)) {}
     FileAccess::Hold hold_;
     FileView view_;
-    Fd object_;  // none: everything below the root
+    os::IdMap ids_;  // of the container; the view has the host's
+    Fd object_;      // none: everything below the root
     PathStat stat_;
 };
 
@@ -69,13 +71,14 @@ private:
         ContainerPointer container;
         FileAccess::Hold hold;
         FileView view;
+        os::IdMap ids;
     };
     Result<Opened> open(const Context& context, std::string_view reference, Purpose purpose);
-    Result<FileView> view_of_running(const Container& container, Purpose purpose);
-    Result<FileView> view_of_stopped(const Container& container, Purpose purpose);
+    Result<FileView> view_of_running(const Container& container, Purpose purpose, os::IdMap& ids);
+    Result<FileView> view_of_stopped(const Container& container, Purpose purpose, os::IdMap& ids);
     std::vector<ViewMount> mounts_of(const Container& container) const;
     Result<Fd> stat_in(const Opened& opened, std::string_view reference, const std::string& path, PathStat& stat);
-    static Result<void> unpack(const Context& context, const FileView& view, image::LayerExtractor::Options how,
+    static Result<void> unpack(const Context& context, const Opened& opened, image::LayerExtractor::Options how,
                                const std::optional<ResolvedUser>& owner, http::BodyReader& body);
     void publish(const Context& context, const Container& container, const char* action);
 

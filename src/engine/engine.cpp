@@ -19,7 +19,7 @@ Engine::Engine(EngineOptions options, Parts parts, ControlGroups groups)
       parts_(parts),
       groups_(std::move(groups)),
       table_(parts.store),
-      volumes_(options_.data_directory, parts.store) {}
+      volumes_(options_.data_directory, parts.store, options_.id_map) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts parts) {
     if (options.cgroup_parent.empty()) options.cgroup_parent = "/" + options.instance;
@@ -27,11 +27,13 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     std::unique_ptr<Engine> engine(new Engine(std::move(options), parts, std::move(groups)));
     TRY(os::make_directories(engine->options_.data_directory + "/containers", 0711));
     TRY(os::make_directories(engine->options_.run_directory + "/containers", 0700));
+    TRY(set_default_seccomp(engine->options_.seccomp_profile, engine->security_).in("--seccomp-profile"));
+    TRY(engine->check_remap().in("--userns-remap"));
     TRY(engine->table_.load().in("reading container records"));
     TRY(engine->volumes_.load().in("reading volume records"));
     auto profile = load_apparmor_profile(engine->options_.run_directory);
     if (!profile) log::warning("containers run without an AppArmor profile: {}", profile.error().message());
-    engine->apparmor_profile_ = std::move(profile).value_or("");
+    engine->security_.apparmor_profile = std::move(profile).value_or("");
     engine->files_ = std::make_unique<ContainerFiles>(*engine);
     engine->follower_ = TRY(LogFollower::create());
     engine->compressor_ = std::make_unique<LogCompressor>();
@@ -40,7 +42,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     engine->background_ = std::make_unique<WorkQueue>("background", 2);
     engine->exits_ = std::make_unique<WorkQueue>("exits", 2);
     engine->health_ = std::make_unique<HealthChecks>(
-        *engine->timers_, engine->apparmor_profile_,
+        *engine->timers_, engine->security_,
         [made = engine.get()](const ContainerPointer& container) { made->health_changed(container); });
     engine->stats_ = std::make_unique<StatsHub>(*engine->timers_, *engine->background_, engine->groups_);
     engine->supervisor_ = TRY(runtime::ShimSupervisor::create(engine->options_.runtime_exe, *engine));

@@ -24,12 +24,14 @@
 #include "engine/exec.h"
 #include "engine/log_settings.h"
 #include "engine/names.h"
+#include "engine/security.h"
 #include "engine/volumes.h"
 #include "http/message.h"
 #include "image/image_store.h"
 #include "image/registry.h"
 #include "journal/journal.h"
 #include "network/network.h"
+#include "os/user_namespace.h"
 #include "runtime/shim_client.h"
 #include "snapshot/snapshot.h"
 
@@ -42,6 +44,8 @@ struct EngineOptions {
     std::string runtime_exe;
     std::string cgroup_parent;  // "/pila" when empty
     LogDefaults logs;
+    std::string seccomp_profile;  // --seccomp-profile
+    os::IdMap id_map;             // --userns-remap; empty: containers have the host's ids
 };
 
 struct Parts {  // made by app/, outlive the engine
@@ -103,14 +107,14 @@ public:
     Execs& execs() { return execs_; }
     Volumes& volumes() { return volumes_; }
     Parts& parts() { return parts_; }
-    const std::string& apparmor_profile() const { return apparmor_profile_; }  // "": no AppArmor here
+    const SecurityDefaults& security() const { return security_; }
     const ControlGroups& groups() const { return groups_; }
     StatsHub& stats() { return *stats_; }
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
     ContainerFiles& files() { return *files_; }  // docker cp, docker export
     // The root file system of a container that is not running, by whoever is alone with it (FileAccess).
-    Result<Fd> mount_root(const Container& container, snapshot::Writes writes);
+    Result<Fd> mount_root(const Container& container, snapshot::Writes writes, const os::UserNamespace* ids);
 
     Result<Created> create_container(const Context& context, std::string_view name, const json::object& body);
     Result<Changed> start(const Context& context, std::string_view reference);
@@ -177,12 +181,17 @@ private:
         KeyedLock::Guard guard;
     };
     Result<Held> hold(std::string_view reference);
+    // engine_users.cpp
+    Result<void> check_remap();
+    // What a container that is yet to start will live in; none: the host's.
+    Result<std::optional<os::UserNamespace>> user_namespace_of(const ContainerSpec& spec) const;
 
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);
     Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
-                        runtime::LogPlan log);
-    Result<network::Sandbox> attach_networks(const Context& context, const Container& container);
+                        runtime::LogPlan log, const os::UserNamespace* ids);
+    Result<network::Sandbox> attach_networks(const Context& context, const Container& container,
+                                             const os::UserNamespace* ids);
     void note_failed_start(Container& container, const Error& error, int exit_code);
 
     // engine_stop.cpp
@@ -206,7 +215,7 @@ private:
     const EngineOptions options_;
     Parts parts_;
     const ControlGroups groups_;
-    std::string apparmor_profile_;
+    SecurityDefaults security_;
     ContainerTable table_;
     Execs execs_;
     Volumes volumes_;

@@ -57,6 +57,7 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
             return Error(Errc::Invalid, "conflicting options: port publishing and the container type network mode");
         if (!spec.dns.empty()) return Error(Errc::Invalid, "conflicting options: dns and the network mode");
     }
+    TRY(check_security(spec));
     if (!spec.stop_signal.empty()) TRY(parse_signal(spec.stop_signal));
     for (auto [field, names] : {std::pair{"CapAdd", &spec.cap_add}, std::pair{"CapDrop", &spec.cap_drop}})
         for (const auto& name : *names) {
@@ -132,7 +133,8 @@ static Result<std::vector<VolumeMount>> resolve_volumes(const ContainerSpec& spe
 
 // Volumes that are still empty take over what the image has at their place.
 static Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<VolumeMount>& mounts,
-                                 snapshot::Snapshots& snapshots, const std::vector<std::string>& layers) {
+                                 snapshot::Snapshots& snapshots, const std::vector<std::string>& layers,
+                                 const os::UserNamespace* ids) {
     Fd root;
     for (const auto& mount : mounts) {
         if (mount.type != "volume") continue;
@@ -140,7 +142,7 @@ static Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<Vo
                                   [&](const auto& one) { return one.target == mount.destination; });
         if (asked != spec.mounts.end() && asked->no_copy) continue;
         if (!TRY(os::list_directory(mount.source)).empty()) continue;
-        if (!root) root = TRY(snapshots.mount_readonly(layers));
+        if (!root) root = TRY(snapshots.mount_readonly(layers, ids));
         TRY(copy_up(root, mount.destination, mount.source).in("filling volume " + mount.name));
     }
     return {};
@@ -156,6 +158,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     auto warnings = TRY(settle_host_config(settled, groups_.limits(), options_.logs));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));
     TRY(check_modes(*spec, table_));
+    auto users = TRY(user_namespace_of(*spec));
 
     Undo undo;
     auto chosen = TRY(pick_name(table_, name, id));
@@ -164,7 +167,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     auto layers = TRY(parts_.images.layer_directories(*image));
     TRY(parts_.snapshots.prepare(id));
     undo.add([&] { ignore(parts_.snapshots.remove(id), "half-made container"); });
-    TRY(fill_volumes(*spec, volumes, parts_.snapshots, layers));
+    TRY(fill_volumes(*spec, volumes, parts_.snapshots, layers, users ? &*users : nullptr));
 
     ContainerIdentity identity{id, now_wall(), image->id, {}};
     for (auto layer = image->layers.rbegin(); layer != image->layers.rend(); ++layer)

@@ -2,6 +2,7 @@
 // Starting a container: network, files, root, plan, shim.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <cerrno>
 
 #include <fmt/core.h>
@@ -34,13 +35,15 @@ Result<Changed> Engine::start(const Context& context, std::string_view reference
     return Changed::Yes;
 }
 
-Result<network::Sandbox> Engine::attach_networks(const Context& context, const Container& container) {
+Result<network::Sandbox> Engine::attach_networks(const Context& context, const Container& container,
+                                                 const os::UserNamespace* ids) {
     auto spec = container.spec();
     network::AttachRequest request;
     request.container_id = container.id();
     request.container_name = container.name();
     request.hostname = spec->hostname;
     request.dns_servers = spec->dns;
+    if (ids) request.user_namespace = ids->fd;
     const auto& mode = spec->network_mode;
     if (mode != "none") {
         // The default network answers to both names.
@@ -80,12 +83,14 @@ static Result<std::string> namespace_of(ContainerTable& table, const std::string
 }
 
 static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec,
-                                    const network::Sandbox& sandbox) {
+                                    const network::Sandbox& sandbox, const os::UserNamespace* ids) {
     bool on_host = spec.network_mode == "host";
     auto write = [&](const char* name, const std::string& text) -> Result<void> {
         // In place: what a crash leaves half-written is written again by the next start.
         auto file = TRY(os::open(directory + "/" + name, O_WRONLY | O_CREAT | O_TRUNC, 0644));
         if (::fchmod(file.get(), 0644) < 0) return Error::from_errno(errno, fmt::format("mode of {}", name));
+        if (ids && ::fchown(file.get(), ids->root_uid(), ids->root_gid()) < 0)
+            return Error::from_errno(errno, fmt::format("chown {}", name));
         return os::write_all(file, text);
     };
     std::string gateway = sandbox.endpoints.empty() ? "" : sandbox.endpoints[0].gateway;
@@ -96,15 +101,15 @@ static Result<void> write_etc_files(const std::string& directory, const Containe
     return write("resolv.conf", resolv_conf_text(spec, host_resolv_conf(), sandbox.embedded_dns, on_host));
 }
 
-Result<Fd> Engine::mount_root(const Container& container, snapshot::Writes writes) {
+Result<Fd> Engine::mount_root(const Container& container, snapshot::Writes writes, const os::UserNamespace* ids) {
     auto image = TRY(parts_.images.find(container.identity().image_id.text()));
     auto layers = TRY(parts_.images.layer_directories(*image));
     lingering_->let_go(container.id());
-    return parts_.snapshots.mount(container.id(), layers, writes);
+    return parts_.snapshots.mount(container.id(), layers, writes, ids);
 }
 
 Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
-                            runtime::LogPlan log) {
+                            runtime::LogPlan log, const os::UserNamespace* ids) {
     auto spec = container->spec();
     auto directory = container_directory(container->id());
     auto cgroup_path = groups_.path(container->id(), spec->cgroup_parent);
@@ -112,17 +117,20 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     // Until it counts as running: whoever has its files mounted must be done first.
     auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
     // What a container that goes with its end has written need never reach the disk.
-    auto root = TRY(mount_root(*container, spec->auto_remove ? snapshot::Writes::Volatile : snapshot::Writes::Durable));
-    TRY(write_etc_files(directory, *spec, sandbox));
+    auto writes = spec->auto_remove ? snapshot::Writes::Volatile : snapshot::Writes::Durable;
+    auto root = TRY(mount_root(*container, writes, ids));
+    TRY(write_etc_files(directory, *spec, sandbox, ids));
 
     PlanInputs inputs;
     inputs.container = container.get();
     inputs.files_directory = directory;
     inputs.state_directory = state_directory(container->id());
     inputs.cgroup_path = cgroup_path;
-    inputs.apparmor_profile = apparmor_profile_;
+    inputs.security = security_;
     inputs.user = TRY(resolve_user_in(root, spec->user, spec->group_add));
     inputs.own_network = sandbox.network_namespace.valid();
+    inputs.ids = ids;
+    inputs.user_index = inputs.own_network ? 2 : 1;
     if (spec->shares_network_of_container()) inputs.network_path = TRY(namespace_of(table_, spec->network_mode, "net"));
     inputs.pid_path = TRY(namespace_of(table_, spec->pid_mode, "pid"));
     inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
@@ -132,6 +140,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     std::vector<Fd> fds;
     fds.push_back(std::move(root));
     if (sandbox.network_namespace) fds.push_back(std::move(sandbox.network_namespace));
+    if (ids) fds.push_back(TRY(ids->fd.duplicate()));
     auto first_held = static_cast<int>(fds.size());
     for (std::size_t i = 0; i < sandbox.held.size(); ++i) {
         plan.held_fds.push_back(first_held + static_cast<int>(i));
@@ -190,9 +199,11 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
                         container_directory(container->id()));
     auto launched = [&]() -> Result<void> {
         if (!log) return log.error();
-        if (own_network) sandbox = TRY(attach_networks(context, *container));
+        auto users = TRY(user_namespace_of(*spec));
+        const auto* ids = users ? &*users : nullptr;
+        if (own_network) sandbox = TRY(attach_networks(context, *container, ids));
         PILA_FAILPOINT("engine.start.after-networks");
-        return launch(context, container, sandbox, log.take());
+        return launch(context, container, sandbox, log.take(), ids);
     }();
     if (launched) {
         health_->running(container, HealthChecks::From::Start);

@@ -90,7 +90,7 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
             return Error(Errc::Conflict, fmt::format("container {} is not running", container->id()));
         runtime::ExecRequest request;
         request.exec_id = exec_id;
-        request.process = TRY(build_exec_process(*container, exec.spec, apparmor_profile_));
+        request.process = TRY(build_exec_process(*container, exec.spec, security_));
         if (connection) {
             // A copy stays here until the outcome is known, to tell the client of a failure.
             http::Hijacked copy{TRY(connection->socket.duplicate()), connection->already_read};

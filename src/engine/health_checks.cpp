@@ -105,7 +105,7 @@ Result<void> HealthChecks::start_probe(const ContainerPointer& container, const 
     exec.command = spec->health.command;
     runtime::ExecRequest request;
     request.exec_id = exec_id;
-    request.process = TRY(build_exec_process(*container, exec, apparmor_profile_));
+    request.process = TRY(build_exec_process(*container, exec, security_));
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return Error::from_errno(errno, "make a socket for a health probe");

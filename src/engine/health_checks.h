@@ -13,6 +13,7 @@
 #include "base/work_queue.h"
 #include "engine/container.h"
 #include "engine/output_drain.h"
+#include "engine/security.h"
 
 namespace pila::engine {
 
@@ -20,8 +21,8 @@ class HealthChecks {
 public:
     // Called when a container's status has changed through a probe, on a thread that may block.
     using Changed = std::function<void(const ContainerPointer&)>;
-    HealthChecks(TimerQueue& timers, std::string apparmor_profile, Changed changed)
-        : timers_(timers), apparmor_profile_(std::move(apparmor_profile)), changed_(std::move(changed)) {}
+    HealthChecks(TimerQueue& timers, SecurityDefaults security, Changed changed)
+        : timers_(timers), security_(std::move(security)), changed_(std::move(changed)) {}
     // Waits for probes that are being started.
     ~HealthChecks();
 
@@ -52,7 +53,7 @@ private:
     Result<void> ensure_threads() REQUIRES(mutex_);
 
     TimerQueue& timers_;
-    const std::string apparmor_profile_;  // of the engine's containers
+    const SecurityDefaults security_;  // of the engine's containers
     const Changed changed_;
     Mutex mutex_;
     std::map<std::string, Monitor> monitors_ GUARDED_BY(mutex_);    // by container

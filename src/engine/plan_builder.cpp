@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 #include "engine/devices.h"
-#include "os/capability.h"
+#include "engine/security.h"
 #include "os/file.h"
 #include "runtime/defaults.h"
 
@@ -44,66 +44,6 @@ static std::vector<std::string> environment_of(const ContainerSpec& spec, bool t
     }
     set_default(environment, "HOME=" + home);
     return environment;
-}
-
-static Result<std::uint64_t> capabilities_of(const ContainerSpec& spec) {
-    if (spec.privileged) return os::all_capabilities();
-    auto set = runtime::default_capabilities();
-    auto apply = [&](const std::string& name, bool add) -> Result<void> {
-        if (to_lower(name) == "all") {
-            set = add ? os::all_capabilities() : 0;
-            return {};
-        }
-        auto number = os::capability_by_name(name);
-        if (!number) return Error(Errc::Invalid, fmt::format("invalid capability: \"{}\"", name));
-        auto bit = std::uint64_t{1} << *number;
-        set = add ? set | bit : set & ~bit;
-        return {};
-    };
-    // "ALL" first, whichever list it is in: --cap-drop ALL --cap-add X means X alone, --cap-add ALL --cap-drop X all
-    // but X.
-    for (const auto& name : spec.cap_add)
-        if (to_lower(name) == "all") TRY(apply(name, true));
-    for (const auto& name : spec.cap_drop)
-        if (to_lower(name) == "all") TRY(apply(name, false));
-    for (const auto& name : spec.cap_add)
-        if (to_lower(name) != "all") TRY(apply(name, true));
-    for (const auto& name : spec.cap_drop)
-        if (to_lower(name) != "all") TRY(apply(name, false));
-    return set;
-}
-
-std::string apparmor_profile_of(const ContainerSpec& spec, const std::string& default_profile) {
-    if (default_profile.empty()) return {};
-    for (const auto& option : spec.security_options) {
-        if (!option.starts_with("apparmor=") && !option.starts_with("apparmor:")) continue;
-        auto value = option.substr(option.find_first_of("=:") + 1);
-        return value == "unconfined" ? std::string() : value;
-    }
-    return spec.privileged ? std::string() : default_profile;
-}
-
-static Result<void> apply_security(const ContainerSpec& spec, std::uint64_t capabilities,
-                                   const std::string& apparmor_profile, runtime::ProcessPlan& process) {
-    bool unconfined = spec.privileged;
-    for (const auto& option : spec.security_options) {
-        auto separator = option.find_first_of("=:");
-        auto key = option.substr(0, separator);
-        auto value = separator == std::string::npos ? "" : option.substr(separator + 1);
-        if (key == "no-new-privileges")
-            process.no_new_privileges = value.empty() || value == "true";
-        else if (key == "seccomp" && value == "unconfined")
-            unconfined = true;
-        else if (key == "seccomp" && value != "builtin")
-            return Error(Errc::Unsupported,
-                         "custom seccomp profiles are not supported yet; use seccomp=unconfined or the default");
-        else if (key != "seccomp" && key != "apparmor" && key != "label" && key != "systempaths" &&
-                 key != "writable-cgroups")
-            return Error(Errc::Invalid, fmt::format("invalid --security-opt 2: {}", json_quote(option)));
-    }
-    process.apparmor_profile = apparmor_profile_of(spec, apparmor_profile);
-    if (!unconfined) process.seccomp_bpf = TRY(runtime::compile_default_seccomp(capabilities));
-    return {};
 }
 
 static Result<void> apply_limits(const ContainerSpec& spec, runtime::ProcessPlan& process) {
@@ -211,6 +151,12 @@ static void choose_namespaces(const PlanInputs& inputs, const ContainerSpec& spe
         plan.namespaces.push_back({Namespace::Network, inputs.network_path, -1});
     else if (inputs.own_network)
         plan.namespaces.push_back({Namespace::Network, "", inputs.network_index});
+    if (!inputs.ids) return;
+    plan.namespaces.push_back({Namespace::User, "", inputs.user_index});
+    for (const auto& range : inputs.ids->map.users)
+        plan.uid_mappings.push_back({range.inside, range.outside, range.count});
+    for (const auto& range : inputs.ids->map.groups)
+        plan.gid_mappings.push_back({range.inside, range.outside, range.count});
 }
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
@@ -249,13 +195,13 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     process.capabilities = {};
     process.capabilities.bounding = capabilities;
     if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
-    TRY(apply_security(*spec, capabilities, inputs.apparmor_profile, process));
+    TRY(apply_security(*spec, capabilities, inputs.security, process));
     TRY(apply_limits(*spec, process));
     return plan;
 }
 
 static Result<runtime::ProcessPlan> exec_process_of(const ContainerSpec& spec, const ExecSpec& exec,
-                                                    const ResolvedUser& user, const std::string& apparmor_profile) {
+                                                    const ResolvedUser& user, const SecurityDefaults& security) {
     runtime::ProcessPlan process;
     process.args = exec.command;
     process.environment = environment_of(spec, exec.tty, user.home);
@@ -279,17 +225,17 @@ static Result<runtime::ProcessPlan> exec_process_of(const ContainerSpec& spec, c
     auto capabilities = TRY(capabilities_of(privileged));
     process.capabilities.bounding = capabilities;
     if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
-    TRY(apply_security(privileged, capabilities, apparmor_profile, process));
+    TRY(apply_security(spec, capabilities, security, process));
     TRY(apply_limits(spec, process));
     return process;
 }
 
 Result<runtime::ProcessPlan> build_exec_process(const Container& container, const ExecSpec& exec,
-                                                const std::string& apparmor_profile) {
+                                                const SecurityDefaults& security) {
     auto spec = container.spec();
     auto root = TRY(os::open(fmt::format("/proc/{}/root", container.state().pid), O_PATH | O_DIRECTORY));
     auto user = TRY(resolve_user_in(root, exec.user.empty() ? spec->user : exec.user, spec->group_add));
-    return exec_process_of(*spec, exec, user, apparmor_profile);
+    return exec_process_of(*spec, exec, user, security);
 }
 
 }  // namespace pila::engine

@@ -4,7 +4,9 @@
 
 #include "engine/container.h"
 #include "engine/exec.h"
+#include "engine/security.h"
 #include "engine/users.h"
+#include "os/user_namespace.h"
 #include "runtime/plan.h"
 
 namespace pila::engine {
@@ -19,14 +21,14 @@ struct PlanInputs {
     std::string network_path;        // joined instead when not empty; neither: the host's
     std::string pid_path, ipc_path;  // --pid / --ipc container:X
     int root_index = 0, network_index = 1;
-    std::string apparmor_profile;  // "": none on this machine
+    const os::UserNamespace* ids = nullptr;  // received as descriptor `user_index`; none: the host's
+    int user_index = -1;
+    SecurityDefaults security;
 };
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs);
 // Its user is looked up in the running container's files.
 Result<runtime::ProcessPlan> build_exec_process(const Container& container, const ExecSpec& exec,
-                                                const std::string& apparmor_profile);
-// What of the machine's profile a container gets: privileged ones and apparmor=unconfined none, apparmor=X X.
-std::string apparmor_profile_of(const ContainerSpec& spec, const std::string& default_profile);
+                                                const SecurityDefaults& security);
 
 }  // namespace pila::engine

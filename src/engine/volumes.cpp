@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/volumes.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 
 #include <fmt/core.h>
 
@@ -53,7 +55,7 @@ Result<void> Volumes::load() {
         volume.labels = in.string_map("labels");
         volume.options = in.string_map("options");
         volume.anonymous = in.boolean("anonymous");
-        TRY(os::make_directories(volume.mountpoint, 0755));
+        if (!os::exists(volume.mountpoint)) TRY(make_data(volume.mountpoint));
         Lock lock(mutex_);
         volumes_[volume.name] = std::move(volume);
     }
@@ -70,6 +72,15 @@ Result<void> Volumes::finish_removals() {
     if (!changes.empty()) TRY(store_.transact(changes));
     for (const auto& name : TRY(os::list_directory(directory_)))
         if (name.starts_with(trash_prefix)) TRY(os::remove_tree(directory_ + "/" + name));
+    return {};
+}
+
+// With remapped users it belongs to the containers' root, as with Docker.
+Result<void> Volumes::make_data(const std::string& mountpoint) const {
+    TRY(os::make_directories(mountpoint, 0755));
+    if (!ids_.empty() && ::chown(mountpoint.c_str(), os::to_outside(ids_.users, 0).value_or(os::overflow_id),
+                                 os::to_outside(ids_.groups, 0).value_or(os::overflow_id)) < 0)
+        return Error::from_errno(errno, "chown " + mountpoint);
     return {};
 }
 
@@ -92,8 +103,9 @@ Result<Volume> Volumes::create(std::string name, std::map<std::string, std::stri
                         {"anonymous", volume.anonymous}};
     TRY(store_.put("volume/" + name, to_json(record)));
     PILA_FAILPOINT("engine.volume.created");
-    // After the record: a directory that nothing tells of would stay for ever. load() makes what the daemon's end left out.
-    if (auto made = os::make_directories(volume.mountpoint, 0755); !made) {
+    // After the record: a directory that nothing tells of would stay for ever. load() makes what the daemon's end left
+    // out.
+    if (auto made = make_data(volume.mountpoint); !made) {
         ignore(store_.remove("volume/" + name), "it would come back empty");
         return made.take_error();
     }

@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/mutex.h"
 #include "base/time.h"
+#include "os/user_namespace.h"
 #include "store/store.h"
 
 namespace pila::engine {
@@ -24,8 +25,9 @@ struct Volume {
 
 class Volumes {
 public:
-    Volumes(std::string data_directory, store::Store& store)
-        : directory_(std::move(data_directory) + "/volumes"), store_(store) {}
+    // New volumes belong to root of `ids`.
+    Volumes(std::string data_directory, store::Store& store, os::IdMap ids = {})
+        : directory_(std::move(data_directory) + "/volumes"), store_(store), ids_(std::move(ids)) {}
     Result<void> load();
 
     // An existing one of that name is returned as it is. name "": a random one, anonymous.
@@ -37,9 +39,11 @@ public:
 
 private:
     Result<void> finish_removals();
+    Result<void> make_data(const std::string& mountpoint) const;
 
     std::string directory_;
     store::Store& store_;
+    const os::IdMap ids_;
     mutable Mutex mutex_;
     std::map<std::string, Volume, std::less<>> volumes_ GUARDED_BY(mutex_);
 };

@@ -58,6 +58,10 @@ Result<void> TreeTar::header(TarEntry entry, const Object& object) {
     entry.mode = object.info.st_mode & 07777;
     entry.uid = object.info.st_uid;
     entry.gid = object.info.st_gid;
+    if (ids_) {
+        entry.uid = os::to_inside(ids_->users, entry.uid).value_or(os::overflow_id);
+        entry.gid = os::to_inside(ids_->groups, entry.gid).value_or(os::overflow_id);
+    }
     entry.modified.tv_sec = object.info.st_mtim.tv_sec;  // whole seconds, as dockerd: no extended header for the rest
     auto bytes = TRY(tar_header(entry));
     return write(bytes);

@@ -12,12 +12,15 @@
 #include "base/context.h"
 #include "image/compression.h"
 #include "image/tar.h"
+#include "os/user_namespace.h"
 
 namespace pila::image {
 
 class TreeTar {
 public:
-    TreeTar(const Context& context, ByteSink sink) : context_(context), sink_(std::move(sink)) {}
+    // `ids`: owners are told as they are inside of this map.
+    TreeTar(const Context& context, ByteSink sink, const os::IdMap* ids = nullptr)
+        : context_(context), sink_(std::move(sink)), ids_(ids) {}
 
     // `object` (O_PATH will do) under `name`, a directory with everything below: "d" gives "d/", "d/file"; "/" gives
     // "/", "/file"; "." gives "./", "./file".
@@ -43,6 +46,7 @@ private:
 
     const Context& context_;
     ByteSink sink_;
+    const os::IdMap* const ids_;
     std::string gathered_;
     std::map<std::pair<dev_t, ino_t>, std::string> linked_;  // files with several names: what the first was
 };

@@ -69,10 +69,10 @@ Result<std::vector<Fd>> HelperClient::call(helper::Request& request, int fd, std
     return call_once(request, fd, doing);
 }
 
-Result<NewNamespace> HelperClient::new_namespace() {
+Result<NewNamespace> HelperClient::new_namespace(FdView owner) {
     helper::Request request{};
     request.operation = helper::Operation::NewNamespace;
-    auto fds = TRY(call(request, -1, "new network namespace"));
+    auto fds = TRY(call(request, owner.get(), "new network namespace"));
     if (fds.size() != 2) return Error(Errc::Internal, "network helper: namespace expected");
     auto netlink = TRY(os::net::NetlinkSocket::adopt(std::move(fds[1])));
     return NewNamespace{std::move(fds[0]), std::move(netlink)};

@@ -34,7 +34,8 @@ public:
     ~HelperClient();
     HelperClient(const HelperClient&) = delete;
 
-    Result<NewNamespace> new_namespace();  // lo is up, Docker's sysctls are set
+    // lo is up, Docker's sysctls are set. `owner`: the user namespace that it belongs to; -1: the daemon's.
+    Result<NewNamespace> new_namespace(FdView owner = FdView(-1));
     Result<Fd> open_socket(FdView space, const SocketRequest& request);
     Result<void> write_sysctl(FdView space, std::string_view path, std::string_view value);
     Result<os::net::NetlinkSocket> open_netlink(FdView space);

@@ -84,8 +84,8 @@ private:
     // Attaching (manager_attach.cpp)
     Result<void> build_endpoints(const AttachRequest& request, Building& building, Sandbox& sandbox);
     Result<Sandbox> attach_without_network(const AttachRequest& request);
-    Result<Prepared> prepare(PreparedPool::Kind kind);
-    Result<Prepared> claim(PreparedPool::Kind kind);
+    Result<Prepared> prepare(PreparedPool::Kind kind, FdView owner = FdView(-1));
+    Result<Prepared> claim(PreparedPool::Kind kind, FdView owner);
     Result<NetworkPtr> network_for(const EndpointRequest& request);
     Result<EndpointState> reserve(NetworkState& network, const EndpointRequest& request) REQUIRES(mutex_);
     Result<int> plug(const NetworkState& network, EndpointState& endpoint, FdView space,

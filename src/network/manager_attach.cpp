@@ -163,8 +163,8 @@ Result<int> Manager::plug(const NetworkState& network, EndpointState& endpoint, 
     return index;
 }
 
-Result<Prepared> Manager::prepare(PreparedPool::Kind kind) {
-    auto made = TRY(helper_.new_namespace());
+Result<Prepared> Manager::prepare(PreparedPool::Kind kind, FdView owner) {
+    auto made = TRY(helper_.new_namespace(owner));
     Prepared prepared{std::move(made.space), std::make_unique<NetlinkSocket>(std::move(made.netlink)), {}, {}};
     if (kind == PreparedPool::Kind::Bare) return prepared;
     EndpointState endpoint;
@@ -189,7 +189,8 @@ Result<Prepared> Manager::prepare(PreparedPool::Kind kind) {
     return prepared;
 }
 
-Result<Prepared> Manager::claim(PreparedPool::Kind kind) {
+Result<Prepared> Manager::claim(PreparedPool::Kind kind, FdView owner) {
+    if (owner.get() >= 0) return prepare(kind, owner);
     auto ready = pool_.claim(kind);
     if (ready) return std::move(*ready);
     return prepare(kind);
@@ -241,7 +242,8 @@ Result<void> Manager::build_endpoints(const AttachRequest& request, Building& bu
     std::vector<NetworkPtr> networks;
     for (const auto& endpoint : request.endpoints) networks.push_back(TRY(network_for(endpoint)));
     simple = simple && networks[0] == default_network_;
-    auto prepared = TRY(claim(simple ? PreparedPool::Kind::Attached : PreparedPool::Kind::Bare));
+    auto prepared =
+        TRY(claim(simple ? PreparedPool::Kind::Attached : PreparedPool::Kind::Bare, request.user_namespace));
     auto& state = building.state;
     if (simple) {
         auto& endpoint = state.endpoints.emplace_back();
@@ -337,7 +339,7 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
 Result<Sandbox> Manager::attach_without_network(const AttachRequest& request) {
     if (!request.endpoints.empty())
         return Error(Errc::Unsupported, "networks need root (CAP_NET_ADMIN) and nftables; only none and host exist");
-    auto made = TRY(helper_.new_namespace());
+    auto made = TRY(helper_.new_namespace(request.user_namespace));
     Sandbox sandbox;
     sandbox.network_namespace = std::move(made.space);
     return sandbox;

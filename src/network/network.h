@@ -87,6 +87,7 @@ struct AttachRequest {
     std::vector<EndpointRequest> endpoints;  // empty: only lo (network none)
     std::vector<PortRequest> ports;
     std::vector<std::string> dns_servers;  // --dns: what the embedded name server asks; empty: the host's
+    FdView user_namespace{-1};             // that owns the container's network; -1: the daemon's
 };
 
 struct Relay {

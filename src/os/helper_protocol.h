@@ -12,7 +12,8 @@ inline constexpr std::uint32_t magic = 0x70696c33;
 inline constexpr int socket_fd = 3;  // where the helper finds its end
 
 enum class Operation : std::uint32_t {
-    NewNamespace,  // reply: {network namespace, NETLINK_ROUTE socket inside}
+    NewNamespace,  // with {user namespace that is to own it}, or none; reply: {network namespace, NETLINK_ROUTE socket
+                   // inside}
     OpenSocket,    // with {network namespace}; reply: {socket}
     WriteSysctl,   // with {network namespace}
     Join,          // with {network namespace}; reply: {NETLINK_ROUTE socket inside}

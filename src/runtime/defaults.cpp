@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/defaults.h"
 
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <sys/mount.h>
 #include <unordered_map>
 
 #include "base/mutex.h"
-#include "base/text.h"
 #include "os/capability.h"
 #include "runtime/defaults/seccomp.h"
-#include "runtime/seccomp_filter.h"
+#include "runtime/seccomp_profile.h"
 
 namespace pila::runtime {
 
@@ -110,43 +108,8 @@ Plan privileged_plan() {
 
 namespace {
 
-std::vector<std::uint32_t> architectures() {
-    auto native = seccomp::native_architecture();
-    if (native == AUDIT_ARCH_X86_64) return {native, AUDIT_ARCH_I386};
-    if (native == AUDIT_ARCH_AARCH64) return {native, AUDIT_ARCH_ARM};
-    return {native};
-}
-
-using seccomp::ArgumentTest;
-using seccomp::Compare;
-
-void add_argument_rules(seccomp::Profile& profile, std::uint64_t capabilities) {
-    auto add = [&](const char* name, std::vector<ArgumentTest> tests) {
-        profile.rules.push_back({name, std::move(tests)});
-    };
-    // personality: Linux, 32-bit Linux addresses, no randomisation switch (0x0040000) among them; and asking.
-    for (std::uint64_t value : {0x0ULL, 0x8ULL, 0x20000ULL, 0x20008ULL, 0xffffffffULL})
-        add("personality", {{0, Compare::Equal, value}});
-    // AF_ALG (38) is an attack surface of the kernel's that containers do not need, AF_VSOCK (40) reaches the
-    // hypervisor past all namespaces. Three rules, since one argument cannot be tested twice in one.
-    add("socket", {{0, Compare::Less, 38}});
-    add("socket", {{0, Compare::Equal, 39}});
-    add("socket", {{0, Compare::Greater, 40}});
-    if ((capabilities & bit(CAP_SYS_ADMIN)) != 0) return;
-    // clone without namespaces (CLONE_NEW*); clone3 hides its flags in memory: not there, so that libc uses clone.
-    add("clone", {{0, Compare::MaskedEqual, 0, 0x7e020000}});
-    profile.rules.push_back({"clone3", {}, seccomp::fail_with(38 /* ENOSYS */)});
-}
-
 Result<std::string> compile_default(std::uint64_t capabilities) {
-    seccomp::Profile profile;
-    profile.architectures = architectures();
-    for (const auto& group : defaults::syscall_groups) {
-        if (group.capabilities != 0 && (group.capabilities & capabilities) == 0) continue;
-        for (auto name : split(group.syscalls, ' ')) profile.rules.push_back({std::string(name), {}, seccomp::allow});
-    }
-    add_argument_rules(profile, capabilities);
-    return seccomp::compile(profile);
+    return seccomp::compile(seccomp::default_profile(capabilities));
 }
 
 }  // namespace
@@ -156,7 +119,7 @@ Result<std::string> compile_default_seccomp(std::uint64_t capabilities) {
     static auto& compiled = *new std::unordered_map<std::uint64_t, std::string>;
     // Only what some group asks for tells filters apart: few programs, however many sets there are.
     std::uint64_t relevant = 0;
-    for (const auto& group : defaults::syscall_groups) relevant |= group.capabilities & capabilities;
+    for (const auto& group : defaults::syscall_groups) relevant |= (group.capabilities | group.unless) & capabilities;
     Lock lock(mutex);
     auto found = compiled.find(relevant);
     if (found == compiled.end()) found = compiled.emplace(relevant, TRY(compile_default(relevant))).first;

@@ -2,6 +2,7 @@
 #include "runtime/helper.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
@@ -12,6 +13,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -77,12 +79,48 @@ void set_namespace_defaults() {
     write_sysctl("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
 
-int new_namespace(Helper& state) {
+// A network namespace that belongs to a user namespace can only be made from within that, and nobody comes back from
+// there: a child makes it and is asked for it.
+int unshare_within(Helper& state) {
+    int answer[2];
+    if (::pipe2(answer, O_CLOEXEC) < 0) return fail(state, "make a pipe");
+    pid_t child = ::fork();
+    if (child == 0) {
+        int error = ::setns(state.received, CLONE_NEWUSER) < 0 || ::unshare(CLONE_NEWNET) < 0 ? errno : 0;
+        if (::write(answer[1], &error, sizeof error) != sizeof error) ::_exit(1);
+        ::pause();
+        ::_exit(0);
+    }
+    ::close(answer[1]);
+    int error = child < 0 ? errno : EPIPE;
+    if (child > 0 && ::read(answer[0], &error, sizeof error) == sizeof error && error == 0) {
+        char path[40];
+        std::snprintf(path, sizeof path, "/proc/%d/ns/net", child);
+        int space = ::open(path, O_RDONLY | O_CLOEXEC);
+        if (space >= 0) state.answer_fds[state.answer_count++] = space;
+        error = space < 0 || ::setns(space, CLONE_NEWNET) < 0 ? errno : 0;
+    }
+    ::close(answer[0]);
+    if (child > 0) {
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+    }
+    errno = error;
+    return error ? fail(state, "make a network namespace in a user namespace") : 0;
+}
+
+int unshare_here(Helper& state) {
     if (::unshare(CLONE_NEWNET) < 0) return fail(state, "make a network namespace");
     int space = ::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (space < 0) return fail(state, "open the new network namespace");
     state.answer_fds[state.answer_count++] = space;
     PILA_CRASHPOINT("helper.namespace.made");
+    return 0;
+}
+
+int new_namespace(Helper& state) {
+    int error = state.received >= 0 ? unshare_within(state) : unshare_here(state);
+    if (error) return error;
     int netlink = open_netlink(state);
     if (netlink < 0) return fail(state, "open netlink socket");
     errno = bring_up_loopback(netlink);

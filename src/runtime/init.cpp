@@ -50,11 +50,9 @@ void report_and_exit(FdView channel, const Error& error) {
     ::_exit(1);
 }
 
-namespace {
+namespace {}  // namespace
 
-// In a new user namespace: root of it, as soon as the maps say who that is.
-Result<void> become_mapped_root(Setup& setup) {
-    TRY(expect(setup, word_mapped));
+Result<void> become_mapped_root() {
     ::setgroups(0, nullptr);  // denied when the caller is unprivileged; then there are none to drop
     if (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0)
         return Error::from_errno(errno, "become root of the user namespace");
@@ -62,6 +60,8 @@ Result<void> become_mapped_root(Setup& setup) {
     if (::prctl(PR_SET_DUMPABLE, 1) < 0) return Error::from_errno(errno, "set dumpable");
     return {};
 }
+
+namespace {
 
 int clone_flag(Namespace type) {
     switch (type) {
@@ -79,7 +79,7 @@ int clone_flag(Namespace type) {
 
 // What the parent could not join for us: everything that a joined user namespace owns, and mounts.
 Result<void> join_namespaces(const Setup& setup, bool after_cgroups) {
-    bool user_joined = has_namespace(setup.plan, Namespace::User) && !setup.new_user_namespace;
+    bool user_joined = setup.in_user_namespace && !setup.new_user_namespace;
     auto join = [&](const NamespacePlan& entry) -> Result<void> {
         Fd opened;
         int fd = entry.received_fd >= 0 ? setup.fds[entry.received_fd].get() : -1;
@@ -91,16 +91,14 @@ Result<void> join_namespaces(const Setup& setup, bool after_cgroups) {
         return {};
     };
     auto mine = [&](Namespace type) {
+        if (type == Namespace::User) return false;                            // we were born there
         if (type == Namespace::Pid || type == Namespace::Time) return false;  // of children only: the parent's work
         if (after_cgroups) return type == Namespace::Cgroup;
         if (type == Namespace::Cgroup) return false;
         return user_joined || type == Namespace::Mount;
     };
-    for (bool users : {true, false})
-        for (const auto& entry : setup.plan.namespaces)
-            if ((entry.type == Namespace::User) == users && !(entry.path.empty() && entry.received_fd < 0) &&
-                mine(entry.type))
-                TRY(join(entry));
+    for (const auto& entry : setup.plan.namespaces)
+        if (!(entry.path.empty() && entry.received_fd < 0) && mine(entry.type)) TRY(join(entry));
     return {};
 }
 
@@ -116,7 +114,10 @@ Result<void> name_host(const Plan& plan) {
 Result<void> build_container(Setup& setup) {
     const Plan& plan = setup.plan;
     setup.host_proc = TRY(open_host_proc());
-    if (setup.new_user_namespace) TRY(become_mapped_root(setup));
+    TRY(open_place_of_root(setup));
+    // As soon as the maps say who that is.
+    if (setup.new_user_namespace) TRY(expect(setup, word_mapped));
+    if (setup.in_user_namespace) TRY(become_mapped_root());
     TRY(join_namespaces(setup, false));
     // Here rather than in clone: it takes longer than all else, and the parent makes the cgroups meanwhile.
     if (makes_namespace(plan, Namespace::Network) && ::unshare(CLONE_NEWNET) < 0)
@@ -153,7 +154,8 @@ void run(Setup& setup) {
                   .channel = setup.channel,
                   .host_proc = setup.host_proc,
                   .self_exe = setup.plan.init ? setup.self_exe : -1,
-                  .die_with_parent = setup.die_with_parent};
+                  .die_with_parent = setup.die_with_parent,
+                  .limits_by_parent = setup.limits_by_parent};
     report_and_exit(setup.channel, become(finish));
 }
 

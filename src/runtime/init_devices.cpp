@@ -28,7 +28,7 @@ Result<void> bind_device(const Place& place, const DevicePlan& device) {
 Result<void> make_device(const Setup& setup, const DevicePlan& device) {
     auto place = TRY(make_parent_in_root(setup.root, device.path));
     mode_t type = device.type == 'b' ? S_IFBLK : device.type == 'p' ? S_IFIFO : S_IFCHR;
-    if (setup.new_user_namespace && device.type != 'p') return bind_device(place, device);
+    if (setup.in_user_namespace && device.type != 'p') return bind_device(place, device);
     if (::mknodat(place.directory.get(), place.name.c_str(), type | device.mode, makedev(device.major, device.minor)) <
         0) {
         if (errno == EPERM || errno == EACCES) return bind_device(place, device);

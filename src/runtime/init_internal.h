@@ -31,15 +31,21 @@ struct Setup {
     Fd host_proc;  // O_PATH of the host's /proc, checked to be one
     int self_exe = -1;
     bool die_with_parent = true;
-    bool new_user_namespace = false;
-    bool joined = false;                        // cgroups
-    Fd root;                                    // O_PATH of the container's root
+    bool limits_by_parent = false;    // resource limits, out-of-memory score: who is in a user namespace may not
+    bool new_user_namespace = false;  // its maps are yet to be written
+    bool in_user_namespace = false;   // new or joined
+    std::vector<Fd> bind_sources;     // of plan.mounts, opened by the parent with its rights; empty: for us to open
+    Fd place_of_root;                 // where the root is attached, opened before we lose the right to
+    bool joined = false;              // cgroups
+    Fd root;                          // O_PATH of the container's root
     std::vector<const MountPlan*> late_mounts;  // of control groups
 };
 
 bool has_namespace(const Plan& plan, Namespace type);
 bool makes_namespace(const Plan& plan, Namespace type);  // a new one rather than a joined one
 
+// Root of the user namespace that the process is in.
+Result<void> become_mapped_root();
 // Takes the process into its groups once they exist and then into a cgroup namespace if there is to be one.
 Result<void> join_cgroups(Setup& setup);
 Result<void> expect(Setup& setup, char word, std::vector<Fd>* fds = nullptr);
@@ -55,6 +61,7 @@ struct Place {
 Result<Place> make_parent_in_root(FdView root, const std::string& path);
 
 // init_root.cpp, init_cgroup_mount.cpp, init_devices.cpp
+Result<void> open_place_of_root(Setup& setup);
 Result<void> enter_root(Setup& setup);  // setup.root, attached in this mount namespace
 Result<void> build_mounts(Setup& setup);
 Result<void> build_late_mounts(Setup& setup);
@@ -76,6 +83,7 @@ struct Finish {
     FdView host_proc;
     int self_exe = -1;  // >= 0: run it as init around the payload
     bool die_with_parent = true;
+    bool limits_by_parent = false;
     bool wait_for_go = true;
 };
 // Everything of the process itself, in the container's root; ends in exec.

@@ -182,7 +182,7 @@ void default_signals() {
 Error become(const Finish& finish) {
     const ProcessPlan& process = finish.process;
     auto prepare = [&]() -> Result<void> {
-        TRY(set_limits(process, finish.host_proc));
+        if (!finish.limits_by_parent) TRY(set_limits(process, finish.host_proc));
         TRY(set_labels(process, finish.host_proc));
         if (::syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
             return Error::from_errno(errno, "mark descriptors close-on-exec");

@@ -33,14 +33,25 @@ static Result<void> unshare_mount_below(const std::string& path) {
     return os::set_propagation(best.c_str(), MS_PRIVATE);
 }
 
+// A received tree goes onto any directory that exists: it is "/" soon.
+static const std::string& path_of_place(const Plan& plan) {
+    return plan.root_path.empty() ? plan.state_directory : plan.root_path;
+}
+
+Result<void> open_place_of_root(Setup& setup) {
+    if (has_namespace(setup.plan, Namespace::Mount) && !makes_namespace(setup.plan, Namespace::Mount)) return {};
+    setup.place_of_root = TRY(os::open(path_of_place(setup.plan), O_PATH | O_DIRECTORY));
+    return {};
+}
+
 Result<void> enter_root(Setup& setup) {
     const Plan& plan = setup.plan;
     bool shared = (plan.root_propagation & (MS_SHARED | MS_SLAVE)) != 0;
     TRY(os::set_propagation("/",
                             shared ? (plan.root_propagation & (MS_SHARED | MS_SLAVE)) | MS_REC : MS_PRIVATE | MS_REC));
-    // A received tree goes onto any directory that exists: it is "/" soon.
-    const std::string& onto = plan.root_path.empty() ? plan.state_directory : plan.root_path;
-    auto place = TRY(os::open(onto, O_PATH | O_DIRECTORY));
+    const auto& onto = path_of_place(plan);
+    if (!setup.place_of_root) setup.place_of_root = TRY(os::open(onto, O_PATH | O_DIRECTORY));
+    FdView place = setup.place_of_root;
     if (shared) TRY(unshare_mount_below(onto));
     if (plan.root_fd >= 0) {
         setup.root = TRY(setup.fds[plan.root_fd].duplicate());
@@ -64,7 +75,12 @@ static Result<void> set_mount_propagation(const Setup& setup, const MountPlan& m
 
 static Result<void> bind(const Setup& setup, const MountPlan& mount) {
     auto recursive = (mount.flags & MS_REC) != 0 ? os::Recursive::Yes : os::Recursive::No;
-    auto source = TRY(os::clone_mount(os::current_directory, mount.source, recursive));
+    auto index = static_cast<std::size_t>(&mount - setup.plan.mounts.data());
+    Fd source;
+    if (index < setup.bind_sources.size() && setup.bind_sources[index])
+        source = TRY(setup.bind_sources[index].duplicate());
+    else
+        source = TRY(os::clone_mount(os::current_directory, mount.source, recursive));
     auto info = TRY(os::stat_of(source));
     auto target =
         TRY(make_in_root(setup.root, mount.target, S_ISDIR(info.st_mode) ? Missing::Directory : Missing::File));

@@ -2,7 +2,6 @@
 #include "runtime/launch_internal.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -20,6 +19,7 @@
 #include "os/spawn.h"
 #include "runtime/check_internal.h"
 #include "runtime/init_internal.h"
+#include "runtime/launch_parts_internal.h"
 
 namespace pila::runtime {
 
@@ -66,7 +66,7 @@ Result<Borrowed> borrow_namespaces(const LaunchInput& input) {
         const auto& kind =
             *std::find_if(std::begin(kinds), std::end(kinds), [&](auto& k) { return k.type == entry.type; });
         bool child_does_it = entry.type == Namespace::Mount || entry.type == Namespace::Cgroup ||
-                             entry.type == Namespace::User ||
+                             entry.type == Namespace::User ||  // by clone_within
                              (user_joined && entry.type != Namespace::Pid && entry.type != Namespace::Time);
         if (child_does_it) continue;
         if (entry.received_fd >= 0) {
@@ -77,18 +77,6 @@ Result<Borrowed> borrow_namespaces(const LaunchInput& input) {
         }
     }
     return borrowed;
-}
-
-pid_t clone_process(std::uint64_t flags, const Fd& cgroup, int& pidfd) {
-    clone_args args{};
-    args.flags = flags | CLONE_PIDFD;
-    args.pidfd = reinterpret_cast<std::uint64_t>(&pidfd);
-    args.exit_signal = SIGCHLD;
-    if (cgroup) {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = static_cast<std::uint64_t>(cgroup.get());
-    }
-    return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
 }
 
 std::string map_text(const std::vector<IdMapping>& mappings) {
@@ -110,6 +98,16 @@ std::uint64_t flags_at_clone(const Plan& plan) {
     for (const auto& kind : kinds)
         if (kind.at_clone && init::makes_namespace(plan, kind.type)) flags |= static_cast<unsigned>(kind.flag);
     return flags;
+}
+
+// None: it is new, or there is none.
+Result<Fd> joined_user_namespace(const LaunchInput& input) {
+    for (const auto& entry : input.plan.namespaces) {
+        if (entry.type != Namespace::User) continue;
+        if (entry.received_fd >= 0) return input.fds[static_cast<std::size_t>(entry.received_fd)].duplicate();
+        if (!entry.path.empty()) return os::open(entry.path, O_RDONLY);
+    }
+    return Fd();
 }
 
 Result<void> make_cgroup(const LaunchInput& input) {
@@ -138,6 +136,7 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     TRY(check_plan(plan, input.fds.size()));
     auto [ours, theirs] = TRY(os::message_socket_pair());
     bool born_inside = input.cgroup.mode() == os::CgroupMode::V2;
+    auto bind_sources = open_bind_sources(plan);
     Fd group;
     if (born_inside) {
         TRY(make_cgroup(input));
@@ -146,8 +145,10 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     Launch launch;
     int pidfd = -1;
     {
+        auto user_namespace = TRY(joined_user_namespace(input));
         auto borrowed = TRY(borrow_namespaces(input));
-        launch.pid_ = clone_process(flags_at_clone(plan), group, pidfd);
+        launch.pid_ = user_namespace ? TRY(clone_within(user_namespace, flags_at_clone(plan), group, pidfd))
+                                     : clone_process(flags_at_clone(plan), group, pidfd);
         if (launch.pid_ < 0) return Error::from_errno(errno, "clone the container's first process");
         if (launch.pid_ == 0) {
             ours.reset();
@@ -157,6 +158,9 @@ Result<Launch> Launch::container(const LaunchInput& input) {
             setup.self_exe = input.self_exe;
             setup.die_with_parent = input.die_with_parent;
             setup.new_user_namespace = init::makes_namespace(plan, Namespace::User);
+            setup.in_user_namespace = init::has_namespace(plan, Namespace::User);
+            setup.bind_sources = std::move(bind_sources);
+            setup.limits_by_parent = sets_limits(plan);
             init::run(setup);
         }
     }
@@ -164,6 +168,8 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     launch.running_ = true;
     launch.channel_ = std::move(ours);
     theirs.reset();
+    bind_sources.clear();
+    set_with_our_rights(plan, plan.process, input.stdio, launch.pid_);
     if (init::makes_namespace(plan, Namespace::User)) {
         TRY(write_maps(plan, launch.pid_).in("map users"));
         TRY(launch.say(init::word_mapped));
@@ -201,6 +207,7 @@ Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_pr
         if (kind.type != Namespace::Pid && init::has_namespace(input.container, kind.type)) flags |= kind.flag;
     if (flags != 0 && ::setns(input.init_pidfd.get(), flags) < 0)
         return Error::from_errno(errno, "enter the container's namespaces");
+    if ((flags & CLONE_NEWUSER) != 0) TRY(init::become_mapped_root());
     ::setsid();
     auto root = TRY(os::open("/", O_PATH | O_DIRECTORY));
     if (input.process.terminal) return init::open_terminal(root, channel, input.process, false);
@@ -209,10 +216,13 @@ Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_pr
 
 [[noreturn]] void run_exec(const ExecInput& input, FdView channel) {
     Fd host_proc;
+    bool limits_by_parent = sets_limits(input.container);
     auto entered = enter_container(input, channel, host_proc);
     if (!entered) init::report_and_exit(channel, entered.error());
-    init::report_and_exit(channel,
-                          init::become({.process = input.process, .channel = channel, .host_proc = host_proc}));
+    init::report_and_exit(channel, init::become({.process = input.process,
+                                                 .channel = channel,
+                                                 .host_proc = host_proc,
+                                                 .limits_by_parent = limits_by_parent}));
 }
 
 }  // namespace
@@ -234,6 +244,7 @@ Result<Launch> Launch::exec(const Plan& container, const ProcessPlan& process, c
             run_exec({container, process, stdio, cgroup, init_pidfd}, theirs);
         }
     }
+    set_with_our_rights(container, process, stdio, launch.pid_);
     launch.pidfd_ = Fd(pidfd);
     launch.running_ = true;
     launch.channel_ = std::move(ours);

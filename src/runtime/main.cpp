@@ -26,6 +26,7 @@ constexpr Verb verbs[] = {
      "run a container from an OCI bundle in the foreground: [--root DIR] run [--bundle DIR] [--pid-file FILE] ID"},
     {"spec", pila::runtime::spec_verb, "write an example config.json: spec [--rootless] [--bundle DIR]"},
     {"features", pila::runtime::features_verb, "what this runtime can do, as JSON"},
+    {"seccomp", pila::runtime::seccomp_verb, "the default seccomp profile in Docker's form, a reason in each rule"},
     {"shim", spawner, nullptr},
     {"helper", helper_main, nullptr},
 };

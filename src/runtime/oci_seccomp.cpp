@@ -1,36 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <seccomp.h>
 #include <cerrno>
 
 #include "runtime/oci_internal.h"
 #include "runtime/oci_json_internal.h"
+#include "runtime/seccomp_profile.h"
 
 namespace pila::runtime::oci {
 
 namespace {
 
 Result<std::uint32_t> outcome_of(const std::string& action, std::optional<std::uint32_t> error) {
-    if (action == "SCMP_ACT_ALLOW") return seccomp::allow;
-    if (action == "SCMP_ACT_ERRNO") return seccomp::fail_with(error.value_or(EPERM));
-    if (action == "SCMP_ACT_KILL" || action == "SCMP_ACT_KILL_THREAD") return SCMP_ACT_KILL_THREAD;
-    if (action == "SCMP_ACT_KILL_PROCESS") return seccomp::kill_process;
-    if (action == "SCMP_ACT_TRAP") return SCMP_ACT_TRAP;
-    if (action == "SCMP_ACT_TRACE") return SCMP_ACT_TRACE(error.value_or(EPERM));
-    if (action == "SCMP_ACT_LOG") return SCMP_ACT_LOG;
+    if (auto known = seccomp::action_by_name(action, error.value_or(EPERM))) return *known;
     return Error(Errc::Unsupported, "config.json: linux.seccomp: action " + action + " is not supported");
 }
 
 Result<seccomp::Compare> compare_of(const std::string& operation) {
-    using seccomp::Compare;
-    static constexpr struct {
-        std::string_view name;
-        Compare compare;
-    } operations[] = {{"SCMP_CMP_NE", Compare::NotEqual},          {"SCMP_CMP_LT", Compare::Less},
-                      {"SCMP_CMP_LE", Compare::LessOrEqual},       {"SCMP_CMP_EQ", Compare::Equal},
-                      {"SCMP_CMP_GE", Compare::GreaterOrEqual},    {"SCMP_CMP_GT", Compare::Greater},
-                      {"SCMP_CMP_MASKED_EQ", Compare::MaskedEqual}};
-    for (const auto& [name, compare] : operations)
-        if (operation == name) return compare;
+    if (auto known = seccomp::comparison_by_name(operation)) return *known;
     return Error(Errc::Invalid, "config.json: linux.seccomp: unknown comparison " + operation);
 }
 
@@ -76,16 +61,10 @@ Result<void> add_architectures(const json::object& section, seccomp::Profile& pr
     auto names = TRY(texts_member(section, "architectures"));
     auto native = seccomp::native_architecture();
     profile.architectures.push_back(native);
-    static constexpr struct {
-        std::string_view name;
-        std::uint32_t token;
-    } known[] = {{"SCMP_ARCH_X86", SCMP_ARCH_X86},         {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
-                 {"SCMP_ARCH_ARM", SCMP_ARCH_ARM},         {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
-                 {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE}, {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64}};
     // What this machine cannot run needs no rules; x32 is always refused (seccomp_filter.cpp).
     for (const auto& name : names)
-        for (const auto& [known_name, token] : known)
-            if (name == known_name && token != native) profile.architectures.push_back(token);
+        if (auto token = seccomp::architecture_by_name(name); token && *token != native)
+            profile.architectures.push_back(*token);
     return {};
 }
 

@@ -21,6 +21,7 @@
 #include "runtime/defaults.h"
 #include "runtime/defaults/seccomp.h"
 #include "runtime/oci_internal.h"
+#include "runtime/seccomp_profile.h"
 
 #include <boost/json.hpp>
 
@@ -132,7 +133,9 @@ TEST_CASE("the kernel takes the filter and does as it says") {
         if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &whole) < 0) ::_exit(1);
         if (::socket(AF_VSOCK, SOCK_STREAM, 0) >= 0 || errno != EPERM) ::_exit(2);
         if (::syscall(9999) >= 0 || errno != ENOSYS) ::_exit(3);
-        if (::getppid() < 0) ::_exit(4);
+        if (::syscall(468 /* file_getattr, Linux 6.17 */) >= 0 || errno != ENOSYS) ::_exit(4);
+        if (::syscall(SYS_bpf, 0, nullptr, 0) >= 0 || errno != EPERM) ::_exit(5);
+        if (::getppid() < 0) ::_exit(6);
         ::_exit(0);
     }
     int status = -1;
@@ -161,4 +164,71 @@ TEST_CASE("profiles in config.json") {
     CHECK(!parse(
         R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW","args":[{"index":6,"op":"SCMP_CMP_EQ"}]}]})"));
     CHECK(!parse(R"({"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":"read","action":"SCMP_ACT_ALLOW"}]})"));
+}
+
+TEST_CASE("the default profile in Docker's form is the default profile") {
+    auto text = filter::default_profile_json();
+    for (auto capabilities :
+         {default_capabilities(), std::uint64_t{0}, ~std::uint64_t{0}, std::uint64_t{1} << CAP_SYS_ADMIN}) {
+        auto printed = filter::compile_profile(text, capabilities);
+        REQUIRE_MESSAGE(printed.ok(), printed.error().message());
+        CHECK(*printed == *compile_default_seccomp(capabilities));
+    }
+    auto parsed = parse_json(text);
+    REQUIRE(parsed);
+    for (const auto& rule : parsed->at("syscalls").as_array()) CHECK(!rule.at("comment").as_string().empty());
+}
+
+TEST_CASE("rules that count for some capabilities, machines and kernels only") {
+    auto answer = [](std::string rule, std::uint64_t capabilities = 0) {
+        auto profile = filter::parse_profile(
+            R"({"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW",)" + rule +
+                "}]}",
+            {.capabilities = capabilities, .kernel_major = 5, .kernel_minor = 10});
+        REQUIRE_MESSAGE(profile.ok(), profile.error().message());
+        return filter::evaluate(*filter::compile(*profile), native(), number("read"), {}) == filter::allow;
+    };
+    constexpr auto admin = std::uint64_t{1} << CAP_SYS_ADMIN, boot = std::uint64_t{1} << CAP_SYS_BOOT;
+    CHECK(answer(R"("includes":{})"));
+    CHECK_FALSE(answer(R"("includes":{"caps":["CAP_SYS_ADMIN"]})"));
+    CHECK(answer(R"("includes":{"caps":["CAP_SYS_ADMIN"]})", admin));
+    CHECK_FALSE(answer(R"("includes":{"caps":["CAP_SYS_ADMIN","CAP_SYS_BOOT"]})", admin));  // all of them
+    CHECK(answer(R"("excludes":{"caps":["CAP_SYS_ADMIN","CAP_SYS_BOOT"]})"));
+    CHECK_FALSE(answer(R"("excludes":{"caps":["CAP_SYS_ADMIN","CAP_SYS_BOOT"]})", boot));  // any of them
+    CHECK(answer(R"("includes":{"minKernel":"5.10"})"));
+    CHECK(answer(R"("includes":{"minKernel":"4.20"})"));
+    CHECK_FALSE(answer(R"("includes":{"minKernel":"5.11"})"));
+    CHECK_FALSE(answer(R"("includes":{"arches":["no-such"]})"));
+    CHECK(answer(R"("excludes":{"arches":["no-such"]})"));
+    if (native() == AUDIT_ARCH_X86_64) CHECK(answer(R"("includes":{"arches":["arm64","amd64"]})"));
+}
+
+TEST_CASE("profiles that cannot be") {
+    auto text_of = [](std::string_view text) {
+        auto profile = filter::parse_profile(text, {});
+        return profile ? std::string("fine") : profile.error().message();
+    };
+    CHECK(text_of("{").starts_with("Decoding seccomp profile failed: "));
+    CHECK(text_of("[]") == "Decoding seccomp profile failed: not a JSON object");
+    CHECK(text_of("{}") == "seccomp profile: defaultAction: string  is not a valid action for seccomp");
+    auto with = [&](std::string more) { return text_of(R"({"defaultAction":"SCMP_ACT_ALLOW",)" + more + "}"); };
+    CHECK(with(R"("archMap":[{"architecture":"SCMP_ARCH_X86_64"}],"architectures":["SCMP_ARCH_X86"])")
+              .find("use either 'architectures' or") != std::string::npos);
+    auto rule = [&](std::string more) { return with(R"("syscalls":[{"action":"SCMP_ACT_ERRNO",)" + more + "}]"); };
+    CHECK(rule(R"("name":"read")") == "fine");
+    CHECK(rule(R"("name":"read","names":["write"])").find("use either 'name' or 'names'") != std::string::npos);
+    CHECK(rule(R"("name":"read","errnoRet":5000)") == "seccomp profile: syscalls[0]: error number 5000");
+    CHECK(rule(R"("name":"read","args":[{"index":6,"op":"SCMP_CMP_EQ"}])") ==
+          "seccomp profile: syscalls[0].args.index: must be 0 to 5");
+    CHECK(rule(R"("name":"read","args":[{"index":0,"op":"EQ"}])")
+              .ends_with("string EQ is not a valid operator for seccomp"));
+    CHECK(rule(R"("name":"read","args":[{"index":0,"op":"SCMP_CMP_EQ","value":-1}])")
+              .ends_with("value: must be a whole number"));
+    CHECK(rule(R"("name":"read","args":[{"index":0,"op":"SCMP_CMP_EQ","value":18446744073709551615}])") == "fine");
+    CHECK(rule(R"("names":7)").starts_with("seccomp profile: "));
+    CHECK(rule(R"("name":"read","includes":{"minKernel":"five"})").ends_with("invalid kernel version: five"));
+    std::string many = R"("names":["read")";
+    for (int i = 0; i < 10001; ++i) many += R"(,"read")";
+    CHECK(rule(many + "]").find("more than") != std::string::npos);
+    CHECK(text_of(std::string(2U << 20, ' ')).starts_with("Decoding seccomp profile failed: "));
 }

@@ -77,7 +77,7 @@ Result<ShimSurroundings> prepare() {
 
 int spawner_main(int argc, char** argv) {
     CommandLine command_line(argc, argv);
-    command_line.show("pila-runtime spawner");
+    command_line.show(std::string("pila-runtime\0spawner", 20));
     ::prctl(PR_SET_NAME, "pila-spawner");
     Fd asking(asking_fd);
     auto surroundings = prepare();

@@ -79,8 +79,10 @@ Result<FreshShim> SpawnerClient::take() {
 
 void SpawnerClient::refill() {
     Lock lock(mutex_);
-    if (ordered_ || (!socket_ && !start())) return;
-    ignore(order(), "take() starts again");
+    if (ordered_) return;
+    if (socket_ && order()) return;
+    stop();  // killed
+    if (auto started = start(); started) ignore(order(), "take() starts it again");
 }
 
 }  // namespace pila::runtime

@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "runtime/defaults.h"
 #include "runtime/oci_internal.h"
+#include "runtime/seccomp_profile.h"
 #include "runtime/verbs_internal.h"
 
 namespace pila::runtime {
@@ -135,6 +136,11 @@ int features_verb(int, char**) {
              {"selinux", json::object{{"enabled", true}}}}},
         {"annotations", json::object{{"pila.version", PILA_VERSION}}}};
     std::puts(to_json(features).c_str());
+    return 0;
+}
+
+int seccomp_verb(int, char**) {
+    std::fputs(seccomp::default_profile_json().c_str(), stdout);
     return 0;
 }
 

@@ -41,7 +41,8 @@ Result<Fd> sealed_copy(const std::string& path) {
         if (moved == 0) return Error(Errc::Unavailable, "copy " + path + ": it shrank meanwhile");
         copied += static_cast<std::size_t>(moved);
     }
-    if (::fchmod(memory.get(), 0500) < 0) return Error::from_errno(errno, "mode of memfd");
+    // For all: it is the init of other users and of user namespaces, too.
+    if (::fchmod(memory.get(), 0555) < 0) return Error::from_errno(errno, "mode of memfd");
     if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return Error::from_errno(errno, "seal the copy of " + path);
     // Opened again for reading only: a file that is open for writing cannot be executed.

@@ -178,16 +178,14 @@ Result<Fd> mount_classic(const OverlayPlan& plan) {
     return tree;
 }
 
-// Overlay refuses the same directory twice. Leaving out the deeper one changes nothing: whatever it says about a path,
-// the upper one says again.
+}  // namespace
+
 std::vector<std::string> without_repetitions(const std::vector<std::string>& lowers) {
     std::vector<std::string> once;
     for (const auto& lower : lowers)
         if (std::find(once.begin(), once.end(), lower) == once.end()) once.push_back(lower);
     return once;
 }
-
-}  // namespace
 
 bool overlay_uses_user_xattrs() {
     // trusted.* belongs to CAP_SYS_ADMIN of the first user namespace, whose map is the identity of all ids.

@@ -66,7 +66,8 @@ Result<void> Snapshots::remove(const std::string& container_id) {
     return {};
 }
 
-Result<Fd> Snapshots::mount(const std::string& container_id, const std::vector<std::string>& layers, Writes writes) {
+Result<Fd> Snapshots::mount(const std::string& container_id, const std::vector<std::string>& layers, Writes writes,
+                            const os::UserNamespace* ids) {
     TRY(check_id(container_id));
     auto base = container_directory(container_id);
     OverlayPlan plan{.lowers = layers,
@@ -77,14 +78,24 @@ Result<Fd> Snapshots::mount(const std::string& container_id, const std::vector<s
     plan.lowers.push_back(data_directory_ + init_name);
     // What a volatile mount leaves to refuse the next one (Documentation/filesystems/overlayfs.rst, "Volatile mount").
     TRY(os::remove_tree(plan.work + "/work/incompat"));
-    return mount_overlay(plan);
+    return ids ? mount_overlay_mapped(plan, *ids) : mount_overlay(plan);
 }
 
-Result<Fd> Snapshots::mount_readonly(const std::vector<std::string>& layers) {
+Result<Fd> Snapshots::mount_readonly(const std::vector<std::string>& layers, const os::UserNamespace* ids) {
     OverlayPlan plan{.lowers = layers, .scratch_directory = data_directory_ + "/containers"};
     plan.lowers.push_back(data_directory_ + init_name);
     if (layers.empty()) plan.lowers.push_back(data_directory_ + empty_name);  // overlay without upper wants two
-    return mount_overlay(plan);
+    return ids ? mount_overlay_mapped(plan, *ids) : mount_overlay(plan);
+}
+
+Result<void> Snapshots::check_mapping(const os::UserNamespace& ids) {
+    static constexpr const char* trial = "userns-check";
+    TRY(remove(trial));
+    TRY(prepare(trial));
+    auto mounted = mount(trial, {}, Writes::Volatile, &ids);
+    auto removed = remove(trial);
+    if (!mounted) return mounted.take_error().in("overlay on id-mapped layers (needs Linux 5.19)");
+    return removed;
 }
 
 }  // namespace pila::snapshot

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "os/user_namespace.h"
 
 namespace pila::snapshot {
 
@@ -27,10 +28,13 @@ public:
     Result<void> prepare(const std::string& container_id);  // makes the writable layer
     Result<void> remove(const std::string& container_id);
     // Overlay of `layers` (uppermost first) under the writable layer; a descriptor for move_mount(2).
+    // `ids`: of a container in a user namespace; what is on disk has the container's ids all the same.
     Result<Fd> mount(const std::string& container_id, const std::vector<std::string>& layers,
-                     Writes writes = Writes::Durable);
+                     Writes writes = Writes::Durable, const os::UserNamespace* ids = nullptr);
     // The layers alone, read-only (create --read-only images, cp from stopped containers, ...).
-    Result<Fd> mount_readonly(const std::vector<std::string>& layers);
+    Result<Fd> mount_readonly(const std::vector<std::string>& layers, const os::UserNamespace* ids = nullptr);
+    // Whether this kernel and the file system of the data directory can show ids through a user namespace.
+    Result<void> check_mapping(const os::UserNamespace& ids);
     std::string upper_directory(const std::string& container_id) const;
 
 private:

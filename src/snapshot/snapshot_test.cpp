@@ -187,6 +187,44 @@ TEST_CASE("a volatile root can be mounted again after it was taken down") {
     CHECK(snapshots.remove("c1").ok());
 }
 
+TEST_CASE("ids on disk are shown as a user namespace maps them, and kept as it means them") {
+    Scratch scratch;
+    auto ids = os::UserNamespace::create({{{0, 100000, 65536}}, {{0, 200000, 65536}}});
+    if (::geteuid() != 0 || !ids || !can_mount(scratch)) {
+        MESSAGE("skipped: needs root");
+        return;
+    }
+    auto snapshots = Snapshots::create(scratch.path);
+    if (auto fit = snapshots->check_mapping(*ids); !fit) {
+        MESSAGE("skipped: " << fit.error().message());
+        return;
+    }
+    write(scratch.layer("base") + "/file", "x");
+    REQUIRE(::chown((scratch.layer("base") + "/file").c_str(), 33, 34) == 0);
+    REQUIRE(snapshots->prepare("one").ok());
+    auto layers = std::vector{scratch.layer("base"), scratch.layer("base")};
+    auto mount = snapshots->mount("one", layers, Writes::Volatile, &*ids);
+    REQUIRE_MESSAGE(mount.ok(), mount.error().message());
+    auto owner = [&](const char* name) {
+        struct stat info {};
+        REQUIRE(::fstatat(mount->get(), name, &info, AT_SYMLINK_NOFOLLOW) == 0);
+        return std::pair(info.st_uid, info.st_gid);
+    };
+    CHECK(owner("file") == std::pair(100033U, 200034U));
+    CHECK(owner("proc") == std::pair(100000U, 200000U));
+    CHECK(owner(".") == std::pair(100000U, 200000U));
+    // Changed from outside: on disk it is what the namespace means.
+    REQUIRE(::fchownat(mount->get(), "file", 100007, 200008, 0) == 0);
+    auto kept = os::open(snapshots->upper_directory("one") + "/file", O_PATH);
+    REQUIRE(kept.ok());
+    CHECK(os::stat_of(*kept)->st_uid == 7);
+    CHECK(os::stat_of(*kept)->st_gid == 8);
+    // Who is not in the map owns nothing there.
+    CHECK(::mkdirat(mount->get(), "outsider", 0755) < 0);
+    CHECK(errno == EOVERFLOW);
+    CHECK(snapshots->mount_readonly(layers, &*ids).ok());
+}
+
 TEST_CASE("mount points of a killed predecessor are taken away, foreign ids refused") {
     Scratch scratch;
     auto snapshots = Snapshots::create(scratch.path);

@@ -414,7 +414,7 @@ class Killer:
     """kill -9, in phases: for a while every now and then, then nothing, so that calm work is seen to be faultless."""
     calm, wild = 8, 12
 
-    def __init__(self, engine, journal, seed, kinds=("daemon", "shim", "helper", "main")):
+    def __init__(self, engine, journal, seed, kinds=("daemon", "shim", "spare", "spawner", "helper", "main")):
         self.engine, self.journal, self.rng, self.kinds = engine, journal, random.Random(f"{seed}-killer"), kinds
 
     def run(self, seconds):
@@ -445,6 +445,12 @@ class Killer:
 
     def shim(self):
         self.shoot("shim", [pid for pid, _ in truth.shims()])
+
+    def spare(self):
+        self.shoot("spare", [pid for pid, _, line in truth.processes() if line[:2] == ["pila-runtime", "shim"] and not line[2]])
+
+    def spawner(self):
+        self.shoot("spawner", [pid for pid, _, line in truth.processes() if line[:2] == ["pila-runtime", "spawner"]])
 
     def helper(self):
         self.shoot("helper", [pid for pid, _, line in truth.processes() if line[:2] == ["pila-runtime", "helper"]])

@@ -21,7 +21,8 @@ def processes():
 
 
 def shims(known=None):
-    return [(pid, line[2]) for pid, _, line in known or processes() if line[:2] == ["pila-runtime", "shim"]]
+    """(pid, container). Not the one that waits for the next container."""
+    return [(pid, line[2]) for pid, _, line in known or processes() if line[:2] == ["pila-runtime", "shim"] and line[2]]
 
 
 def whole(engine):

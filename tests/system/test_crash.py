@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import against, client_of, loaded
-from lib import api, leaks
+from lib import api, leaks, truth
 from lib.engines import wait_until
 
 pytestmark = pytest.mark.slice1
@@ -237,6 +237,29 @@ def test_restart_policy_always_after_a_crash_of_the_container(crashing):
     wait_until(lambda: docker.inspect("phoenix")["RestartCount"] >= 2, "it was started again twice", 30)
     docker("stop", "-t", "0", "phoenix")
     assert not docker.inspect("phoenix")["State"]["Running"]
+
+
+@pytest.mark.only_pila("Docker has none")
+@pytest.mark.parametrize("killed", [("spawner",), ("spare",), ("spawner", "spare")], ids=" and ".join)
+def test_killed_before_they_have_a_container(crashing, killed):
+    engine, docker = crashing
+    docker("run", "--rm", "busybox", "true")
+
+    def waiting():
+        lines = [(pid, line) for pid, _, line in truth.processes() if line[0] == "pila-runtime"]
+        return {"spawner": [pid for pid, line in lines if line[1] == "spawner"],
+                "spare": [pid for pid, line in lines if line[1] == "shim" and not line[2]]}
+
+    def one_of_each():
+        return all(len(pids) == 1 for pids in waiting().values())
+
+    wait_until(one_of_each, "one of each waits")
+    for kind, pids in waiting().items():
+        if kind in killed:
+            os.kill(pids[0], signal.SIGKILL)
+    assert docker("run", "--rm", "busybox", "echo", "still") == "still"
+    wait_until(one_of_each, "one of each waits again")
+    wait_until(lambda: not any("zombie" in line for line in leaks.processes(engine)), "the dead are reaped")
 
 
 @pytest.mark.only_pila("Docker's shim is containerd's")

@@ -99,7 +99,8 @@ def test_soak(fresh, tmp_path):
     directory.mkdir(exist_ok=True)
     journal = soak.Journal(directory / f"{seed}.log")
     print(f"seed {seed}, log {journal.path}")
-    workers = work(engine, journal, seconds, ("daemon", "shim", "helper", "main"))
+    everything = ("daemon", "shim", "spare", "spawner", "helper", "main")
+    workers = work(engine, journal, seconds, everything)
     before = picture(engine)
     assert engine.stop() == 0
     check_store(engine, tmp_path)
@@ -107,7 +108,7 @@ def test_soak(fresh, tmp_path):
     assert picture(engine) == before
     truth.is_whole(engine)
     # The last daemon lives on, so that what it keeps after others were killed is seen.
-    workers = work(engine, journal, max(10, seconds // 6), ("shim", "helper", "main"), workers)
+    workers = work(engine, journal, max(10, seconds // 6), everything[1:], workers)
     print(dict(sorted(journal.counts.items())))
     docker = client_of(engine)
     for worker in workers:

@@ -1,18 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The default seccomp profile as data: as strict as Docker's (moby profiles/seccomp, release 28). Everything that no
-// group allows fails with EPERM, or with ENOSYS if it is newer than all of this.
+// group allows fails with EPERM, or with ENOSYS if it is newer than all of this. `pila-runtime seccomp` prints it in
+// Docker's form, as a beginning for a profile of one's own.
 
 #include <cstdint>
 #include <string_view>
 
+#include "runtime/seccomp_filter.h"
+
 namespace pila::runtime::defaults {
+
+struct ArgumentRule {
+    unsigned index;
+    seccomp::Compare compare;
+    std::uint64_t value, mask;
+};
 
 struct SyscallGroup {
     const char* reason;
-    std::uint64_t capabilities;  // one of them is needed; 0: none
+    std::uint64_t capabilities;  // this one is needed; 0: none
     std::string_view syscalls;   // separated by blanks
+    std::uint64_t unless = 0;    // with this capability the group does not count
+    const ArgumentRule* test = nullptr;
+    std::uint32_t error = 0;  // what they fail with; 0: allowed
 };
+
+constexpr ArgumentRule equals(std::uint64_t value) { return {0, seccomp::Compare::Equal, value, ~std::uint64_t{0}}; }
+inline constexpr ArgumentRule linux_personality = equals(0x0), linux_32_bit = equals(0x20000),
+                              short_addresses = equals(0x8), both_personalities = equals(0x20008),
+                              asking = equals(0xffffffff);
+inline constexpr ArgumentRule below_alg{0, seccomp::Compare::Less, 38, 0},
+    between_alg_and_vsock = equals(39), above_vsock{0, seccomp::Compare::Greater, 40, 0};
+inline constexpr ArgumentRule no_namespaces{0, seccomp::Compare::MaskedEqual, 0, 0x7e020000};
 
 constexpr std::uint64_t capability(int number) { return std::uint64_t{1} << number; }
 
@@ -110,6 +130,18 @@ constexpr SyscallGroup syscall_groups[] = {
     {"the kernel's log", capability(34), "syslog"},
     {"BPF", capability(39), "bpf"},
     {"performance counters", capability(38), "perf_event_open"},
+
+    {"personality: plain Linux", 0, "personality", 0, &linux_personality},
+    {"personality: 64-bit programs that want 32-bit addresses", 0, "personality", 0, &short_addresses},
+    {"personality: uname of a 32-bit machine", 0, "personality", 0, &linux_32_bit},
+    {"personality: both; switching randomisation off is not among these", 0, "personality", 0, &both_personalities},
+    {"personality: asking", 0, "personality", 0, &asking},
+    {"socket families up to ALG (38), which is attack surface that containers do not need", 0, "socket", 0, &below_alg},
+    {"socket family 39 (one argument cannot be tested twice in one rule)", 0, "socket", 0, &between_alg_and_vsock},
+    {"socket families behind VSOCK (40), which reaches the hypervisor past all namespaces", 0, "socket", 0,
+     &above_vsock},
+    {"processes and threads, but no new namespaces (CLONE_NEW*)", 0, "clone", capability(21), &no_namespaces},
+    {"hides its flags in memory: not there, so that C libraries take clone", 0, "clone3", capability(21), nullptr, 38},
 };
 
 }  // namespace pila::runtime::defaults
