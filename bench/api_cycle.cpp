@@ -178,6 +178,28 @@ int run_rate(char** argv) {
     return 0;
 }
 
+// Removes every container there is, running or not: clear CLIENTS 0 - NAME=SOCKET
+int run_clear(char** argv) {
+    const Engine engine = engine_of(argv[5]);
+    std::vector<std::string> ids;
+    const std::string listed = Connection(engine.socket).call("GET", "/v1.41/containers/json?all=1").body;
+    const std::string mark = "\"Id\":\"";
+    for (auto at = listed.find(mark); at != std::string::npos; at = listed.find(mark, at + 1))
+        ids.push_back(listed.substr(at + mark.size(), 64));
+    std::atomic<std::size_t> next = 0;
+    const double begin = now_ms();
+    std::vector<std::thread> threads;
+    for (int index = std::atoi(argv[2]); index > 0; index--)
+        threads.emplace_back([&] {
+            Connection connection(engine.socket);
+            for (std::size_t mine = next++; mine < ids.size(); mine = next++)
+                expect(connection.call("DELETE", "/v1.41/containers/" + ids[mine] + "?force=1"), 204, "remove");
+        });
+    for (std::thread& thread : threads) thread.join();
+    std::printf("%s clear %.3f\n", engine.name.c_str(), (now_ms() - begin) / static_cast<double>(ids.size()));
+    return 0;
+}
+
 int run_idle(char** argv) {
     Connection connection(engine_of(argv[4]).socket);
     for (int left = std::atoi(argv[2]); left > 0; left--)
@@ -192,6 +214,7 @@ int main(int argc, char** argv) {
     const std::string mode = argc > 4 ? argv[1] : "";
     if (mode == "cycle" && argc > 5) return run_cycles(argc, argv);
     if (mode == "rate" && argc > 5) return run_rate(argv);
+    if (mode == "clear" && argc > 5) return run_clear(argv);
     if (mode == "idle") return run_idle(argv);
     std::fprintf(stderr, "usage: see the head of bench/api_cycle.cpp\n");
     return 2;

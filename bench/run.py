@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pila's figures beside its peers', measured in one sitting, taking turns.
 
-  run.py [--quick] [SECTION...]     runtime api rate memory verbs ports images
+  run.py [--quick] [SECTION...]     runtime api rate memory verbs ports teardown rules logs images
 Everything runs in a sandbox; each engine has a network namespace of its own and its data on one loop-mounted ext4.
 What is not installed is left out, with a word.
 """
@@ -20,6 +20,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import measure  # noqa: E402
+from logs import bench_logs  # noqa: E402
+from networks import bench_rules, bench_teardown  # noqa: E402
 from lib import debian, engines, leaks as state, sandbox  # noqa: E402
 from lib.registry import Registry  # noqa: E402
 from measure import collect, output_of, programs, show  # noqa: E402
@@ -350,7 +352,7 @@ def in_network(pid):
 
 
 sections = {"runtime": bench_runtime, "api": bench_api, "rate": bench_rate, "memory": bench_memory, "verbs": bench_verbs,
-            "ports": bench_ports, "images": bench_images}
+            "ports": bench_ports, "teardown": bench_teardown, "rules": bench_rules, "logs": bench_logs, "images": bench_images}
 
 
 def main():
