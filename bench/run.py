@@ -7,7 +7,6 @@ Everything runs in a sandbox; each engine has a network namespace of its own and
 What is not installed is left out, with a word.
 """
 import argparse
-import contextlib
 import json
 import os
 import re
@@ -20,14 +19,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import measure  # noqa: E402
+from images import bench_images  # noqa: E402
 from logs import bench_logs  # noqa: E402
 from networks import bench_rules, bench_teardown  # noqa: E402
-from lib import debian, engines, leaks as state, sandbox  # noqa: E402
-from lib.registry import Registry  # noqa: E402
+from lib import engines, leaks as state, sandbox  # noqa: E402
 from measure import collect, output_of, programs, show  # noqa: E402
 
 disk = Path("/run/bench")
-images = measure.build / "test-images"
+test_images = measure.build / "test-images"
 
 
 def mount_disk():
@@ -68,7 +67,7 @@ class Lab:
             engine.holder = holder.pid
             engine.start()
             for archive in ("busybox", "hello"):
-                engine.load(images / f"{archive}.tar")
+                engine.load(test_images / f"{archive}.tar")
             self.engines[name] = engine
         return self
 
@@ -110,7 +109,7 @@ def bench_runtime(options):
         return
     bundle = Path("/run/bundle")
     (bundle / "rootfs").mkdir(parents=True, exist_ok=True)
-    output_of("tar", "-C", bundle / "rootfs", "-xf", images / "rootfs.tar")
+    output_of("tar", "-C", bundle / "rootfs", "-xf", test_images / "rootfs.tar")
     output_of("runc", "spec", cwd=bundle)
     config = json.loads((bundle / "config.json").read_text())
     config["process"].update(terminal=False, args=["/bin/true"])
@@ -277,78 +276,6 @@ def bench_ports(options, lab):
         print("left out: wrk is not installed")
     for name, engine, container in contenders:
         engine.api("DELETE", f"/containers/{container}?force=1")
-
-
-# --- images -----------------------------------------------------------------------------------------------------------
-def bench_images(options, lab):
-    """A whole distribution's root file system: import, save, load, commit of 50 MB, pull."""
-    try:
-        rootfs = debian.make_rootfs(measure.repository / ".cache")
-    except debian.Unavailable as problem:
-        print(f"left out: {problem}")
-        return
-    registry = None
-    lines = []
-
-    def timed(name, operation, function):
-        begin = time.monotonic()
-        value = function()
-        lines.append(f"{name} {operation} {(time.monotonic() - begin) * 1e3:.2f}")
-        return value
-
-    def accept(answer):
-        if answer.status not in (200, 201, 204) or b'"error"' in answer.body[-2000:]:
-            raise RuntimeError(str(answer))
-        return answer
-
-    def upload(engine, target, path):
-        with open(path, "rb") as file:
-            return accept(engine.api("POST", target, file, headers={"Content-Type": "application/x-tar"}, timeout=300))
-
-    saved = disk / "debian.tar"
-    for round_number in range(2 if options.quick else 4):
-        for name, engine in lab.engines.items():
-            timed(name, "import", lambda: upload(engine, "/images/create?fromSrc=-&repo=debian&tag=bench&changes=CMD+bash", rootfs))
-            archive = timed(name, "save", lambda: accept(engine.api("GET", "/images/debian:bench/get", timeout=300)).body)
-            if not saved.exists():
-                saved.write_bytes(archive)
-            accept(engine.api("DELETE", "/images/debian:bench"))
-            timed(name, "load", lambda: upload(engine, "/images/load?quiet=1", saved))
-            container = accept(engine.api("POST", "/containers/create", {
-                "Image": "debian:bench", "Cmd": ["sh", "-c", "head -c 50000000 /dev/urandom > /data"]})).json()["Id"]
-            accept(engine.api("POST", f"/containers/{container}/start"))
-            accept(engine.api("POST", f"/containers/{container}/wait"))
-            timed(name, "commit of 50 MB", lambda: accept(engine.api("POST", f"/commit?container={container}&repo=committed", {})))
-            accept(engine.api("DELETE", f"/containers/{container}"))
-            accept(engine.api("DELETE", "/images/committed"))
-            timed(name, "remove", lambda: accept(engine.api("DELETE", "/images/debian:bench")))
-    if Registry.missing():
-        print(f"left out: {Registry.missing()}")
-    else:
-        for name, engine in lab.engines.items():  # the registry has to be on each engine's own loopback
-            with in_network(engine.holder):
-                registry = Registry(disk / f"registry-{name}").start()
-                registry.push(saved, "debian:bench")
-                for _ in range(2 if options.quick else 4):
-                    timed(name, "pull", lambda: accept(engine.api(
-                        "POST", f"/images/create?fromImage={registry.address}/debian&tag=bench", timeout=300)))
-                    accept(engine.api("DELETE", f"/images/{registry.address}/debian:bench"))
-                registry.stop()
-    show("a root file system of 122 MB", collect("\n".join(lines)), lab.names(), "ms")
-
-
-@contextlib.contextmanager
-def in_network(pid):
-    """This thread's network namespace for a while, so that what it starts is there too."""
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    sandbox.libc.setns(there, 0)
-    try:
-        yield
-    finally:
-        sandbox.libc.setns(before, 0)
-        os.close(before)
-        os.close(there)
 
 
 sections = {"runtime": bench_runtime, "api": bench_api, "rate": bench_rate, "memory": bench_memory, "verbs": bench_verbs,
