@@ -168,6 +168,7 @@ def bench_images(options, lab):
     lines = []
 
     def timed(contender, operation, function, *arguments):
+        os.sync()  # what came before is not this one's to wait for
         begin = time.monotonic()
         function(*arguments)
         lines.append(f"{contender.name} {operation} {(time.monotonic() - begin) * 1e3:.2f}")
