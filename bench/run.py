@@ -171,10 +171,11 @@ def leaks(lab, name):
     engine = lab.engines[name]
     found = {f"container {container['Id'][:12]}" for container in engine.api("GET", "/containers/json?all=1").json()}
     own = os.readlink("/proc/self/ns/pid")
-    found |= {f"process {pid} {comm}" for pid, (comm, line, space) in measure.processes().items()
-              if space != own or "shim" in line and (name == "docker") == ("containerd-shim" in line)}
-    found |= {"mount " + line.split()[4] for line in open(f"/proc/{engine.pid}/mountinfo") if str(engine.directory) in line}
     # Numbered, since prepared ones are replaced by others of the same kind.
+    processes = sorted(comm for comm, line, space in measure.processes().values()
+                       if space != own or "shim" in line and (name == "docker") == ("containerd-shim" in line))
+    found |= {f"process {comm} #{processes[:at].count(comm)}" for at, comm in enumerate(processes)}
+    found |= {"mount " + line.split()[4] for line in open(f"/proc/{engine.pid}/mountinfo") if str(engine.directory) in line}
     links = sorted(re.sub(r"(?<=v)[0-9a-f]{7,}|@if\d+", "", line.split(":")[1].strip())
                    for line in output_of(*engine.network, "ip", "-o", "link").splitlines())
     found |= {f"link {link} #{links[:at].count(link)}" for at, link in enumerate(links)}
