@@ -124,6 +124,15 @@ def bench_runtime(options):
     for title, gap, count in (("back to back", 0, rounds), ("150 ms between starts", 150, rounds // 2)):
         text = output_of(*prefix, programs / "timer", count, gap, *arguments[1:])
         show(f"runtime: run /bin/true, {title}", collect(text), list(contenders), "ms")
+    text = ""
+    for _ in range(2 if options.quick else 5):
+        for name, command in contenders.items():
+            one = [*prefix, programs / "timer", rounds, 0, name, *command, "run", "--bundle", bundle, "{}"]
+            begin = time.monotonic()
+            clients = [subprocess.Popen([str(word) for word in one], stdout=subprocess.PIPE) for _ in range(2)]
+            done = sum(len(client.communicate()[0].splitlines()) + 2 for client in clients)  # 2 to warm up
+            text += f"{name} rate {done / (time.monotonic() - begin):.2f}\n"
+    show("runtime: run /bin/true, 2 at a time", collect(text), list(contenders), "per second")
 
 
 # --- engine -----------------------------------------------------------------------------------------------------------
