@@ -205,6 +205,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
         PILA_FAILPOINT("engine.start.after-networks");
         return launch(context, container, sandbox, log.take(), ids);
     }();
+    if (own_network) parts_.networks.start_ended();
     if (launched) {
         health_->running(container, HealthChecks::From::Start);
         publish(context, *container, "start");

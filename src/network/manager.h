@@ -37,6 +37,7 @@ public:
     std::vector<Network> list() override;
     Result<Sandbox> attach(const Context& context, const AttachRequest& request) override;
     void detach(const std::string& container_id) override;
+    void start_ended() override { pool_.refill(); }
     Result<Endpoint> connect(const Context& context, const std::string& container_id,
                              const EndpointRequest& request) override;
     Result<void> disconnect(const Context& context, const std::string& container_id, std::string_view network) override;

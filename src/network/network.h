@@ -138,6 +138,8 @@ public:
     // on endpoint NAME (ID): Bind for 0.0.0.0:80 failed: port is already allocated".
     virtual Result<Sandbox> attach(const Context& context, const AttachRequest& request) = 0;
     // After it ended; cheap for the caller, the rest is batched. Unknown ids are fine.
+    // The start that attach() was for has come to its end: work that stood back for it may go on.
+    virtual void start_ended() = 0;
     virtual void detach(const std::string& container_id) = 0;
 
     // network connect and disconnect of a running container.

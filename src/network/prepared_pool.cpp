@@ -7,7 +7,7 @@
 
 namespace pila::network {
 
-static constexpr std::chrono::milliseconds start_time{4};  // what a start takes on two processors
+static constexpr std::chrono::milliseconds longest_start{20};  // that is waited for
 
 PreparedPool::PreparedPool(unsigned attached, unsigned bare, Make make)
     : wanted_{attached, bare}, make_(std::move(make)) {}
@@ -37,9 +37,15 @@ std::optional<Prepared> PreparedPool::claim(Kind kind) {
         ready.pop_front();
     }
     failed_ = false;
-    quiet_until_ = std::chrono::steady_clock::now() + start_time;
+    quiet_until_ = std::chrono::steady_clock::now() + longest_start;
     changed_.notify_all();
     return claimed;
+}
+
+void PreparedPool::refill() {
+    Lock lock(mutex_);
+    quiet_until_ = {};
+    changed_.notify_all();
 }
 
 std::vector<Prepared> PreparedPool::stop_and_drain() {

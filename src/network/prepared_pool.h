@@ -24,6 +24,7 @@ public:
 
     void start();
     std::optional<Prepared> claim(Kind kind);
+    void refill();                           // who claimed has no more use for the processor
     std::vector<Prepared> stop_and_drain();  // ends the thread; what was ready is the caller's to take down
     void wait_until_full();                  // tests and benchmarks
 
