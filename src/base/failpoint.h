@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Named places where a test makes the program die or fail: PILA_FAILPOINTS="shim.after-start=crash;store.put=error".
-// "@/path": the terms are in that file, which each process reads at its first failpoint (shims and helpers come and go while
-// a daemon runs); whoever crashes at one appends its name to /path.hit first.
-// Compiled in only when the build sets PILA_WITH_FAILPOINTS; otherwise a failpoint costs nothing.
+// "@/path": the terms are in that file, which each process reads at its first failpoint (shims and helpers come and go
+// while a daemon runs); whoever crashes at one appends its name to /path.hit first. Compiled in only when the build
+// sets PILA_WITH_FAILPOINTS; otherwise a failpoint costs nothing.
 //
 //   terms: NAME=[N*off->][M*]crash|error|sleep(MS)      e.g. "engine.create.before-store=1*off->1*crash"
 

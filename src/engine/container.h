@@ -86,7 +86,8 @@ public:
         return state_;
     }
     void set_shim(std::shared_ptr<runtime::ShimClient> shim);
-    // How long it has been running, whatever the wall clock did meanwhile. `before`: of the time under an earlier daemon.
+    // How long it has been running, whatever the wall clock did meanwhile. `before`: of the time under an earlier
+    // daemon.
     void started(std::chrono::nanoseconds before = {});
     std::chrono::nanoseconds ran_for() const;
 

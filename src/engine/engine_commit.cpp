@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 
-#include "base/text.h"
 #include "base/failpoint.h"
+#include "base/text.h"
 #include "engine/engine.h"
 
 namespace pila::engine {

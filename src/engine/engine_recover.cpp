@@ -67,7 +67,8 @@ Result<void> Engine::recover() {
         auto spec = container->spec();
         if (state.status == Status::Removing || (spec->auto_remove && state.status == Status::Exited))
             ignore(remove(recovery_context(), container->id(), {true, true}), "somebody else removed it");
-        // "always" means even those that somebody had stopped; on-failure: the daemon may have died before it restarted it.
+        // "always" means even those that somebody had stopped; on-failure: the daemon may have died before it restarted
+        // it.
         bool starts_with_daemon = spec->restart.name == "always" || wants_restart(*spec, state);
         if (starts_with_daemon && state.status == Status::Exited) schedule_restart(container, {});
     }

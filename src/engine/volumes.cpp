@@ -92,7 +92,8 @@ Result<Volume> Volumes::create(std::string name, std::map<std::string, std::stri
                         {"anonymous", volume.anonymous}};
     TRY(store_.put("volume/" + name, to_json(record)));
     PILA_FAILPOINT("engine.volume.created");
-    // After the record: a directory that nothing tells of would stay for ever. load() makes what the daemon's end left out.
+    // After the record: a directory that nothing tells of would stay for ever. load() makes what the daemon's end left
+    // out.
     if (auto made = os::make_directories(volume.mountpoint, 0755); !made) {
         ignore(store_.remove("volume/" + name), "it would come back empty");
         return made.take_error();

@@ -27,7 +27,8 @@ bool still_runs(const ProcessName& name) {
     return now && now->started == name.started;
 }
 
-// Start times begin anew with each boot, and boots resemble each other: the same number may well have the same time again.
+// Start times begin anew with each boot, and boots resemble each other: the same number may well have the same time
+// again.
 static std::string boot_id() {
     return std::string(trim(os::read_file("/proc/sys/kernel/random/boot_id", largest_record).value_or("")));
 }
