@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/engine.h"
@@ -18,6 +19,7 @@ static Context recovery_context() { return {{}, {}, "pila", "the daemon started"
 Result<void> Engine::recover() {
     std::vector<network::LiveContainer> live;
     std::vector<std::pair<ContainerPointer, runtime::ExitRecord>> ended;
+    std::vector<ContainerPointer> restarting;
     for (const auto& container : table_.list()) {
         // Also those whose start was cut short: their shim may have come up after the last record.
         auto adopted = supervisor_->adopt(container->id(), state_directory(container->id()));
@@ -43,7 +45,7 @@ Result<void> Engine::recover() {
         }
         auto state = container->state();
         if (!state.is_running()) {
-            if (state.status == Status::Restarting) schedule_restart(container, {});
+            if (state.status == Status::Restarting) restarting.push_back(container);
             continue;
         }
         // No record either: the machine went down, or somebody killed the shim.
@@ -53,7 +55,9 @@ Result<void> Engine::recover() {
             container->update(
                 [](ContainerState& current) { current.error = "the machine or the shim ended unexpectedly"; });
     }
+    PILA_FAILPOINT("engine.recover.before-networks");
     TRY(parts_.networks.recover(live).in("recovering networks"));
+    for (const auto& container : restarting) schedule_restart(container, {});  // not before there are networks
     for (auto& [container, record] : ended) settle_exit(container, record);
     sweep_directories();
     for (const auto& [container, record] : ended)

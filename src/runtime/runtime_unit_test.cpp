@@ -227,5 +227,10 @@ TEST_CASE("records of process and exit") {
     CHECK(!still_runs({self->pid, self->started + 1}));
     REQUIRE(write_pid_record(directory, {*self, {7, 8}}));
     CHECK(read_pid_record(directory)->shim.started == 8);
+    CHECK(!os::exists(directory + "/exit"));  // of the run before
+    REQUIRE(os::replace_file(directory + "/pid", "1 2 7 8\n", 0600, os::Sync::No));
+    CHECK(read_pid_record(directory)->shim.started == 8);  // as written before boots were told apart
+    REQUIRE(os::replace_file(directory + "/pid", "1 2 7 8\nanother-boot\n", 0600, os::Sync::No));
+    CHECK(!read_pid_record(directory));
     REQUIRE(os::remove_tree(directory));
 }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cerrno>
 #include <csignal>
@@ -164,6 +165,8 @@ void Shim::container_ended() {
         ignore(cgroup_.kill_all(), "they may be gone");
     exit_->oom_killed = cgroup_.valid() && cgroup_.oom_kills() > 0;
     relays_.clear();
+    // Processes that are just being started have copies until their exec; the port must be free at once.
+    for (const auto& port : held_) ::shutdown(port.get(), SHUT_RDWR);
     held_.clear();
     session_->process_ended();
     if (!session_->output_ended()) loop_.after(drain_time, drain_timer, [this] { session_->abandon_output(); });

@@ -27,6 +27,12 @@ bool still_runs(const ProcessName& name) {
     return now && now->started == name.started;
 }
 
+// Start times begin anew with each boot, and boots resemble each other: the same number may well have the same time
+// again.
+static std::string boot_id() {
+    return std::string(trim(os::read_file("/proc/sys/kernel/random/boot_id", largest_record).value_or("")));
+}
+
 static std::vector<std::int64_t> numbers_of(std::string_view text) {
     std::vector<std::int64_t> numbers;
     for (auto word : split(trim(text), ' '))
@@ -35,13 +41,20 @@ static std::vector<std::int64_t> numbers_of(std::string_view text) {
 }
 
 Result<void> write_pid_record(const std::string& state_directory, const PidRecord& record) {
-    auto text = fmt::format("{} {} {} {}\n", record.container.pid, record.container.started, record.shim.pid,
-                            record.shim.started);
+    // Of an earlier run of the container: its end must not be taken for that of this one.
+    auto removed = os::remove_file(state_directory + "/exit");
+    if (!removed && removed.error().code() != Errc::NotFound) return removed;
+    auto text = fmt::format("{} {} {} {}\n{}\n", record.container.pid, record.container.started, record.shim.pid,
+                            record.shim.started, boot_id());
     return os::replace_file(state_directory + "/pid", text, 0600, os::Sync::No);
 }
 
 Result<PidRecord> read_pid_record(const std::string& state_directory) {
-    auto numbers = numbers_of(TRY(os::read_file(state_directory + "/pid", largest_record)));
+    auto text = TRY(os::read_file(state_directory + "/pid", largest_record));
+    auto lines = split(text, '\n');
+    auto numbers = numbers_of(lines.front());
+    if (lines.size() > 1 && !lines[1].empty() && lines[1] != boot_id())
+        return Error(Errc::NotFound, "the processes of " + state_directory + " ended with an earlier boot");
     if (numbers.size() != 4) return Error(Errc::Invalid, "malformed pid record in " + state_directory);
     return PidRecord{{static_cast<pid_t>(numbers[0]), static_cast<std::uint64_t>(numbers[1])},
                      {static_cast<pid_t>(numbers[2]), static_cast<std::uint64_t>(numbers[3])}};

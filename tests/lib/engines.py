@@ -15,13 +15,16 @@ top = Path(__file__).resolve().parents[2]
 build = Path(os.environ.get("PILA_BUILD", top / "build"))
 
 
+patience = float(os.environ.get("PILA_TEST_PATIENCE", "1"))  # a sanitizer's build takes longer for everything
+
+
 class NotReady(Exception):
     pass
 
 
 def wait_until(condition, what, seconds=20, interval=0.02):
     """Returns condition()'s first true value; fails loudly after the deadline."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * patience
     while True:
         value = condition()
         if value:

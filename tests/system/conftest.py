@@ -25,6 +25,7 @@ def pytest_configure(config):
     for line in ("slice1: containers, local images, the default bridge", "slice2: registries",
                  "slice3: networks and names", "slice5: every verb and endpoint", "failpoints: needs a build with PILA_WITH_FAILPOINTS", "slow: more than ten seconds",
                  "not_yet(reason): of a later slice, so far only dockerd passes it",
+                 "ordinary_build(reason): measures what sanitizers change",
                  "only_pila(reason): says something of pila that does not hold for dockerd"):
         config.addinivalue_line("markers", line)
 
@@ -41,12 +42,15 @@ def reason_to_skip(item):
     later = item.get_closest_marker("not_yet")
     if later and against == "pila":
         return f"not yet: {later.args[0]}"
-    if item.get_closest_marker("failpoints") and "PILA_FAILPOINT_BUILD" not in os.environ:
-        return "needs the build with failpoints (./dev test --sanitizers)"
+    ordinary = item.get_closest_marker("ordinary_build")
+    if ordinary and "PILA_SANITIZED" in os.environ:
+        return f"not with sanitizers: {ordinary.args[0]}"
     return None
 
 
 def pytest_collection_modifyitems(items):
+    if "PILA_FAILPOINT_BUILD" not in os.environ:  # a stage of its own with its own build
+        items[:] = [item for item in items if not item.get_closest_marker("failpoints")]
     for item in items:
         reason = reason_to_skip(item)
         if reason:
@@ -113,7 +117,7 @@ class Client:
                                          "HOME": str(engine.directory), "TERM": "xterm"}
 
     def run(self, *words, check=True, timeout=60, **more):
-        done = subprocess.run([self.program, *map(str, words)], env=self.environment, capture_output=True, timeout=timeout,
+        done = subprocess.run([self.program, *map(str, words)], env=self.environment, capture_output=True, timeout=timeout * engines.patience,
                               text=True, **({"stdin": subprocess.DEVNULL} if "input" not in more else {}), **more)
         if check and done.returncode:
             raise AssertionError(f"docker {' '.join(map(str, words))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")

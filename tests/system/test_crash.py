@@ -285,3 +285,24 @@ def test_a_killed_shim_takes_its_container_along(crashing, daemon):
     wait_until(lambda: leaks.control_groups(engine) - groups == Counter(), "its control groups are gone")
     docker("start", "orphan")  # the port is free again
     assert docker.inspect("orphan")["State"]["Running"]
+
+
+@pytest.mark.only_pila("Docker's shim is containerd's")
+@pytest.mark.parametrize("daemon", ["up", "down"])
+def test_the_end_of_an_earlier_run_is_not_taken_for_this_one(crashing, daemon):
+    engine, docker = crashing
+    docker("create", "--name", "twice", "busybox", "sh", "-c", "[ -e /once ] && sleep 1000; touch /once; exit 23")
+    docker("start", "twice")
+    assert docker("wait", "twice") == "23"
+    docker("start", "twice")
+    pid = docker.inspect("twice")["State"]["Pid"]
+    shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    if daemon == "down":
+        engine.kill()
+    os.kill(pid, signal.SIGSTOP)
+    os.kill(shim, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it has ended with its shim")
+    if daemon == "down":
+        engine.start()
+    wait_until(lambda: docker.inspect("twice")["State"]["Status"] == "exited", "its end is known")
+    assert docker.inspect("twice")["State"]["ExitCode"] in (137, 255)

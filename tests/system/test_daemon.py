@@ -124,6 +124,7 @@ def test_the_log_survives_a_full_disk(small_disk, fresh):
     assert docker("run", "--rm", "busybox", "echo", "again") == "again"
 
 
+@pytest.mark.ordinary_build("processor time")
 @pytest.mark.only_pila("nothing polls")
 def test_idle_costs_next_to_nothing(fresh):
     engine = loaded(fresh(), "busybox")

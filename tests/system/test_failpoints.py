@@ -222,6 +222,20 @@ def test_nothing_is_left_after_all_those_crashes(fresh, tmp_path):
     engine.remove_everything(base_images)
 
 
+def test_nothing_starts_before_there_are_networks(fresh, tmp_path):
+    """A recovery that takes longer than a restart's back-off: found by a soak on a machine that stood still for seconds."""
+    stage = Stage(fresh, tmp_path)
+    engine, docker = stage.engine, stage.docker
+    docker("run", "-d", "--name", "again", "--restart", "always", "busybox", "sh", "-c", "echo x >> /tries; [ $(wc -l < /tries) -ge 5 ] && exec sleep 1000; exit 1")
+    wait_until(lambda: docker.inspect("again")["RestartCount"] >= 3, "it was started three times", 10, 0.005)
+    engine.kill()
+    stage.arm("engine.recover.before-networks=sleep(1500)")
+    engine.start()
+    wait_until(lambda: docker.inspect("again")["State"]["Status"] == "running", "it was restarted", 10)
+    stage.arm("")
+    stage.check()
+
+
 def test_the_ordinary_build_has_none():
     ordinary = engines.top / "build/bin"
     if not (ordinary / "pila").exists() or engines.build == engines.top / "build":
