@@ -30,6 +30,8 @@ Result<void> Engine::recover() {
             });
             container->update([&](ContainerState& state) { state.pid = shim->started().pid; });
             TRY(table_.save_state(*container));
+            auto used = use_volumes(*container);
+            if (!used) log::warning("volumes of container {}: {}", container->name(), used.error().message());
             if (container->state().status != Status::Paused) health_->running(container, HealthChecks::From::Resume);
             live.push_back({container->id(), shim->started().pid});
             continue;
@@ -49,6 +51,7 @@ Result<void> Engine::recover() {
     TRY(parts_.networks.recover(live).in("recovering networks"));
     for (auto& [container, record] : ended) settle_exit(container, record);
     sweep_directories();
+    volumes_.release_unused();
     for (const auto& [container, record] : ended)
         if (const auto& parent = container->spec()->cgroup_parent; !parent.empty())
             groups_.clear(container->id(), parent);

@@ -156,6 +156,11 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     if (spec->shares_network_of_container()) inputs.network_path = TRY(namespace_of(table_, spec->network_mode, "net"));
     inputs.pid_path = TRY(namespace_of(table_, spec->pid_mode, "pid"));
     inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
+    auto sources = TRY(open_mount_sources(*container, ids));
+    auto first_source = 1 + (inputs.own_network ? 1 : 0) + (ids ? 1 : 0);
+    for (std::size_t i = 0; i < sources.size(); ++i)
+        if (!sources[i].destination.empty())
+            inputs.source_indices[sources[i].destination] = first_source + static_cast<int>(i);
     auto plan = TRY(build_plan(inputs));
     limit_log(*spec, plan.log);
 
@@ -163,6 +168,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     fds.push_back(std::move(root));
     if (sandbox.network_namespace) fds.push_back(std::move(sandbox.network_namespace));
     if (ids) fds.push_back(TRY(ids->fd.duplicate()));
+    for (auto& source : sources) fds.push_back(std::move(source.fd));
     auto first_held = static_cast<int>(fds.size());
     for (std::size_t i = 0; i < sandbox.held.size(); ++i) {
         plan.held_fds.push_back(first_held + static_cast<int>(i));
@@ -217,6 +223,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     network::Sandbox sandbox;
     bool own_network = spec->network_mode != "host" && !spec->shares_network_of_container();
     auto launched = [&]() -> Result<void> {
+        TRY(use_volumes(*container));
         auto users = TRY(user_namespace_of(*spec));
         const auto* ids = users ? &*users : nullptr;
         if (own_network) sandbox = TRY(attach_networks(context, *container, ids));
@@ -224,9 +231,11 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     }();
     if (launched) {
         health_->running(container, HealthChecks::From::Start);
+        publish_volumes(context, *container, "mount");
         publish(context, *container, "start");
         return {};
     }
+    release_volumes(*container);
     if (own_network) parts_.networks.detach(container->id());
     ignore(os::remove_tree(state_directory(container->id())), "swept at the next start of the daemon");
     auto error = launched.take_error();

@@ -80,15 +80,48 @@ static std::uint64_t propagation_flag(const std::string& name) {
     return MS_PRIVATE | MS_REC;
 }
 
+static void apply_tmpfs_option(std::string_view option, runtime::MountPlan& mount) {
+    static constexpr struct {
+        std::string_view name;
+        std::uint64_t flag;
+        bool clear;
+    } flags[] = {{"", 0, false},
+                 {"defaults", 0, false},
+                 {"ro", MS_RDONLY, false},
+                 {"rw", MS_RDONLY, true},
+                 {"suid", MS_NOSUID, true},
+                 {"nosuid", MS_NOSUID, false},
+                 {"dev", MS_NODEV, true},
+                 {"nodev", MS_NODEV, false},
+                 {"exec", MS_NOEXEC, true},
+                 {"noexec", MS_NOEXEC, false},
+                 {"sync", MS_SYNCHRONOUS, false},
+                 {"async", MS_SYNCHRONOUS, true},
+                 {"dirsync", MS_DIRSYNC, false},
+                 {"atime", MS_NOATIME, true},
+                 {"noatime", MS_NOATIME, false},
+                 {"diratime", MS_NODIRATIME, true},
+                 {"nodiratime", MS_NODIRATIME, false},
+                 {"relatime", MS_RELATIME, false},
+                 {"strictatime", MS_STRICTATIME, false}};
+    for (const auto& [name, flag, clear] : flags) {
+        if (option != name) continue;
+        mount.flags = clear ? mount.flags & ~flag : mount.flags | flag;
+        return;
+    }
+    mount.data += (mount.data.empty() ? "" : ",") + std::string(option);
+}
+
 static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
-    auto bind = [&](std::string source, std::string target, bool read_only, std::uint64_t propagation) {
+    auto bind = [&](std::string source, std::string target, bool read_only,
+                    std::uint64_t propagation) -> runtime::MountPlan& {
         runtime::MountPlan mount;
         mount.source = std::move(source);
         mount.target = std::move(target);
         mount.type = "bind";
         mount.flags = MS_BIND | MS_REC | (read_only ? MS_RDONLY : 0);
         mount.propagation = propagation;
-        plan.mounts.push_back(std::move(mount));
+        return plan.mounts.emplace_back(std::move(mount));
     };
     auto covered = [&](const std::string& target) {
         return std::any_of(inputs.container->volumes().begin(), inputs.container->volumes().end(),
@@ -109,7 +142,12 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
     });
     for (const auto& volume : volumes) {
         if (volume.type != "tmpfs") {
-            bind(volume.source, volume.destination, !volume.writable, propagation_flag(volume.propagation));
+            auto& made =
+                bind(volume.source, volume.destination, !volume.writable, propagation_flag(volume.propagation));
+            if (!volume.recursive) made.flags &= ~std::uint64_t{MS_REC};
+            made.recursive_readonly = !volume.writable && volume.recursive_read_only;
+            auto source = inputs.source_indices.find(volume.destination);
+            if (source != inputs.source_indices.end()) made.source_fd = source->second;
             continue;
         }
         runtime::MountPlan tmpfs;
@@ -117,18 +155,7 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
         tmpfs.target = volume.destination;
         tmpfs.type = "tmpfs";
         tmpfs.flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (volume.writable ? 0 : MS_RDONLY);
-        for (auto option : split(volume.mode, ',')) {
-            if (option == "exec")
-                tmpfs.flags &= ~std::uint64_t{MS_NOEXEC};
-            else if (option == "suid")
-                tmpfs.flags &= ~std::uint64_t{MS_NOSUID};
-            else if (option == "dev")
-                tmpfs.flags &= ~std::uint64_t{MS_NODEV};
-            else if (option == "ro")
-                tmpfs.flags |= MS_RDONLY;
-            else if (!option.empty() && option != "rw" && option != "noexec" && option != "nosuid" && option != "nodev")
-                tmpfs.data += (tmpfs.data.empty() ? "" : ",") + std::string(option);
-        }
+        for (auto option : split(volume.mode, ',')) apply_tmpfs_option(option, tmpfs);
         plan.mounts.push_back(std::move(tmpfs));
     }
 }

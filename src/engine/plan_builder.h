@@ -2,6 +2,9 @@
 #pragma once
 // From what was asked of a container to the list that its init walks.
 
+#include <map>
+#include <string>
+
 #include "engine/container.h"
 #include "engine/exec.h"
 #include "engine/security.h"
@@ -24,6 +27,7 @@ struct PlanInputs {
     int root_index = 0, network_index = 1;
     const os::UserNamespace* ids = nullptr;  // received as descriptor `user_index`; none: the host's
     int user_index = -1;
+    std::map<std::string, int> source_indices;  // of mounts by descriptor, by destination
     SecurityDefaults security;
 };
 

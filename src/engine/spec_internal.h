@@ -8,6 +8,8 @@ namespace pila::engine {
 
 Result<void> read_config(const json::object& config, ContainerSpec& spec);
 Result<void> read_host_config(const json::object& host, ContainerSpec& spec);
+// Binds, Mounts, Tmpfs
+Result<void> read_mounts(const json::object& host, ContainerSpec& spec);
 Result<void> read_networking(const json::object& endpoints, ContainerSpec& spec);
 
 // "8080", "8000-8010", "" -> first and last; "80/tcp" -> port and protocol.
