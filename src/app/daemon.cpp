@@ -173,8 +173,8 @@ Result<void> run_daemon(const DaemonOptions& options) {
     network_options.enabled = ::geteuid() == 0;
     auto networks = TRY(network::NetworkManager::create(network_options, *store));
     engine::EngineOptions engine_options{
-        options.instance,        options.data_directory, options.run_directory, runtime_exe, "",
-        options.seccomp_profile, TRY(remap_of(options))};
+        options.instance,        options.data_directory,  options.run_directory, runtime_exe, "",
+        options.seccomp_profile, options.cdi_directories, TRY(remap_of(options))};
     auto engine =
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
     TRY(engine->recover().in("recovering containers"));

@@ -41,9 +41,10 @@ struct EngineOptions {
     std::string data_directory = "/var/lib/pila";
     std::string run_directory = "/run/pila";
     std::string runtime_exe;
-    std::string cgroup_parent;    // "/pila" when empty
-    std::string seccomp_profile;  // --seccomp-profile
-    os::IdMap id_map;             // --userns-remap; empty: containers have the host's ids
+    std::string cgroup_parent;                 // "/pila" when empty
+    std::string seccomp_profile;               // --seccomp-profile
+    std::vector<std::string> cdi_directories;  // --cdi-spec-dir
+    os::IdMap id_map;                          // --userns-remap; empty: containers have the host's ids
 };
 
 struct Parts {  // made by app/, outlive the engine
@@ -183,7 +184,8 @@ private:
 
     // engine_volumes.cpp
     Result<std::vector<VolumeMount>> resolve_volumes(const Context& context, const ContainerSpec& spec, Undo& undo);
-    Result<VolumeMount> volume_mount(const Context& context, const MountSpec& mount, const std::string& default_driver, Undo& undo);
+    Result<VolumeMount> volume_mount(const Context& context, const MountSpec& mount, const std::string& default_driver,
+                                     Undo& undo);
     Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<VolumeMount>& mounts,
                               const std::vector<std::string>& layers, const os::UserNamespace* ids);
     Result<void> use_volumes(const Container& container);

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/host_config_check.h"
 #include "engine/undo.h"
 #include "os/capability.h"
 #include "os/file.h"
@@ -40,10 +41,11 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
         auto other = table.find(std::string_view(*mode).substr(10));
         if (!other) return other.take_error().with_code(Errc::Conflict);
     }
-    if (spec.shares_network_of_container()) {
-        if (!spec.ports.empty() || spec.publish_all)
-            return Error(Errc::Invalid, "conflicting options: port publishing and the container type network mode");
-        if (!spec.dns.empty()) return Error(Errc::Invalid, "conflicting options: dns and the network mode");
+    for (const auto& link : spec.links) {
+        auto name = link.substr(0, link.find(':'));
+        auto other = table.find(name);
+        if (!other)
+            return Error(Errc::Invalid, fmt::format("could not get container for {0}: No such container: {0}", name));
     }
     TRY(check_security(spec));
     if (!spec.stop_signal.empty()) TRY(parse_signal(spec.stop_signal));
@@ -75,6 +77,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     auto image_name = JsonReader(body).text("Image");
     if (image_name.empty()) return Error(Errc::Invalid, "Config cannot be empty in order to create a container");
     auto image = TRY(parts_.images.find(image_name));
+    TRY(check_host_config(body));
     auto settled = body;
     auto warnings = TRY(settle_host_config(settled, groups_.limits()));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));

@@ -81,8 +81,36 @@ static Result<std::string> namespace_of(ContainerTable& table, const std::string
     return fmt::format("/proc/{}/ns/{}", state.pid, which);
 }
 
+// Without "shareable", and with it the default, a container's IPC is its own.
+static Result<void> check_donor(ContainerTable& table, const std::string& mode) {
+    auto donor = TRY(table.find(std::string_view(mode).substr(10)));
+    if (donor->spec()->ipc_mode == "shareable") return {};
+    return Error(Errc::Invalid, fmt::format("can't join IPC of container {}: non-shareable IPC (hint: use "
+                                            "IpcMode:shareable for the donor container)",
+                                            donor->id()));
+}
+
+// --link, as far as it is about names: lines for /etc/hosts.
+static Result<std::string> linked_hosts(ContainerTable& table, const Container& container) {
+    std::string lines;
+    for (const auto& link : container.spec()->links) {
+        auto colon = link.find(':');
+        auto other = TRY(table.find(std::string_view(link).substr(0, colon)));
+        auto alias = colon == std::string::npos ? other->name() : link.substr(colon + 1);
+        auto state = other->state();
+        if (!state.is_running())
+            return Error(Errc::Conflict, fmt::format("Cannot link to a non running container: /{} AS /{}/{}",
+                                                     other->name(), container.name(), alias));
+        for (const auto& endpoint : state.endpoints)
+            if (!endpoint.ipv4.empty())
+                lines += fmt::format("{}\t{} {} {}\n", endpoint.ipv4, alias, other->id().substr(0, 12), other->name());
+    }
+    return lines;
+}
+
 static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec,
-                                    const network::Sandbox& sandbox, const os::UserNamespace* ids) {
+                                    const network::Sandbox& sandbox, const std::string& linked,
+                                    const os::UserNamespace* ids) {
     bool on_host = spec.network_mode == "host";
     auto write = [&](const char* name, const std::string& text) -> Result<void> {
         auto path = directory + "/" + name;
@@ -94,6 +122,7 @@ static Result<void> write_etc_files(const std::string& directory, const Containe
     std::string gateway = sandbox.endpoints.empty() ? "" : sandbox.endpoints[0].gateway;
     auto hosts = hosts_text(spec, sandbox.endpoints, gateway);
     if (on_host) hosts = os::read_file("/etc/hosts", 1U << 20).value_or(hosts);
+    hosts += linked;
     TRY(write("hosts", hosts));
     TRY(write("hostname", spec.hostname + "\n"));
     return write("resolv.conf", resolv_conf_text(spec, host_resolv_conf(), sandbox.embedded_dns, on_host));
@@ -140,7 +169,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     // Until it counts as running: whoever has its files mounted must be done first.
     auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
     auto root = TRY(parts_.snapshots.mount(container->id(), layers, snapshot::Writes::Durable, ids));
-    TRY(write_etc_files(directory, *spec, sandbox, ids));
+    auto linked = TRY(linked_hosts(table_, *container));
+    TRY(write_etc_files(directory, *spec, sandbox, linked, ids));
 
     PlanInputs inputs;
     inputs.container = container.get();
@@ -156,6 +186,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     if (spec->shares_network_of_container()) inputs.network_path = TRY(namespace_of(table_, spec->network_mode, "net"));
     inputs.pid_path = TRY(namespace_of(table_, spec->pid_mode, "pid"));
     inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
+    if (spec->ipc_mode.starts_with("container:")) TRY(check_donor(table_, spec->ipc_mode));
+    inputs.cdi_directories = options_.cdi_directories;
     auto sources = TRY(open_mount_sources(*container, ids));
     auto first_source = 1 + (inputs.own_network ? 1 : 0) + (ids ? 1 : 0);
     for (std::size_t i = 0; i < sources.size(); ++i)
@@ -187,7 +219,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
                                                          : 128);
         // A missing program is the request's fault, not an unknown container: 400, as Docker answers.
         bool of_request = error.code() == Errc::NotFound || error.code() == Errc::Denied;
-        return of_request ? std::move(error).with_code(Errc::Invalid) : std::move(error);
+        if (of_request) error = std::move(error).with_code(Errc::Invalid);
+        return std::move(error).in("failed to start container");
     }
     auto shim = started.take();
     PILA_FAILPOINT("engine.start.after-shim");
@@ -239,14 +272,15 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     if (own_network) parts_.networks.detach(container->id());
     ignore(os::remove_tree(state_directory(container->id())), "swept at the next start of the daemon");
     auto error = launched.take_error();
-    if (container->state().error != error.message()) note_failed_start(*container, error, 128);
+    auto noted = container->state().error;
+    if (noted.empty() || !error.message().ends_with(noted)) note_failed_start(*container, error, 128);
     container->take_pending();  // their clients see the end
     if (spec->auto_remove) {
         background_->post([this, context, id = container->id()] {
             ignore(remove(context, id, {true, true}), "somebody else removed it");
         });
     }
-    return std::move(error).in("failed to start container");
+    return error;
 }
 
 }  // namespace pila::engine

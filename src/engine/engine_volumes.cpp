@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/file_view.h"
+#include "engine/plan_builder.h"
 #include "engine/undo.h"
 #include "os/file.h"
 
@@ -67,11 +69,15 @@ bool covers(const std::vector<VolumeMount>& mounts, const std::string& target) {
 
 }  // namespace
 
-Result<VolumeMount> Engine::volume_mount(const Context& context, const MountSpec& mount, const std::string& default_driver, Undo& undo) {
+Result<VolumeMount> Engine::volume_mount(const Context& context, const MountSpec& mount,
+                                         const std::string& default_driver, Undo& undo) {
     TRY(check_driver(mount.driver.empty() ? default_driver : mount.driver, mount.source));
     bool existed = !mount.source.empty() && volumes_.find(mount.source).ok();
     auto volume = TRY(volumes_.create(mount.source, mount.labels, mount.driver_options));
-    if (!existed) undo.add([this, name = volume.name] { ignore(volumes_.remove(name), "half-made container"); });
+    if (!existed) {
+        undo.add([this, name = volume.name] { ignore(volumes_.remove(name), "half-made container"); });
+        publish_volume(context, volume.name, "create");
+    }
     // What -v did not say is "z", as dockerd shows it; anonymous ones have nothing.
     auto mode = !mount.mode.empty() ? mount.mode : mount.source.empty() ? "" : "z";
     VolumeMount resolved{"volume", volume.name, volume.mountpoint, mount.target, "local", mode, "", !mount.read_only};
@@ -79,7 +85,8 @@ Result<VolumeMount> Engine::volume_mount(const Context& context, const MountSpec
     return resolved;
 }
 
-Result<std::vector<VolumeMount>> Engine::resolve_volumes(const Context& context, const ContainerSpec& spec, Undo& undo) {
+Result<std::vector<VolumeMount>> Engine::resolve_volumes(const Context& context, const ContainerSpec& spec,
+                                                         Undo& undo) {
     std::vector<VolumeMount> resolved;
     for (const auto& mount : spec.mounts) {
         if (mount.type == "tmpfs") {
@@ -232,6 +239,10 @@ void Engine::remove_anonymous_volumes(const Context& context, const Container& c
 // parts of the path into links meanwhile.
 Result<std::vector<MountSource>> Engine::open_mount_sources(const Container& container, const os::UserNamespace* ids) {
     std::vector<MountSource> sources;
+    if (auto spec = container.spec(); spec->ipc_mode.starts_with("container:")) {
+        auto donor = TRY(table_.find(std::string_view(spec->ipc_mode).substr(10)));
+        sources.push_back({shared_memory_of_donor, TRY(clone_mount_of_process(donor->state().pid, "/dev/shm"))});
+    }
     for (const auto& mount : container.volumes()) {
         if (mount.type != "image" && mount.subpath.empty()) continue;
         Fd source;

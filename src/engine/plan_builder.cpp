@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "engine/cdi.h"
 #include "engine/devices.h"
 #include "engine/security.h"
 #include "os/file.h"
@@ -112,6 +113,29 @@ static void apply_tmpfs_option(std::string_view option, runtime::MountPlan& moun
     mount.data += (mount.data.empty() ? "" : ",") + std::string(option);
 }
 
+// Shared memory goes with the IPC namespace.
+static void place_shared_memory(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
+    auto is_shm = [](const auto& mount) { return mount.target == "/dev/shm" && mount.type == "tmpfs"; };
+    if (spec.ipc_mode == "none") {
+        std::erase_if(plan.mounts, is_shm);
+        return;
+    }
+    for (auto& mount : plan.mounts) {
+        if (!is_shm(mount)) continue;
+        auto donors = inputs.source_indices.find(shared_memory_of_donor);
+        if (spec.ipc_mode != "host" && donors == inputs.source_indices.end()) {
+            mount.data = fmt::format("mode=1777,size={}", spec.shm_size);
+            continue;
+        }
+        mount.type = "bind";
+        mount.source = "/dev/shm";
+        mount.flags = MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+        mount.propagation = MS_PRIVATE;
+        mount.data.clear();
+        if (donors != inputs.source_indices.end()) mount.source_fd = donors->second;
+    }
+}
+
 static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
     auto bind = [&](std::string source, std::string target, bool read_only,
                     std::uint64_t propagation) -> runtime::MountPlan& {
@@ -129,11 +153,10 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
     };
     for (const auto* name : {"resolv.conf", "hostname", "hosts"}) {
         auto target = fmt::format("/etc/{}", name);
-        if (!covered(target)) bind(inputs.files_directory + "/" + name, target, false, MS_PRIVATE | MS_REC);
+        if (!covered(target))
+            bind(inputs.files_directory + "/" + name, target, spec.read_only_root, MS_PRIVATE | MS_REC);
     }
-    for (auto& mount : plan.mounts)
-        if (mount.target == "/dev/shm" && mount.type == "tmpfs")
-            mount.data = fmt::format("mode=1777,size={}", spec.shm_size);
+    place_shared_memory(inputs, spec, plan);
     // Parents before what is mounted inside them.
     auto volumes = inputs.container->volumes();
     std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
@@ -206,6 +229,10 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     plan.state_directory = inputs.state_directory;
     plan.log.path = inputs.log_path;
 
+    for (auto& mount : plan.mounts)
+        if (mount.type == "cgroup" && TRY(read_security_options(spec->security_options)).writable_cgroups)
+            mount.flags &= ~std::uint64_t{MS_RDONLY};
+
     auto& process = plan.process;
     process.args = spec->full_command();
     if (process.args.empty()) return Error(Errc::Invalid, "No command specified");
@@ -225,6 +252,7 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
     TRY(apply_security(*spec, capabilities, inputs.security, process));
     TRY(apply_limits(*spec, process));
+    TRY(apply_device_requests(*spec, inputs.cdi_directories, plan));
     return plan;
 }
 

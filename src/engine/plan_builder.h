@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "engine/container.h"
 #include "engine/exec.h"
@@ -13,6 +14,9 @@
 #include "runtime/plan.h"
 
 namespace pila::engine {
+
+// A key of source_indices that is no path: /dev/shm of --ipc container:X.
+inline constexpr const char* shared_memory_of_donor = "shm";
 
 struct PlanInputs {
     const Container* container;
@@ -29,6 +33,7 @@ struct PlanInputs {
     int user_index = -1;
     std::map<std::string, int> source_indices;  // of mounts by descriptor, by destination
     SecurityDefaults security;
+    std::vector<std::string> cdi_directories;
 };
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs);

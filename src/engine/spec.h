@@ -31,6 +31,12 @@ struct DeviceMapping {
     std::string host_path, container_path, permissions;
 };
 
+struct DeviceRequest {  // --gpus, CDI
+    std::string driver;
+    std::vector<std::string> ids;
+    std::vector<std::vector<std::string>> capabilities;
+};
+
 struct UlimitSpec {
     std::string name;
     std::int64_t soft, hard;
@@ -76,6 +82,8 @@ struct ContainerSpec {
     std::string volume_driver;  // for -v
     std::vector<std::string> volumes_from;
     std::vector<DeviceMapping> devices;
+    std::vector<DeviceRequest> device_requests;
+    std::vector<std::string> device_cgroup_rules, links;
     std::vector<UlimitSpec> ulimits;
     std::map<std::string, std::string> sysctls;
     std::vector<network::PortRequest> ports;

@@ -96,6 +96,23 @@ static Result<void> read_devices_and_limits(JsonReader& in, ContainerSpec& spec)
                 {device.text("PathOnHost"), device.text("PathInContainer"), device.text("CgroupPermissions", "rwm")});
             TRY(device.check());
         }
+    spec.device_cgroup_rules = in.strings("DeviceCgroupRules");
+    for (const auto& rule : spec.device_cgroup_rules) TRY(parse_device_rule(rule));
+    spec.links = in.strings("Links");
+    if (const auto* list = in.array("DeviceRequests"))
+        for (const auto& item : *list) {
+            if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: DeviceRequests holds objects");
+            JsonReader request(item.get_object(), "DeviceRequests");
+            DeviceRequest asked{request.text("Driver"), request.strings("DeviceIDs"), {}};
+            const auto* sets = request.array("Capabilities");
+            TRY(request.check());
+            for (std::size_t i = 0; sets && i < sets->size(); ++i) {
+                json::object holder{{"set", (*sets)[i]}};
+                JsonReader set(holder);
+                asked.capabilities.push_back(set.strings("set"));
+            }
+            spec.device_requests.push_back(std::move(asked));
+        }
     if (const auto* list = in.array("Ulimits"))
         for (const auto& item : *list) {
             if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: Ulimits holds objects");

@@ -27,6 +27,8 @@ std::vector<Fd> open_bind_sources(const LaunchInput& input) {
         auto source = mount.source_fd >= 0
                           ? os::clone_mount(input.fds[static_cast<std::size_t>(mount.source_fd)], "", recursive)
                           : os::clone_mount(os::current_directory, mount.source, recursive);
+        // A detached mount that was cloned in another mount namespace cannot be cloned again, only attached.
+        if (!source && mount.source_fd >= 0) source = input.fds[static_cast<std::size_t>(mount.source_fd)].duplicate();
         if (source) sources[i] = source.take();  // otherwise the child finds out why not
     }
     return sources;
