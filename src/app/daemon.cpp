@@ -182,6 +182,7 @@ Result<void> run_daemon(const DaemonOptions& options) {
                                          "",
                                          {options.log_driver, options.log_driver_options},
                                          options.seccomp_profile,
+                                         options.cdi_directories,
                                          TRY(remap_of(options))};
     TRY(engine::check_log_config(options.log_driver, options.log_driver_options).in("--log-driver, --log-opt"));
     auto engine =

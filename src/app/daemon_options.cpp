@@ -98,6 +98,13 @@ const std::vector<Setting>& settings() {
          }},
         {"bridge-subnet", "CIDR", "addresses of the default network (default: one that is free)",
          [](auto& o, auto& v) { return set(o.bridge_subnet, v); }},
+        {"cdi-spec-dir", "DIR",
+         "device descriptions for --device VENDOR/CLASS=NAME (repeatable, later ones win; default /etc/cdi, "
+         "/var/run/cdi)",
+         [](auto& o, auto& v) -> Result<void> {
+             o.cdi_directories.push_back(v);
+             return {};
+         }},
         {"seccomp-profile", "FILE",
          "system calls that containers may make, in Docker's form, or builtin (default) or unconfined",
          [](auto& o, auto& v) { return set(o.seccomp_profile, v); }},
@@ -182,6 +189,7 @@ Result<DaemonOptions> parse_daemon_options(const std::vector<std::string>& argum
     if (options.data_directory.empty()) options.data_directory = "/var/lib/" + options.instance;
     if (options.run_directory.empty()) options.run_directory = "/run/" + options.instance;
     if (options.docker_socket.empty()) options.docker_socket = options.run_directory + "/docker.sock";
+    if (options.cdi_directories.empty()) options.cdi_directories = {"/etc/cdi", "/var/run/cdi"};
     return options;
 }
 

@@ -20,11 +20,12 @@ struct DaemonOptions {
     std::string socket_group;        // may use the socket; "": INSTANCE's group if there is one
     std::vector<std::string> hosts;  // further addresses: tcp://127.0.0.1:2375, unix:///path
     std::vector<std::string> registry_mirrors, insecure_registries;
-    std::string bridge_subnet;             // of the default network; "": chosen
-    std::string seccomp_profile;           // file, "unconfined"; "": the built-in one
-    std::string userns_remap;              // "default", "USER[:GROUP]", ...; "": none
-    std::string runtime_exe;               // pila-runtime; "": beside this program
-    std::string log_driver = "json-file";  // of containers that name none
+    std::string bridge_subnet;                 // of the default network; "": chosen
+    std::vector<std::string> cdi_directories;  // {"/etc/cdi", "/var/run/cdi"} if empty
+    std::string seccomp_profile;               // file, "unconfined"; "": the built-in one
+    std::string userns_remap;                  // "default", "USER[:GROUP]", ...; "": none
+    std::string runtime_exe;                   // pila-runtime; "": beside this program
+    std::string log_driver = "json-file";      // of containers that name none
     std::map<std::string, std::string> log_driver_options;
     log::Level log_level = log::Level::Info;
     log::Format log_format = log::Format::Text;

@@ -107,6 +107,7 @@ static json::object network_settings(const Container& container, const Container
 static json::array mounts_json(const Container& container) {
     json::array mounts;
     for (const auto& volume : container.volumes()) {
+        if (!volume.listed) continue;
         json::object mount;
         mount["Type"] = volume.type;
         if (!volume.name.empty()) mount["Name"] = volume.name;

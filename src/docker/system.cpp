@@ -109,6 +109,7 @@ static Reply info(Api& api, http::Request&) {
     body["NCPU"] = host.cpus;
     body["MemTotal"] = host.memory_bytes;
     body["DockerRootDir"] = engine.options().data_directory;
+    body["CDISpecDirs"] = array_of(engine.options().cdi_directories);
     body["HttpProxy"] = "";
     body["HttpsProxy"] = "";
     body["NoProxy"] = "";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -30,15 +31,18 @@ static std::string user_of(Api& api, const std::string& name) {
 
 static Reply list(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"dangling", "driver", "label", "name"}));
+    std::optional<bool> dangling;
+    for (const auto& value : filters.get("dangling")) {
+        bool yes = value == "true" || value == "1" || value == "t",
+             no = value == "false" || value == "0" || value == "f";
+        if (!yes && !no) return Error(Errc::Invalid, fmt::format("invalid filter 'dangling=[{}]'", value));
+        dangling = yes;
+    }
     json::array found;
     for (const auto& volume : api.engine().volumes().list()) {
         if (!filters.fuzzy("name", volume.name) || !filters.labels(volume.labels) || !filters.exact("driver", "local"))
             continue;
-        if (filters.has("dangling")) {
-            const auto& values = filters.get("dangling");
-            bool wanted = !values.empty() && (values[0] == "true" || values[0] == "1");
-            if (user_of(api, volume.name).empty() != wanted) continue;
-        }
+        if (dangling && user_of(api, volume.name).empty() != *dangling) continue;
         found.push_back(volume_json(volume));
     }
     return json_response(200, json::object{{"Volumes", std::move(found)}, {"Warnings", nullptr}});
@@ -62,9 +66,9 @@ static Reply create(Api& api, http::Request& request) {
     auto labels = in.string_map("Labels"), options = in.string_map("DriverOpts");
     TRY(in.check());
     if (driver != "local" && !driver.empty())
-        return Error(Errc::NotFound,
-                     fmt::format("error looking up volume plugin {0}: plugin \"{0}\" not found", driver));
-    if (!options.empty()) return Error(Errc::Unsupported, "options of the local volume driver are not supported yet");
+        return Error(
+            Errc::NotFound,
+            fmt::format("create {0}: error looking up volume plugin {1}: plugin \"{1}\" not found", name, driver));
     auto volume = TRY(api.engine().volumes().create(name, labels, options));
     publish(api, request, "create", volume.name);
     return json_response(201, volume_json(volume));
@@ -84,6 +88,10 @@ static Reply remove(Api& api, http::Request& request) {
     TRY(api.engine().volumes().remove(name));
     publish(api, request, "destroy", name);
     return http::Response::empty(204);
+}
+
+static Reply update(Api&, http::Request&) {
+    return Error(Errc::Unavailable, "volume update only valid for cluster volumes, but swarm is unavailable");
 }
 
 static Reply prune(Api& api, http::Request& request) {
@@ -108,7 +116,7 @@ static Reply prune(Api& api, http::Request& request) {
 
 static constexpr Route routes[] = {
     {"GET", "/volumes", list},      {"POST", "/volumes/create", create}, {"POST", "/volumes/prune", prune},
-    {"GET", "/volumes/*", inspect}, {"DELETE", "/volumes/*", remove},
+    {"GET", "/volumes/*", inspect}, {"DELETE", "/volumes/*", remove},    {"PUT", "/volumes/*", update},
 };
 
 std::span<const Route> volume_routes() { return routes; }

@@ -42,6 +42,9 @@ struct ContainerState {
 struct VolumeMount {  // what a mount turned into, as inspect's Mounts shows it
     std::string type, name, source, destination, driver, mode, propagation;
     bool writable = true;
+    bool recursive = true, recursive_read_only = true;
+    bool listed = true;   // by inspect
+    std::string subpath;  // of the volume or image
 };
 
 struct ContainerIdentity {

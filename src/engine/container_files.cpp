@@ -113,6 +113,11 @@ void ContainerFiles::publish(const Context& context, const Container& container,
     engine_.publish(context, container, action);
 }
 
+// Others exist only while the container runs; a path inside a volume could lead anywhere by now.
+static bool by_path(const VolumeMount& volume) {
+    return volume.type != "tmpfs" && volume.type != "image" && volume.subpath.empty();
+}
+
 std::vector<ViewMount> ContainerFiles::mounts_of(const Container& container) const {
     std::vector<ViewMount> mounts;
     auto volumes = container.volumes();
@@ -128,7 +133,7 @@ std::vector<ViewMount> ContainerFiles::mounts_of(const Container& container) con
     std::stable_sort(volumes.begin(), volumes.end(),
                      [&](const auto& one, const auto& other) { return depth(one) < depth(other); });
     for (const auto& volume : volumes)
-        mounts.push_back({volume.type == "tmpfs" ? "" : volume.source, volume.destination, !volume.writable});
+        mounts.push_back({by_path(volume) ? volume.source : "", volume.destination, !volume.writable});
     return mounts;
 }
 

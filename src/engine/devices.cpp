@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "engine/spec_internal.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -64,7 +65,27 @@ static void add_all_of_the_host(runtime::Plan& plan) {
     }
 }
 
+Result<runtime::DeviceRule> parse_device_rule(std::string_view text) {
+    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("invalid device cgroup rule format: '{}'", text)); };
+    auto fields = split(text, ' ');
+    if (fields.size() != 3 || fields[0].size() != 1 || fields[2].empty() || fields[2].size() > 3) return invalid();
+    auto colon = fields[1].find(':');
+    if (std::string_view("acb").find(fields[0]) == std::string_view::npos || colon == std::string_view::npos ||
+        fields[2].find_first_not_of("rwm") != std::string_view::npos)
+        return invalid();
+    runtime::DeviceRule rule{true, fields[0][0], -1, -1, std::string(fields[2])};
+    for (auto [number, target] :
+         {std::pair{fields[1].substr(0, colon), &rule.major}, std::pair{fields[1].substr(colon + 1), &rule.minor}}) {
+        if (number == "*") continue;
+        auto value = parse_uint(number);
+        if (!value || *value > 0xffffffffU) return invalid();
+        *target = static_cast<std::int64_t>(*value);
+    }
+    return rule;
+}
+
 Result<void> add_devices(const ContainerSpec& spec, runtime::Plan& plan) {
+    for (const auto& rule : spec.device_cgroup_rules) plan.resources.devices.push_back(TRY(parse_device_rule(rule)));
     if (spec.privileged) add_all_of_the_host(plan);
     for (const auto& mapping : spec.devices) {
         auto target = mapping.container_path.empty() ? mapping.host_path : mapping.container_path;

@@ -44,8 +44,9 @@ struct EngineOptions {
     std::string runtime_exe;
     std::string cgroup_parent;  // "/pila" when empty
     LogDefaults logs;
-    std::string seccomp_profile;  // --seccomp-profile
-    os::IdMap id_map;             // --userns-remap; empty: containers have the host's ids
+    std::string seccomp_profile;               // --seccomp-profile
+    std::vector<std::string> cdi_directories;  // --cdi-spec-dir
+    os::IdMap id_map;                          // --userns-remap; empty: containers have the host's ids
 };
 
 struct Parts {  // made by app/, outlive the engine
@@ -86,10 +87,17 @@ struct CommitOptions {
     std::optional<image::ImageConfig> config;  // the request's body, over the container's
 };
 
+// What is mounted by descriptor at `destination`; "": only to be held until it is.
+struct MountSource {
+    std::string destination;
+    Fd fd;
+};
+
 class ContainerFiles;
 class HealthChecks;
 class LingeringRoots;
 class StatsHub;
+class Undo;
 
 class Engine : public runtime::ShimEvents {
 public:
@@ -185,6 +193,20 @@ private:
     Result<void> check_remap();
     // What a container that is yet to start will live in; none: the host's.
     Result<std::optional<os::UserNamespace>> user_namespace_of(const ContainerSpec& spec) const;
+
+    // engine_volumes.cpp
+    Result<std::vector<VolumeMount>> resolve_volumes(const Context& context, const ContainerSpec& spec, Undo& undo);
+    Result<VolumeMount> volume_mount(const Context& context, const MountSpec& mount, const std::string& default_driver,
+                                     Undo& undo);
+    Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<VolumeMount>& mounts,
+                              const std::vector<std::string>& layers, const os::UserNamespace* ids);
+    Result<void> use_volumes(const Container& container);
+    void release_volumes(const Container& container);
+    void remove_anonymous_volumes(const Context& context, const Container& container);
+    void publish_volume(const Context& context, const std::string& name, const char* action,
+                        std::map<std::string, std::string> attributes = {});
+    void publish_volumes(const Context& context, const Container& container, const char* action);
+    Result<std::vector<MountSource>> open_mount_sources(const Container& container, const os::UserNamespace* ids);
 
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);

@@ -9,25 +9,14 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/host_config_check.h"
+#include "engine/undo.h"
 #include "os/capability.h"
 #include "os/file.h"
 
 namespace pila::engine {
 
 namespace {
-
-// Undoes what was done so far unless the creation succeeds.
-class Undo {
-public:
-    ~Undo() {
-        for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) (*step)();
-    }
-    void add(std::function<void()> step) { steps_.push_back(std::move(step)); }
-    void release() { steps_.clear(); }
-
-private:
-    std::vector<std::function<void()>> steps_;
-};
 
 Result<std::string> pick_name(ContainerTable& table, std::string_view wanted, const std::string& id) {
     if (!wanted.empty()) {
@@ -52,10 +41,11 @@ Result<void> check_modes(const ContainerSpec& spec, ContainerTable& table) {
         auto other = table.find(std::string_view(*mode).substr(10));
         if (!other) return other.take_error().with_code(Errc::Conflict);
     }
-    if (spec.shares_network_of_container()) {
-        if (!spec.ports.empty() || spec.publish_all)
-            return Error(Errc::Invalid, "conflicting options: port publishing and the container type network mode");
-        if (!spec.dns.empty()) return Error(Errc::Invalid, "conflicting options: dns and the network mode");
+    for (const auto& link : spec.links) {
+        auto name = link.substr(0, link.find(':'));
+        auto other = table.find(name);
+        if (!other)
+            return Error(Errc::Invalid, fmt::format("could not get container for {0}: No such container: {0}", name));
     }
     TRY(check_security(spec));
     if (!spec.stop_signal.empty()) TRY(parse_signal(spec.stop_signal));
@@ -84,76 +74,13 @@ Result<std::vector<std::string>> settle_host_config(json::object& body, const Ho
 
 }  // namespace
 
-// One entry of inspect's Mounts per mount: -v/--mount, --tmpfs, the image's VOLUMEs, --volumes-from.
-static Result<std::vector<VolumeMount>> resolve_volumes(const ContainerSpec& spec, Volumes& volumes,
-                                                        ContainerTable& table, Undo& undo) {
-    std::vector<VolumeMount> resolved;
-    auto covered = [&](const std::string& target) {
-        return std::any_of(resolved.begin(), resolved.end(),
-                           [&](const auto& one) { return one.destination == target; });
-    };
-    auto add_volume = [&](std::string name, const std::string& target, bool writable) -> Result<void> {
-        bool existed = !name.empty() && volumes.find(name).ok();
-        auto volume = TRY(volumes.create(std::move(name), {}, {}));
-        if (!existed) undo.add([&volumes, name = volume.name] { ignore(volumes.remove(name), "half-made container"); });
-        resolved.push_back(
-            {"volume", volume.name, volume.mountpoint, target, "local", writable ? "z" : "ro", "", writable});
-        return {};
-    };
-    for (const auto& mount : spec.mounts) {
-        if (mount.type == "tmpfs") {
-            resolved.push_back({"tmpfs", "", "", mount.target, "", mount.tmpfs_options, "", !mount.read_only});
-        } else if (mount.type == "volume") {
-            TRY(add_volume(mount.source, mount.target, !mount.read_only));
-        } else {
-            if (!os::exists(mount.source)) {
-                if (!mount.create_source)
-                    return Error(Errc::Invalid, fmt::format("invalid mount config for type \"bind\": bind source path "
-                                                            "does not exist: {}",
-                                                            mount.source));
-                TRY(os::make_directories(mount.source));
-            }
-            resolved.push_back({"bind", "", mount.source, mount.target, "", mount.read_only ? "ro" : "",
-                                mount.propagation.empty() ? "rprivate" : mount.propagation, !mount.read_only});
-        }
-    }
-    for (const auto& from : spec.volumes_from) {
-        auto colon = from.find(':');
-        auto other = TRY(table.find(from.substr(0, colon)));
-        for (auto volume : other->volumes()) {
-            if (covered(volume.destination)) continue;
-            if (colon != std::string::npos && from.substr(colon + 1) == "ro") volume.writable = false;
-            resolved.push_back(std::move(volume));
-        }
-    }
-    for (const auto& target : spec.anonymous_volumes)
-        if (!covered(target)) TRY(add_volume("", target, true));
-    return resolved;
-}
-
-// Volumes that are still empty take over what the image has at their place.
-static Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<VolumeMount>& mounts,
-                                 snapshot::Snapshots& snapshots, const std::vector<std::string>& layers,
-                                 const os::UserNamespace* ids) {
-    Fd root;
-    for (const auto& mount : mounts) {
-        if (mount.type != "volume") continue;
-        auto asked = std::find_if(spec.mounts.begin(), spec.mounts.end(),
-                                  [&](const auto& one) { return one.target == mount.destination; });
-        if (asked != spec.mounts.end() && asked->no_copy) continue;
-        if (!TRY(os::list_directory(mount.source)).empty()) continue;
-        if (!root) root = TRY(snapshots.mount_readonly(layers, ids));
-        TRY(copy_up(root, mount.destination, mount.source).in("filling volume " + mount.name));
-    }
-    return {};
-}
-
 Result<Created> Engine::create_container(const Context& context, std::string_view name, const json::object& body) {
     TRY(context.check());
     auto id = random_hex(64);
     auto image_name = JsonReader(body).text("Image");
     if (image_name.empty()) return Error(Errc::Invalid, "Config cannot be empty in order to create a container");
     auto image = TRY(parts_.images.find(image_name));
+    TRY(check_host_config(body));
     auto settled = body;
     auto warnings = TRY(settle_host_config(settled, groups_.limits(), options_.logs));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));
@@ -163,11 +90,11 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     Undo undo;
     auto chosen = TRY(pick_name(table_, name, id));
     undo.add([&] { table_.release_name(chosen, id); });
-    auto volumes = TRY(resolve_volumes(*spec, volumes_, table_, undo));
+    auto volumes = TRY(resolve_volumes(context, *spec, undo));
     auto layers = TRY(parts_.images.layer_directories(*image));
     TRY(parts_.snapshots.prepare(id));
     undo.add([&] { ignore(parts_.snapshots.remove(id), "half-made container"); });
-    TRY(fill_volumes(*spec, volumes, parts_.snapshots, layers, users ? &*users : nullptr));
+    TRY(fill_volumes(*spec, volumes, layers, users ? &*users : nullptr));
 
     ContainerIdentity identity{id, now_wall(), image->id, {}};
     for (auto layer = image->layers.rbegin(); layer != image->layers.rend(); ++layer)

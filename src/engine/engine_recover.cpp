@@ -35,6 +35,8 @@ Result<void> Engine::recover() {
             auto since = std::max<std::int64_t>(0, now_wall().nanoseconds - known.started_at.nanoseconds);
             container->started(std::chrono::nanoseconds(since));
             TRY(table_.save_state(*container));
+            auto used = use_volumes(*container);
+            if (!used) log::warning("volumes of container {}: {}", container->name(), used.error().message());
             bool paused = container->state().status == Status::Paused;
             // The daemon may have died in the middle of a pause, or of a commit that froze it for a moment.
             ignore(shim->pause(paused), "there is nothing to freeze without control groups");
@@ -60,6 +62,7 @@ Result<void> Engine::recover() {
     for (const auto& container : restarting) schedule_restart(container, {});  // not before there are networks
     for (auto& [container, record] : ended) settle_exit(container, record);
     sweep_directories();
+    volumes_.release_unused();
     for (const auto& [container, record] : ended)
         if (const auto& parent = container->spec()->cgroup_parent; !parent.empty())
             groups_.clear(container->id(), parent);

@@ -82,8 +82,36 @@ static Result<std::string> namespace_of(ContainerTable& table, const std::string
     return fmt::format("/proc/{}/ns/{}", state.pid, which);
 }
 
+// Without "shareable", and with it the default, a container's IPC is its own.
+static Result<void> check_donor(ContainerTable& table, const std::string& mode) {
+    auto donor = TRY(table.find(std::string_view(mode).substr(10)));
+    if (donor->spec()->ipc_mode == "shareable") return {};
+    return Error(Errc::Invalid, fmt::format("can't join IPC of container {}: non-shareable IPC (hint: use "
+                                            "IpcMode:shareable for the donor container)",
+                                            donor->id()));
+}
+
+// --link, as far as it is about names: lines for /etc/hosts.
+static Result<std::string> linked_hosts(ContainerTable& table, const Container& container) {
+    std::string lines;
+    for (const auto& link : container.spec()->links) {
+        auto colon = link.find(':');
+        auto other = TRY(table.find(std::string_view(link).substr(0, colon)));
+        auto alias = colon == std::string::npos ? other->name() : link.substr(colon + 1);
+        auto state = other->state();
+        if (!state.is_running())
+            return Error(Errc::Conflict, fmt::format("Cannot link to a non running container: /{} AS /{}/{}",
+                                                     other->name(), container.name(), alias));
+        for (const auto& endpoint : state.endpoints)
+            if (!endpoint.ipv4.empty())
+                lines += fmt::format("{}\t{} {} {}\n", endpoint.ipv4, alias, other->id().substr(0, 12), other->name());
+    }
+    return lines;
+}
+
 static Result<void> write_etc_files(const std::string& directory, const ContainerSpec& spec,
-                                    const network::Sandbox& sandbox, const os::UserNamespace* ids) {
+                                    const network::Sandbox& sandbox, const std::string& linked,
+                                    const os::UserNamespace* ids) {
     bool on_host = spec.network_mode == "host";
     auto write = [&](const char* name, const std::string& text) -> Result<void> {
         // In place: what a crash leaves half-written is written again by the next start.
@@ -96,6 +124,7 @@ static Result<void> write_etc_files(const std::string& directory, const Containe
     std::string gateway = sandbox.endpoints.empty() ? "" : sandbox.endpoints[0].gateway;
     auto hosts = hosts_text(spec, sandbox.endpoints, gateway);
     if (on_host) hosts = os::read_file("/etc/hosts", 1U << 20).value_or(hosts);
+    hosts += linked;
     TRY(write("hosts", hosts));
     TRY(write("hostname", spec.hostname + "\n"));
     return write("resolv.conf", resolv_conf_text(spec, host_resolv_conf(), sandbox.embedded_dns, on_host));
@@ -119,7 +148,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     // What a container that goes with its end has written need never reach the disk.
     auto writes = spec->auto_remove ? snapshot::Writes::Volatile : snapshot::Writes::Durable;
     auto root = TRY(mount_root(*container, writes, ids));
-    TRY(write_etc_files(directory, *spec, sandbox, ids));
+    auto linked = TRY(linked_hosts(table_, *container));
+    TRY(write_etc_files(directory, *spec, sandbox, linked, ids));
 
     PlanInputs inputs;
     inputs.container = container.get();
@@ -134,6 +164,13 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     if (spec->shares_network_of_container()) inputs.network_path = TRY(namespace_of(table_, spec->network_mode, "net"));
     inputs.pid_path = TRY(namespace_of(table_, spec->pid_mode, "pid"));
     inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
+    if (spec->ipc_mode.starts_with("container:")) TRY(check_donor(table_, spec->ipc_mode));
+    inputs.cdi_directories = options_.cdi_directories;
+    auto sources = TRY(open_mount_sources(*container, ids));
+    auto first_source = 1 + (inputs.own_network ? 1 : 0) + (ids ? 1 : 0);
+    for (std::size_t i = 0; i < sources.size(); ++i)
+        if (!sources[i].destination.empty())
+            inputs.source_indices[sources[i].destination] = first_source + static_cast<int>(i);
     auto plan = TRY(build_plan(inputs));
     plan.log = std::move(log);
 
@@ -141,6 +178,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     fds.push_back(std::move(root));
     if (sandbox.network_namespace) fds.push_back(std::move(sandbox.network_namespace));
     if (ids) fds.push_back(TRY(ids->fd.duplicate()));
+    for (auto& source : sources) fds.push_back(std::move(source.fd));
     auto first_held = static_cast<int>(fds.size());
     for (std::size_t i = 0; i < sandbox.held.size(); ++i) {
         plan.held_fds.push_back(first_held + static_cast<int>(i));
@@ -159,7 +197,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
                                                          : 128);
         // A missing program is the request's fault, not an unknown container: 400, as Docker answers.
         bool of_request = error.code() == Errc::NotFound || error.code() == Errc::Denied;
-        return of_request ? std::move(error).with_code(Errc::Invalid) : std::move(error);
+        if (of_request) error = std::move(error).with_code(Errc::Invalid);
+        return std::move(error).in("failed to start container");
     }
     auto shim = started.take();
     PILA_FAILPOINT("engine.start.after-shim");
@@ -199,6 +238,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
                         container_directory(container->id()));
     auto launched = [&]() -> Result<void> {
         if (!log) return log.error();
+        TRY(use_volumes(*container));
         auto users = TRY(user_namespace_of(*spec));
         const auto* ids = users ? &*users : nullptr;
         if (own_network) sandbox = TRY(attach_networks(context, *container, ids));
@@ -208,21 +248,24 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     if (own_network) parts_.networks.start_ended();
     if (launched) {
         health_->running(container, HealthChecks::From::Start);
+        publish_volumes(context, *container, "mount");
         publish(context, *container, "start");
         return {};
     }
     groups_.clear(container->id(), spec->cgroup_parent);  // a shim that was killed meanwhile left its own
+    release_volumes(*container);
     if (own_network) parts_.networks.detach(container->id());
     ignore(os::remove_tree(state_directory(container->id())), "swept at the next start of the daemon");
     auto error = launched.take_error();
-    if (container->state().error != error.message()) note_failed_start(*container, error, 128);
+    auto noted = container->state().error;
+    if (noted.empty() || !error.message().ends_with(noted)) note_failed_start(*container, error, 128);
     container->take_pending();  // their clients see the end
     if (spec->auto_remove) {
         background_->post([this, context, id = container->id()] {
             ignore(remove(context, id, {true, true}), "somebody else removed it");
         });
     }
-    return log ? std::move(error).in("failed to start container") : std::move(error);
+    return error;
 }
 
 }  // namespace pila::engine

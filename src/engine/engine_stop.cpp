@@ -223,12 +223,7 @@ Result<void> Engine::remove_locked(const Context& context, const ContainerPointe
     }
     ignore(os::remove_tree(state_directory(id)), "swept at the next start of the daemon");
     PILA_FAILPOINT("engine.remove.before-volumes");
-    if (remove_volumes)
-        for (const auto& volume : container->volumes()) {
-            if (volume.type != "volume") continue;
-            auto known = volumes_.find(volume.name);
-            if (known && known->anonymous) ignore(volumes_.remove(volume.name), "somebody else removed it");
-        }
+    if (remove_volumes) remove_anonymous_volumes(context, *container);
     ignore(parts_.images.collect([this](const image::Digest& image) { return image_user(image); }),
            "the next removal tries again");
     publish(context, *container, "destroy");
@@ -301,6 +296,8 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     for (const auto& exec : execs_.of_container(container->id())) execs_.set_ended(exec, 137);
     parts_.networks.detach(container->id());
     auto context = engine_context("the container's process ended");
+    release_volumes(*container);
+    publish_volumes(context, *container, "unmount");
     if (record.oom_killed && !state.oom_killed) publish(context, *container, "oom");
     publish(context, *container, "die", {{"exitCode", std::to_string(record.code)}});
     follower_->container_ended(container->id());

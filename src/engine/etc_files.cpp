@@ -30,6 +30,7 @@ std::string hosts_text(const ContainerSpec& spec, const std::vector<network::End
         if (!address.empty()) text += fmt::format("{}\t{}\n", address, name);
     }
     auto names = spec.hostname;
+    if (auto dot = names.find('.'); dot != std::string::npos && dot != 0) names += " " + names.substr(0, dot);
     if (!spec.domainname.empty()) names = fmt::format("{0}.{1} {0}", spec.hostname, spec.domainname);
     for (const auto& endpoint : endpoints) {
         if (!endpoint.ipv4.empty()) text += fmt::format("{}\t{}\n", endpoint.ipv4, names);

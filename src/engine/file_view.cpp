@@ -133,6 +133,21 @@ Result<void> FileView::run_inside(const std::function<Result<void>()>& work) con
     return outcome;
 }
 
+Result<Fd> clone_mount_of_process(int pid, const std::string& path) {
+    auto name_space = TRY(os::open(fmt::format("/proc/{}/ns/mnt", pid), O_RDONLY));
+    Result<Fd> cloned = Error(Errc::Internal, "no mount was cloned");
+    std::thread inside([&] {
+        if (::unshare(CLONE_FS) < 0) {
+            cloned = Error::from_errno(errno, "leave the other threads' directory");
+            return;
+        }
+        auto entered = enter_mount_namespace(name_space);
+        cloned = entered ? os::clone_mount(os::current_directory, path, os::Recursive::No) : entered.take_error();
+    });
+    inside.join();
+    return cloned;
+}
+
 Result<std::string> resolve_links(FdView root, const std::string& path) {
     std::string done, left = path;
     int links = 0;

@@ -44,6 +44,9 @@ private:
     Fd namespace_, root_;
 };
 
+// A copy of the mount at `path` in a running process's mount namespace, to be attached anywhere.
+Result<Fd> clone_mount_of_process(int pid, const std::string& path);
+
 // Follows every link of `path` below `root`, the last one too, as far as there is something; what there is not stays as
 // it is written. "/a/b", without a link. `path` is absolute and clean.
 Result<std::string> resolve_links(FdView root, const std::string& path);

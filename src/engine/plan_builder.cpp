@@ -9,6 +9,7 @@
 #include <fmt/core.h>
 
 #include "base/text.h"
+#include "engine/cdi.h"
 #include "engine/devices.h"
 #include "engine/security.h"
 #include "os/file.h"
@@ -80,15 +81,71 @@ static std::uint64_t propagation_flag(const std::string& name) {
     return MS_PRIVATE | MS_REC;
 }
 
+static void apply_tmpfs_option(std::string_view option, runtime::MountPlan& mount) {
+    static constexpr struct {
+        std::string_view name;
+        std::uint64_t flag;
+        bool clear;
+    } flags[] = {{"", 0, false},
+                 {"defaults", 0, false},
+                 {"ro", MS_RDONLY, false},
+                 {"rw", MS_RDONLY, true},
+                 {"suid", MS_NOSUID, true},
+                 {"nosuid", MS_NOSUID, false},
+                 {"dev", MS_NODEV, true},
+                 {"nodev", MS_NODEV, false},
+                 {"exec", MS_NOEXEC, true},
+                 {"noexec", MS_NOEXEC, false},
+                 {"sync", MS_SYNCHRONOUS, false},
+                 {"async", MS_SYNCHRONOUS, true},
+                 {"dirsync", MS_DIRSYNC, false},
+                 {"atime", MS_NOATIME, true},
+                 {"noatime", MS_NOATIME, false},
+                 {"diratime", MS_NODIRATIME, true},
+                 {"nodiratime", MS_NODIRATIME, false},
+                 {"relatime", MS_RELATIME, false},
+                 {"strictatime", MS_STRICTATIME, false}};
+    for (const auto& [name, flag, clear] : flags) {
+        if (option != name) continue;
+        mount.flags = clear ? mount.flags & ~flag : mount.flags | flag;
+        return;
+    }
+    mount.data += (mount.data.empty() ? "" : ",") + std::string(option);
+}
+
+// Shared memory goes with the IPC namespace.
+static void place_shared_memory(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
+    auto is_shm = [](const auto& mount) { return mount.target == "/dev/shm" && mount.type == "tmpfs"; };
+    if (spec.ipc_mode == "none") {
+        std::erase_if(plan.mounts, is_shm);
+        return;
+    }
+    for (auto& mount : plan.mounts) {
+        if (!is_shm(mount)) continue;
+        auto donors = inputs.source_indices.find(shared_memory_of_donor);
+        if (spec.ipc_mode != "host" && donors == inputs.source_indices.end()) {
+            mount.data = fmt::format("mode=1777,size={}", spec.shm_size);
+            continue;
+        }
+        mount.type = "bind";
+        mount.source = "/dev/shm";
+        mount.flags = MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+        mount.propagation = MS_PRIVATE;
+        mount.data.clear();
+        if (donors != inputs.source_indices.end()) mount.source_fd = donors->second;
+    }
+}
+
 static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
-    auto bind = [&](std::string source, std::string target, bool read_only, std::uint64_t propagation) {
+    auto bind = [&](std::string source, std::string target, bool read_only,
+                    std::uint64_t propagation) -> runtime::MountPlan& {
         runtime::MountPlan mount;
         mount.source = std::move(source);
         mount.target = std::move(target);
         mount.type = "bind";
         mount.flags = MS_BIND | MS_REC | (read_only ? MS_RDONLY : 0);
         mount.propagation = propagation;
-        plan.mounts.push_back(std::move(mount));
+        return plan.mounts.emplace_back(std::move(mount));
     };
     auto covered = [&](const std::string& target) {
         return std::any_of(inputs.container->volumes().begin(), inputs.container->volumes().end(),
@@ -96,11 +153,10 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
     };
     for (const auto* name : {"resolv.conf", "hostname", "hosts"}) {
         auto target = fmt::format("/etc/{}", name);
-        if (!covered(target)) bind(inputs.files_directory + "/" + name, target, false, MS_PRIVATE | MS_REC);
+        if (!covered(target))
+            bind(inputs.files_directory + "/" + name, target, spec.read_only_root, MS_PRIVATE | MS_REC);
     }
-    for (auto& mount : plan.mounts)
-        if (mount.target == "/dev/shm" && mount.type == "tmpfs")
-            mount.data = fmt::format("mode=1777,size={}", spec.shm_size);
+    place_shared_memory(inputs, spec, plan);
     // Parents before what is mounted inside them.
     auto volumes = inputs.container->volumes();
     std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
@@ -109,7 +165,12 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
     });
     for (const auto& volume : volumes) {
         if (volume.type != "tmpfs") {
-            bind(volume.source, volume.destination, !volume.writable, propagation_flag(volume.propagation));
+            auto& made =
+                bind(volume.source, volume.destination, !volume.writable, propagation_flag(volume.propagation));
+            if (!volume.recursive) made.flags &= ~std::uint64_t{MS_REC};
+            made.recursive_readonly = !volume.writable && volume.recursive_read_only;
+            auto source = inputs.source_indices.find(volume.destination);
+            if (source != inputs.source_indices.end()) made.source_fd = source->second;
             continue;
         }
         runtime::MountPlan tmpfs;
@@ -117,18 +178,7 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
         tmpfs.target = volume.destination;
         tmpfs.type = "tmpfs";
         tmpfs.flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (volume.writable ? 0 : MS_RDONLY);
-        for (auto option : split(volume.mode, ',')) {
-            if (option == "exec")
-                tmpfs.flags &= ~std::uint64_t{MS_NOEXEC};
-            else if (option == "suid")
-                tmpfs.flags &= ~std::uint64_t{MS_NOSUID};
-            else if (option == "dev")
-                tmpfs.flags &= ~std::uint64_t{MS_NODEV};
-            else if (option == "ro")
-                tmpfs.flags |= MS_RDONLY;
-            else if (!option.empty() && option != "rw" && option != "noexec" && option != "nosuid" && option != "nodev")
-                tmpfs.data += (tmpfs.data.empty() ? "" : ",") + std::string(option);
-        }
+        for (auto option : split(volume.mode, ',')) apply_tmpfs_option(option, tmpfs);
         plan.mounts.push_back(std::move(tmpfs));
     }
 }
@@ -178,6 +228,10 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     plan.init = spec->init;
     plan.state_directory = inputs.state_directory;
 
+    for (auto& mount : plan.mounts)
+        if (mount.type == "cgroup" && TRY(read_security_options(spec->security_options)).writable_cgroups)
+            mount.flags &= ~std::uint64_t{MS_RDONLY};
+
     auto& process = plan.process;
     process.args = spec->full_command();
     if (process.args.empty()) return Error(Errc::Invalid, "No command specified");
@@ -197,6 +251,7 @@ Result<runtime::Plan> build_plan(const PlanInputs& inputs) {
     if (process.uid == 0) process.capabilities.effective = process.capabilities.permitted = capabilities;
     TRY(apply_security(*spec, capabilities, inputs.security, process));
     TRY(apply_limits(*spec, process));
+    TRY(apply_device_requests(*spec, inputs.cdi_directories, plan));
     return plan;
 }
 

@@ -2,6 +2,10 @@
 #pragma once
 // From what was asked of a container to the list that its init walks.
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "engine/container.h"
 #include "engine/exec.h"
 #include "engine/security.h"
@@ -10,6 +14,9 @@
 #include "runtime/plan.h"
 
 namespace pila::engine {
+
+// A key of source_indices that is no path: /dev/shm of --ipc container:X.
+inline constexpr const char* shared_memory_of_donor = "shm";
 
 struct PlanInputs {
     const Container* container;
@@ -23,7 +30,9 @@ struct PlanInputs {
     int root_index = 0, network_index = 1;
     const os::UserNamespace* ids = nullptr;  // received as descriptor `user_index`; none: the host's
     int user_index = -1;
+    std::map<std::string, int> source_indices;  // of mounts by descriptor, by destination
     SecurityDefaults security;
+    std::vector<std::string> cdi_directories;
 };
 
 Result<runtime::Plan> build_plan(const PlanInputs& inputs);

@@ -36,7 +36,11 @@ std::string spec_record(const Container& container) {
                            {"driver", volume.driver},
                            {"mode", volume.mode},
                            {"propagation", volume.propagation},
-                           {"writable", volume.writable}});
+                           {"writable", volume.writable},
+                           {"recursive", volume.recursive},
+                           {"recursive_ro", volume.recursive_read_only},
+                           {"listed", volume.listed},
+                           {"subpath", volume.subpath}});
     }
     record["volumes"] = std::move(volumes);
     return to_json(record);
@@ -64,7 +68,9 @@ Result<ContainerPointer> read_spec_record(const std::string& id, std::string_vie
             if (!item.is_object()) continue;
             JsonReader one(item.get_object());
             volumes.push_back({one.text("type"), one.text("name"), one.text("source"), one.text("destination"),
-                               one.text("driver"), one.text("mode"), one.text("propagation"), one.boolean("writable")});
+                               one.text("driver"), one.text("mode"), one.text("propagation"), one.boolean("writable"),
+                               one.boolean("recursive", true), one.boolean("recursive_ro", true),
+                               one.boolean("listed", true), one.text("subpath")});
         }
     }
     TRY(in.check());

@@ -31,21 +31,33 @@ struct DeviceMapping {
     std::string host_path, container_path, permissions;
 };
 
+struct DeviceRequest {  // --gpus, CDI
+    std::string driver;
+    std::vector<std::string> ids;
+    std::vector<std::vector<std::string>> capabilities;
+};
+
 struct UlimitSpec {
     std::string name;
     std::int64_t soft, hard;
 };
 
 struct MountSpec {
-    std::string type;    // bind, volume, tmpfs
-    std::string source;  // host path, volume name ("" : anonymous)
+    std::string type;    // bind, volume, tmpfs, image
+    std::string source;  // host path, volume name ("" : anonymous), image
     std::string target;
     bool read_only = false;
     std::string propagation;  // "", "rprivate", ...
     bool no_copy = false;
     bool create_source = false;  // -v makes a missing host directory, --mount does not
+    bool recursive = true;       // what is mounted below the source, too
+    bool recursive_read_only = true;
+    std::string mode;  // of -v, as it was written
     std::string subpath;
-    std::string tmpfs_options;
+    std::string driver;  // of a volume that is made
+    std::map<std::string, std::string> driver_options, labels;
+    std::string tmpfs_options;   // each with a comma before it
+    bool is_tmpfs_flag = false;  // --tmpfs: inspect does not list it among the mounts
 };
 
 struct ContainerSpec {
@@ -67,8 +79,11 @@ struct ContainerSpec {
     RestartPolicy restart;
     std::vector<std::string> cap_add, cap_drop, security_options, group_add, dns, dns_options, dns_search, extra_hosts;
     std::vector<MountSpec> mounts;
+    std::string volume_driver;  // for -v
     std::vector<std::string> volumes_from;
     std::vector<DeviceMapping> devices;
+    std::vector<DeviceRequest> device_requests;
+    std::vector<std::string> device_cgroup_rules, links;
     std::vector<UlimitSpec> ulimits;
     std::map<std::string, std::string> sysctls;
     std::vector<network::PortRequest> ports;

@@ -3,11 +3,16 @@
 // The parts of reading a ContainerSpec from Docker's JSON, one file each.
 
 #include "engine/spec.h"
+#include "runtime/plan.h"
 
 namespace pila::engine {
 
 Result<void> read_config(const json::object& config, ContainerSpec& spec);
 Result<void> read_host_config(const json::object& host, ContainerSpec& spec);
+// "c 10:* rwm"
+Result<runtime::DeviceRule> parse_device_rule(std::string_view text);
+// Binds, Mounts, Tmpfs
+Result<void> read_mounts(const json::object& host, ContainerSpec& spec);
 Result<void> read_networking(const json::object& endpoints, ContainerSpec& spec);
 
 // "8080", "8000-8010", "" -> first and last; "80/tcp" -> port and protocol.

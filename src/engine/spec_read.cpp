@@ -28,41 +28,6 @@ Result<ContainerPort> parse_container_port(std::string_view text) {
     return ContainerPort{static_cast<std::uint16_t>(*number), protocol};
 }
 
-Result<MountSpec> parse_bind(std::string_view text) {
-    auto parts = split(text, ':');
-    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("invalid volume specification: '{}'", text)); };
-    if (parts.empty() || parts.size() > 3) return invalid();
-    MountSpec mount;
-    if (parts.size() == 1) {
-        mount.target = parts[0];
-    } else {
-        mount.source = parts[0];
-        mount.target = parts[1];
-        if (mount.source.empty()) return invalid();
-    }
-    mount.type = mount.source.starts_with("/") ? "bind" : "volume";
-    mount.create_source = true;
-    if (!mount.target.starts_with("/"))
-        return Error(Errc::Invalid, fmt::format("invalid mount config for type \"{}\": invalid mount path: '{}' "
-                                                "mount path must be absolute",
-                                                mount.type, mount.target));
-    if (mount.target.find_first_not_of('/') == std::string::npos)
-        return Error(Errc::Invalid, fmt::format("invalid volume specification: '{}': destination can't be '/'", text));
-    if (parts.size() < 3) return mount;
-    for (auto option : split(parts[2], ',')) {
-        if (option == "ro")
-            mount.read_only = true;
-        else if (option == "nocopy")
-            mount.no_copy = true;
-        else if (option.ends_with("shared") || option.ends_with("slave") || option.ends_with("private"))
-            mount.propagation = option;
-        else if (option != "rw" && option != "z" && option != "Z" && option != "consistent" && option != "cached" &&
-                 option != "delegated" && !option.empty())
-            return Error(Errc::Invalid, fmt::format("invalid mode: {}", parts[2]));
-    }
-    return mount;
-}
-
 Result<void> read_config(const json::object& config, ContainerSpec& spec) {
     JsonReader in(config);
     spec.image = in.text("Image");
@@ -122,61 +87,6 @@ static Result<void> read_ports(JsonReader& in, ContainerSpec& spec) {
     return {};
 }
 
-static Result<void> read_mounts(JsonReader& in, ContainerSpec& spec) {
-    for (const auto& bind : in.strings("Binds")) {
-        auto mount = TRY(parse_bind(bind));
-        for (const auto& other : spec.mounts)
-            if (other.target == mount.target) return Error(Errc::Invalid, "Duplicate mount point: " + mount.target);
-        spec.mounts.push_back(std::move(mount));
-    }
-    if (const auto* list = in.array("Mounts")) {
-        for (const auto& item : *list) {
-            if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: Mounts holds objects");
-            JsonReader one(item.get_object(), "Mounts");
-            MountSpec mount;
-            mount.type = one.text("Type", "volume");
-            mount.source = one.text("Source");
-            mount.target = one.text("Target");
-            mount.read_only = one.boolean("ReadOnly");
-            if (const auto* options = one.object("BindOptions")) {
-                JsonReader bind(*options);
-                mount.propagation = bind.text("Propagation");
-                mount.create_source = bind.boolean("CreateMountpoint");
-            }
-            if (const auto* options = one.object("VolumeOptions")) {
-                JsonReader volume(*options);
-                mount.no_copy = volume.boolean("NoCopy");
-                mount.subpath = volume.text("Subpath");
-            }
-            if (const auto* options = one.object("TmpfsOptions")) {
-                JsonReader tmpfs(*options);
-                if (auto size = tmpfs.integer("SizeBytes")) mount.tmpfs_options += fmt::format(",size={}", size);
-                if (auto mode = tmpfs.integer("Mode")) mount.tmpfs_options += fmt::format(",mode={:o}", mode);
-            }
-            TRY(one.check());
-            if (mount.type != "bind" && mount.type != "volume" && mount.type != "tmpfs")
-                return Error(Errc::Invalid, fmt::format("mount type unknown: {}", json_quote(mount.type)));
-            if (!mount.target.starts_with("/"))
-                return Error(Errc::Invalid, fmt::format("invalid mount config for type \"{}\": invalid mount path: "
-                                                        "'{}' mount path must be absolute",
-                                                        mount.type, mount.target));
-            if (mount.type == "bind" && !mount.source.starts_with("/"))
-                return Error(Errc::Invalid, fmt::format("invalid mount config for type \"bind\": invalid mount path: "
-                                                        "'{}' mount path must be absolute",
-                                                        mount.source));
-            spec.mounts.push_back(std::move(mount));
-        }
-    }
-    for (const auto& [target, options] : in.string_map("Tmpfs")) {
-        MountSpec mount;
-        mount.type = "tmpfs";
-        mount.target = target;
-        mount.tmpfs_options = options.empty() ? "" : "," + options;
-        spec.mounts.push_back(std::move(mount));
-    }
-    return {};
-}
-
 static Result<void> read_devices_and_limits(JsonReader& in, ContainerSpec& spec) {
     if (const auto* list = in.array("Devices"))
         for (const auto& item : *list) {
@@ -185,6 +95,23 @@ static Result<void> read_devices_and_limits(JsonReader& in, ContainerSpec& spec)
             spec.devices.push_back(
                 {device.text("PathOnHost"), device.text("PathInContainer"), device.text("CgroupPermissions", "rwm")});
             TRY(device.check());
+        }
+    spec.device_cgroup_rules = in.strings("DeviceCgroupRules");
+    for (const auto& rule : spec.device_cgroup_rules) TRY(parse_device_rule(rule));
+    spec.links = in.strings("Links");
+    if (const auto* list = in.array("DeviceRequests"))
+        for (const auto& item : *list) {
+            if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: DeviceRequests holds objects");
+            JsonReader request(item.get_object(), "DeviceRequests");
+            DeviceRequest asked{request.text("Driver"), request.strings("DeviceIDs"), {}};
+            const auto* sets = request.array("Capabilities");
+            TRY(request.check());
+            for (std::size_t i = 0; sets && i < sets->size(); ++i) {
+                json::object holder{{"set", (*sets)[i]}};
+                JsonReader set(holder);
+                asked.capabilities.push_back(set.strings("set"));
+            }
+            spec.device_requests.push_back(std::move(asked));
         }
     if (const auto* list = in.array("Ulimits"))
         for (const auto& item : *list) {
@@ -226,6 +153,7 @@ Result<void> read_host_config(const json::object& host, ContainerSpec& spec) {
     spec.dns_search = in.strings("DnsSearch");
     spec.extra_hosts = in.strings("ExtraHosts");
     spec.volumes_from = in.strings("VolumesFrom");
+    spec.volume_driver = in.text("VolumeDriver");
     spec.shm_size = in.integer("ShmSize", 64 << 20);
     if (auto adjustment = in.integer("OomScoreAdj")) spec.oom_score_adj = static_cast<int>(adjustment);
     if (const auto* size = in.array("ConsoleSize");
@@ -242,7 +170,7 @@ Result<void> read_host_config(const json::object& host, ContainerSpec& spec) {
     if (in.has("MaskedPaths")) spec.masked_paths = in.strings("MaskedPaths");
     if (in.has("ReadonlyPaths")) spec.readonly_paths = in.strings("ReadonlyPaths");
     TRY(read_ports(in, spec));
-    TRY(read_mounts(in, spec));
+    TRY(read_mounts(host, spec));
     TRY(read_devices_and_limits(in, spec));
     TRY(in.check());
     const auto& policy = spec.restart.name;

@@ -63,6 +63,8 @@ Result<ResolvedUser> resolve_user(std::string_view user, std::string_view passwd
         return true;
     });
     if (name.empty()) {
+        if (!wanted_id && parse_uint(user_part))
+            return Error(Errc::Invalid, "uids and gids must be in range 0-2147483647");
         if (!wanted_id)
             return Error(Errc::Invalid,
                          fmt::format("unable to find user {}: no matching entries in passwd file", user_part));
@@ -83,7 +85,11 @@ Result<ResolvedUser> resolve_user(std::string_view user, std::string_view passwd
     // The primary group is listed too: a setgid program must not be able to shed it (CVE-2022-36109).
     resolved.additional_gids.insert(resolved.additional_gids.begin(), resolved.gid);
     for (const auto& extra : extra_groups) {
-        auto gid = TRY(group_id(extra, group));
+        auto found = group_id(extra, group);
+        if (!found)
+            return Error(Errc::Invalid,
+                         fmt::format("Unable to find group {}: no matching entries in group file", extra));
+        auto gid = *found;
         auto& gids = resolved.additional_gids;
         if (std::find(gids.begin(), gids.end(), gid) == gids.end()) gids.push_back(gid);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/volumes.h"
 
+#include <sys/mount.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cctype>
@@ -12,6 +13,7 @@
 #include "base/json_reader.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "engine/volume_driver.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -35,7 +37,7 @@ static Result<void> check_name(std::string_view name) {
     if (name.size() == 1 && std::isalnum(static_cast<unsigned char>(name[0])) != 0)
         return Error(Errc::Invalid, "volume name is too short, names should be at least two alphanumeric characters");
     return Error(Errc::Invalid,
-                 fmt::format("create {0}: \"{0}\" includes invalid characters for a local volume name, only "
+                 fmt::format("\"{0}\" includes invalid characters for a local volume name, only "
                              "\"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use "
                              "absolute path",
                              name.substr(0, 300)));
@@ -89,7 +91,10 @@ Result<Volume> Volumes::create(std::string name, std::map<std::string, std::stri
     Volume volume;
     volume.anonymous = name.empty();
     if (name.empty()) name = random_hex(64);
-    TRY(check_name(name));
+    auto checked = check_name(name);
+    if (checked) checked = check_driver_options(options);
+    if (!checked)
+        return Error(Errc::Invalid, fmt::format("create {}: {}", name.substr(0, 300), checked.error().message()));
     Lock lock(mutex_);  // held over the mkdir: two creators of one name must meet
     if (auto found = volumes_.find(name); found != volumes_.end()) return found->second;
     volume.name = name;
@@ -125,6 +130,33 @@ std::vector<Volume> Volumes::list() const {
     Lock lock(mutex_);
     for (const auto& [name, volume] : volumes_) all.push_back(volume);
     return all;
+}
+
+Result<void> Volumes::use(const std::string& name, const std::string& user) {
+    auto volume = TRY(find(name));
+    if (!is_mounted_volume(volume.options)) return {};
+    Lock lock(mounts_);
+    auto& users = users_[name];
+    if (users.empty() && !is_mount_point(volume.mountpoint)) TRY(mount_volume(volume.options, volume.mountpoint));
+    users.insert(user);
+    return {};
+}
+
+void Volumes::release(const std::string& name, const std::string& user) {
+    Lock lock(mounts_);
+    auto found = users_.find(name);
+    if (found == users_.end() || found->second.erase(user) == 0 || !found->second.empty()) return;
+    users_.erase(found);
+    ::umount2((directory_ + "/" + name + "/_data").c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+void Volumes::release_unused() {
+    for (const auto& volume : list()) {
+        if (!is_mounted_volume(volume.options)) continue;
+        Lock lock(mounts_);
+        if (!users_.contains(volume.name) && is_mount_point(volume.mountpoint))
+            ::umount2(volume.mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    }
 }
 
 Result<void> Volumes::remove(std::string_view name) {

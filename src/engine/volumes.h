@@ -4,6 +4,7 @@
 // the node store under "volume/NAME". Threads: any.
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,11 @@ public:
     std::vector<Volume> list() const;
     Result<void> remove(std::string_view name);  // the caller knows that nobody uses it
 
+    // Volumes that are mounts of their own are mounted while somebody uses them.
+    Result<void> use(const std::string& name, const std::string& user);
+    void release(const std::string& name, const std::string& user);
+    void release_unused();  // after recovery: what a killed daemon left mounted
+
 private:
     Result<void> finish_removals();
     Result<void> make_data(const std::string& mountpoint) const;
@@ -46,6 +52,8 @@ private:
     const os::IdMap ids_;
     mutable Mutex mutex_;
     std::map<std::string, Volume, std::less<>> volumes_ GUARDED_BY(mutex_);
+    mutable Mutex mounts_;  // long: a mount of a file server takes its time. Taken before mutex_
+    std::map<std::string, std::set<std::string>> users_ GUARDED_BY(mounts_);
 };
 
 // Fills an empty volume with what `source` (a directory below the image's root, by descriptor) holds: ownership, mode,

@@ -39,6 +39,7 @@ static Result<void> check_indices(const Plan& plan, std::size_t received) {
     auto fits = [&](int index) { return index >= 0 && static_cast<std::size_t>(index) < received; };
     bool good = plan.root_fd < 0 || fits(plan.root_fd);
     for (const auto& entry : plan.namespaces) good = good && (entry.received_fd < 0 || fits(entry.received_fd));
+    for (const auto& mount : plan.mounts) good = good && (mount.source_fd < 0 || fits(mount.source_fd));
     for (int index : plan.held_fds) good = good && fits(index);
     for (const auto& relay : plan.relays) good = good && fits(relay.listen_fd);
     if (!good)

@@ -79,6 +79,8 @@ static Result<void> bind(const Setup& setup, const MountPlan& mount) {
     Fd source;
     if (index < setup.bind_sources.size() && setup.bind_sources[index])
         source = TRY(setup.bind_sources[index].duplicate());
+    else if (mount.source_fd >= 0)
+        source = TRY(os::clone_mount(setup.fds[static_cast<std::size_t>(mount.source_fd)], "", recursive));
     else
         source = TRY(os::clone_mount(os::current_directory, mount.source, recursive));
     auto info = TRY(os::stat_of(source));
@@ -102,20 +104,22 @@ static Result<Fd> open_target(const Setup& setup, const MountPlan& mount) {
     return os::open_at(place.directory, place.name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 }
 
-static std::string tmpfs_data(const MountPlan& mount, FdView target) {
+static std::string tmpfs_data(const MountPlan& mount, FdView target, bool existed) {
     // As runc does: a tmpfs over an existing directory keeps its mode unless told otherwise.
     struct stat info {};
-    if (mount.data.find("mode=") != std::string::npos || ::fstat(target.get(), &info) < 0) return mount.data;
+    if (!existed || mount.data.find("mode=") != std::string::npos || ::fstat(target.get(), &info) < 0)
+        return mount.data;
     return fmt::format("{}{}mode={:o}", mount.data, mount.data.empty() ? "" : ",", info.st_mode & 07777);
 }
 
 static Result<void> mount_filesystem(const Setup& setup, const MountPlan& mount) {
+    bool existed = mount.type == "tmpfs" && os::open_in_root(setup.root, mount.target, O_PATH).ok();
     auto target = TRY(open_target(setup, mount));
     std::uint64_t flags = mount.flags & ~std::uint64_t{MS_REC};
     // What is made below /dev comes later: read-only then (leave_host).
     if (mount.target == "/dev") flags &= ~std::uint64_t{MS_RDONLY};
     if (mount.copy_up) return mount_with_copy(mount, target, flags);
-    auto data = mount.type == "tmpfs" ? tmpfs_data(mount, target) : mount.data;
+    auto data = mount.type == "tmpfs" ? tmpfs_data(mount, target, existed) : mount.data;
     if (::fchdir(target.get()) < 0) return Error::from_errno(errno, "enter mount target");
     if (::mount(mount.source.c_str(), ".", mount.type.c_str(), flags, data.c_str()) < 0)
         return Error::from_errno(errno, fmt::format("mount {} ({})", mount.type, printable(data)));

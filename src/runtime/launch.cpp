@@ -136,7 +136,7 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     TRY(check_plan(plan, input.fds.size()));
     auto [ours, theirs] = TRY(os::message_socket_pair());
     bool born_inside = input.cgroup.mode() == os::CgroupMode::V2;
-    auto bind_sources = open_bind_sources(plan);
+    auto bind_sources = open_bind_sources(input);
     Fd group;
     if (born_inside) {
         TRY(make_cgroup(input));

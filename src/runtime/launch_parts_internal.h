@@ -21,7 +21,7 @@ Result<pid_t> clone_within(FdView user_namespace, std::uint64_t flags, const Fd&
 // Of plan.mounts, where they are bind mounts. Opened by the parent, since root of a user namespace has no rights to
 // what is between "/" and them; and with the propagation that they have here. Without the right to: none, the child
 // tries.
-std::vector<Fd> open_bind_sources(const Plan& plan);
+std::vector<Fd> open_bind_sources(const LaunchInput& input);
 
 // What root of a user namespace may not do for a process inside: raise its limits, spare it when memory is short, give
 // it the pipes that we made.

@@ -15,7 +15,8 @@
 
 namespace pila::runtime {
 
-std::vector<Fd> open_bind_sources(const Plan& plan) {
+std::vector<Fd> open_bind_sources(const LaunchInput& input) {
+    const Plan& plan = input.plan;
     std::vector<Fd> sources(plan.mounts.size());
     bool mounts_joined = init::has_namespace(plan, Namespace::Mount) && !init::makes_namespace(plan, Namespace::Mount);
     if (::geteuid() != 0 || mounts_joined) return sources;
@@ -23,7 +24,11 @@ std::vector<Fd> open_bind_sources(const Plan& plan) {
         const auto& mount = plan.mounts[i];
         if ((mount.flags & MS_BIND) == 0) continue;
         auto recursive = (mount.flags & MS_REC) != 0 ? os::Recursive::Yes : os::Recursive::No;
-        auto source = os::clone_mount(os::current_directory, mount.source, recursive);
+        auto source = mount.source_fd >= 0
+                          ? os::clone_mount(input.fds[static_cast<std::size_t>(mount.source_fd)], "", recursive)
+                          : os::clone_mount(os::current_directory, mount.source, recursive);
+        // A detached mount that was cloned in another mount namespace cannot be cloned again, only attached.
+        if (!source && mount.source_fd >= 0) source = input.fds[static_cast<std::size_t>(mount.source_fd)].duplicate();
         if (source) sources[i] = source.take();  // otherwise the child finds out why not
     }
     return sources;

@@ -35,6 +35,7 @@ struct MountPlan {
     std::uint64_t flags = 0;        // MS_* of mount(2); MS_BIND | MS_REC for binds
     std::uint64_t propagation = 0;  // MS_PRIVATE, MS_SLAVE | MS_REC, ...; 0: as it comes
     std::string data;               // file system options, "size=64m,mode=1777"
+    int source_fd = -1;             // >= 0: of a bind mount, index of a received descriptor, in place of `source`
     bool recursive_readonly = false;
     bool copy_up = false;  // tmpfs: filled with what the target held (tmpcopyup)
 };

@@ -20,8 +20,8 @@ void describe(A& archive, IdMapping& plan) {
 
 template <typename A>
 void describe(A& archive, MountPlan& plan) {
-    archive(plan.source, plan.target, plan.type, plan.flags, plan.propagation, plan.data, plan.recursive_readonly,
-            plan.copy_up);
+    archive(plan.source, plan.target, plan.type, plan.flags, plan.propagation, plan.data, plan.source_fd,
+            plan.recursive_readonly, plan.copy_up);
 }
 
 template <typename A>

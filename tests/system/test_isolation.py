@@ -50,3 +50,52 @@ def test_the_default_profile_can_be_printed_and_used(fresh, tmp_path):
     docker = client_of(loaded(fresh(), "busybox"))
     assert "Operation not permitted" in docker.run("run", "--rm", "--security-opt", f"seccomp={path}", "busybox",
                                                    "unshare", "-m", "true", check=False).stderr
+
+
+@pytest.fixture
+def devices(fresh, tmp_path):
+    low, high = tmp_path / "low", tmp_path / "high"
+    low.mkdir(), high.mkdir()
+    (high / "vendor.yaml").write_text("""
+cdiVersion: "0.6.0"
+kind: vendor.com/thing
+containerEdits:
+  env: [THING_VENDOR=yes]
+devices:
+  - name: one
+    containerEdits:
+      env: [THING=one]
+      deviceNodes:
+        - {path: /dev/thing, hostPath: /dev/null, permissions: rw}
+      mounts:
+        - {hostPath: %s, containerPath: /thing, options: [ro]}
+  - name: hooked
+    containerEdits:
+      hooks: [{hookName: createContainer, path: /bin/true}]
+""" % high)
+    (low / "other.json").write_text(json.dumps({
+        "cdiVersion": "0.6.0", "kind": "vendor.com/thing",
+        "devices": [{"name": "one", "containerEdits": {"env": ["THING=low"]}},
+                    {"name": "two", "containerEdits": {"env": ["THING=two"]}}]}))
+    engine = loaded(fresh(arguments=["--cdi-spec-dir", low, "--cdi-spec-dir", high]), "busybox")
+    return client_of(engine), [str(low), str(high)]
+
+
+@pytest.mark.only_pila("dockerd has CDI since version 25")
+def test_devices_by_cdi_name(devices):
+    docker, directories = devices
+    script = "echo $THING $THING_VENDOR; stat -c '%A %t,%T' /dev/thing; echo x > /dev/thing; ls /thing; touch /thing/x"
+    done = docker.run("run", "--rm", "--device", "vendor.com/thing=one", "busybox", "sh", "-c", script, check=False)
+    assert done.stdout.split("\n")[:3] == ["one yes", "crw-rw-rw- 1,3", "vendor.yaml"]
+    assert "Read-only file system" in done.stderr
+    assert docker("run", "--rm", "--device", "vendor.com/thing=two", "busybox", "sh", "-c", "echo $THING $THING_VENDOR") == "two"
+    assert docker.engine.api("GET", "/info").json()["CDISpecDirs"] == directories
+
+
+@pytest.mark.only_pila("dockerd has CDI since version 25")
+def test_cdi_devices_that_there_are_not(devices):
+    docker, _ = devices
+    for name, text in (("vendor.com/thing=three", "CDI device injection failed: unresolvable CDI devices vendor.com/thing=three"),
+                       ("vendor.com/thing=hooked", "vendor.com/thing=hooked asks for hooks, which pila does not have")):
+        failed = docker.run("run", "--rm", "--device", name, "busybox", "true", check=False)
+        assert failed.returncode == 125 and text in failed.stderr
