@@ -62,6 +62,7 @@ private:
     Report exit_report() const;
 
     void report_rotation();
+    void report_detached(const std::string& exec_id);
 
     // shim_oom.cpp
     void watch_memory();
