@@ -48,6 +48,40 @@ Result<std::int64_t> parse_ram_size(std::string_view text) {
     return static_cast<std::int64_t>(value * factor);
 }
 
+Result<std::int64_t> parse_go_duration(std::string_view text) {
+    auto invalid = [&] { return Error(Errc::Invalid, fmt::format("time: invalid duration {}", go_quote(text))); };
+    auto rest = text;
+    bool negative = !rest.empty() && rest[0] == '-';
+    if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) rest.remove_prefix(1);
+    if (rest == "0") return 0;
+    if (rest.empty()) return invalid();
+    static constexpr std::pair<std::string_view, double> units[] = {
+        {"ns", 1},   {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"\xce\xbcs", 1e3},
+        {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},        {"h", 3600e9}};
+    double total = 0;
+    while (!rest.empty()) {
+        auto length = std::min(rest.find_first_not_of("0123456789."), rest.size());
+        double value = 0;
+        auto [end, error] = std::from_chars(rest.data(), rest.data() + length, value);
+        if (length == 0 || error != std::errc{} || end != rest.data() + length) return invalid();
+        rest.remove_prefix(length);
+        auto unit_length = std::min(rest.find_first_of("0123456789."), rest.size());
+        auto unit = rest.substr(0, unit_length);
+        if (unit.empty()) return Error(Errc::Invalid, fmt::format("time: missing unit in duration {}", go_quote(text)));
+        double factor = 0;
+        for (const auto& [name, nanoseconds] : units)
+            if (name == unit) factor = nanoseconds;
+        if (factor == 0)
+            return Error(Errc::Invalid,
+                         fmt::format("time: unknown unit {} in duration {}", go_quote(unit), go_quote(text)));
+        total += value * factor;
+        rest.remove_prefix(unit_length);
+    }
+    if (!(total < 9.2e18)) return invalid();
+    auto nanoseconds = static_cast<std::int64_t>(std::llround(total));
+    return negative ? -nanoseconds : nanoseconds;
+}
+
 Result<bool> parse_go_bool(std::string_view text) {
     for (std::string_view yes : {"1", "t", "T", "true", "TRUE", "True"})
         if (text == yes) return true;

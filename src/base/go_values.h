@@ -12,6 +12,8 @@ namespace pila {
 
 // "64m", "1.5gib", "1 gb" -> bytes, in units of 1024.
 Result<std::int64_t> parse_ram_size(std::string_view text);
+// "1h30m", "100ms", "-1.5h", to nanoseconds
+Result<std::int64_t> parse_go_duration(std::string_view text);
 Result<bool> parse_go_bool(std::string_view text);
 Result<std::int64_t> parse_go_int(std::string_view text, std::string_view function = "ParseInt");
 Result<std::uint64_t> parse_go_uint(std::string_view text, std::string_view function = "ParseUint");

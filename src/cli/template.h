@@ -27,6 +27,8 @@ struct TemplateOptions {
     // Go prints a nil list, map or pointer of a struct in its own way and knows omitted fields: as `inspect` needs it.
     // Fields that no object of the API has are errors then.
     bool typed = false;
+    // With `typed`, the field whose keys anybody may have chosen: those that are not there have "<no value>".
+    std::string_view open_map = "";
     // The name of the top level's type in messages.
     std::string_view type_name = "";
     // Titles instead of values: functions hand their text through.

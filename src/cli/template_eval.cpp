@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 #include <algorithm>
+#include <utility>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -224,8 +225,10 @@ private:
     }
 
     Result<Value> follow(Value value, const Operand& operand) {
+        std::string_view outer;
         for (const auto& field : operand.fields) {
             TRY(step());
+            bool any_key = !options_.open_map.empty() && std::exchange(outer, field) == options_.open_map;
             if (value->is_null()) {
                 if (!options_.typed) return at(operand, fmt::format("nil data; no entry for key {}", go_quote(field)));
                 return at(operand, fmt::format("nil pointer evaluating {}.{}", "interface {}", field));
@@ -233,17 +236,18 @@ private:
             const auto* object = value->if_object();
             if (!object) return at(operand, fmt::format("can't evaluate field {} in type {}", field, kind_of(*value)));
             const json::value* found = object->if_contains(field);
-            if (!found && options_.typed) found = similar(*object, field);
-            if (!found && options_.typed) found = omitted_field(field);
+            if (!found && options_.typed && !any_key) found = similar(*object, field);
+            if (!found && options_.typed && !any_key) found = omitted_field(field);
             if (!found) {
                 static const json::value nothing;
-                if (options_.typed) return at(operand, fmt::format("map has no entry for key {}", go_quote(field)));
+                if (options_.typed && !any_key)
+                    return at(operand, fmt::format("map has no entry for key {}", go_quote(field)));
                 if (options_.methods)
                     return at(operand, fmt::format("can't evaluate field {} in type {}", field, options_.type_name));
                 found = &nothing;
             }
             value = share(value, *found);
-            if (options_.typed) value.null_text = nil_text(field);
+            if (options_.typed) value.null_text = any_key ? "<no value>" : nil_text(field);
         }
         return value;
     }

@@ -19,8 +19,6 @@ std::string binary_size(double bytes);
 
 // "2 minutes", "About an hour", "Less than a second"
 std::string human_duration(std::int64_t nanoseconds);
-// "1h30m", "100ms", "-1.5h": Go's syntax, to nanoseconds
-Result<std::int64_t> parse_go_duration(std::string_view text);
 // What --since and --until take: a Unix time, RFC 3339 (also without parts at the end), or a duration before `now`.
 // The result is what the API wants: "SECONDS" or "SECONDS.NANOSECONDS".
 Result<std::string> parse_since(std::string_view text, WallTime now);

@@ -110,6 +110,7 @@ constexpr Verb table[] = {
     {"volume rm", "Remove one or more volumes", volume_rm_verb},
     {"volume remove", "", volume_rm_verb, hidden},
 
+    {"system dial-stdio", "", dial_stdio_verb, hidden},
     {"system df", "Show disk usage", system_df_verb},
     {"system events", "Follow the events of the daemon", events_verb},
     {"system info", "Display system-wide information", info_verb},

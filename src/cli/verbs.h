@@ -15,6 +15,7 @@ PILA_VERB(attach);
 PILA_VERB(commit);
 PILA_VERB(cp);
 PILA_VERB(create);
+PILA_VERB(dial_stdio);
 PILA_VERB(diff);
 PILA_VERB(events);
 PILA_VERB(exec);

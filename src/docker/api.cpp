@@ -46,12 +46,7 @@ http::Response Api::handle(http::Request& request) {
         request.context.cause = request.method + " " + request.path;
         bool wrong_method = false;
         const auto* route = find_route(request, path, wrong_method);
-        if (!route && (path.starts_with("/swarm") || path.starts_with("/nodes") || path.starts_with("/services") ||
-                       path.starts_with("/tasks") || path.starts_with("/secrets") || path.starts_with("/configs")))
-            return Error(Errc::Unavailable,
-                         "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
-                         "join\" to connect this node to swarm and try again.");
-        if (!route) return Error(Errc::NotFound, "page not found");
+        if (!route) return no_route(request.method, path);
         return route->handle(*this, request);
     }();
     if (answer) {

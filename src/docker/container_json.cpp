@@ -163,7 +163,34 @@ static void add_sizes(Api& api, const Container& container, json::object& object
     object["SizeRootFs"] = own + (image ? (*image)->size : 0);
 }
 
-json::object inspect_container(Api& api, const Container& container, bool with_size) {
+// What answers to older clients had besides.
+static void add_old_fields(json::object& object, const Container& container, std::uint64_t version) {
+    if (version < 45)
+        for (auto& [name, endpoint] : object["NetworkSettings"].get_object()["Networks"].get_object()) {
+            if (name == "bridge" || name == "host" || name == "none") continue;
+            auto& aliases = endpoint.get_object()["Aliases"];
+            if (!aliases.is_array()) aliases = json::array{};
+            aliases.get_array().emplace_back(container.short_id());
+        }
+    if (version >= 42 || !object["HostConfig"].is_object()) return;
+    auto& host = object["HostConfig"].get_object();
+    for (auto field : {"KernelMemory", "KernelMemoryTCP"})
+        if (!host.contains(field)) host[field] = 0;
+}
+
+// Where overlay has the container's files; they are mounted nowhere but in its own namespace.
+static json::object overlay_json(Api& api, const Container& container) {
+    auto& parts = api.engine().parts();
+    auto upper = parts.snapshots.upper_directory(container.id());
+    json::object data{{"MergedDir", ""}, {"UpperDir", upper}, {"LowerDir", ""}};
+    data["WorkDir"] = upper.substr(0, upper.rfind('/')) + "/work";
+    auto image = parts.images.find(container.identity().image_id.text());
+    if (!image) return data;
+    if (auto layers = parts.images.layer_directories(**image)) data["LowerDir"] = join(*layers, ":");
+    return data;
+}
+
+json::object inspect_container(Api& api, const Container& container, bool with_size, std::uint64_t version) {
     auto state = container.state();
     auto spec = container.spec();
     auto command = spec->full_command();
@@ -190,11 +217,11 @@ json::object inspect_container(Api& api, const Container& container, bool with_s
     object["AppArmorProfile"] = engine::apparmor_profile_of(*spec, api.engine().security().apparmor_profile);
     object["ExecIDs"] = array_or_null(api.engine().execs().of_container(container.id()));
     object["HostConfig"] = parsed(spec->host_config_json);
-    object["GraphDriver"] = {{"Name", "overlay2"},
-                             {"Data", {{"UpperDir", api.engine().parts().snapshots.upper_directory(container.id())}}}};
+    object["GraphDriver"] = {{"Name", "overlay2"}, {"Data", overlay_json(api, container)}};
     object["Mounts"] = mounts_json(container);
     object["Config"] = parsed(spec->config_json);
     object["NetworkSettings"] = network_settings(container, state);
+    add_old_fields(object, container, version);
     if (with_size) add_sizes(api, container, object);
     return object;
 }

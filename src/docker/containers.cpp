@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "base/go_values.h"
 #include "base/text.h"
 #include "docker/reply.h"
 
@@ -16,21 +17,8 @@ using engine::Status;
 static Result<bool> passes(Api& api, const Filters& filters, const ContainerPointer& container) {
     auto state = container->state();
     auto spec = container->spec();
-    const auto& names = filters.get("name");
-    bool named = names.empty() || std::any_of(names.begin(), names.end(), [&](std::string_view wanted) {
-                     // dockerd matches a regular expression; anchors are what people use of it.
-                     bool from_start = wanted.starts_with('^');
-                     if (from_start) wanted.remove_prefix(1);
-                     bool to_end = wanted.ends_with('$');
-                     if (to_end) wanted.remove_suffix(1);
-                     auto name = container->name();
-                     std::string_view subject = name;
-                     if (wanted.starts_with('/')) wanted.remove_prefix(1);
-                     if (from_start && to_end) return subject == wanted;
-                     if (from_start) return subject.starts_with(wanted);
-                     if (to_end) return subject.ends_with(wanted);
-                     return subject.find(wanted) != std::string_view::npos;
-                 });
+    bool named =
+        TRY(filters.matches("name", container->name())) || TRY(filters.matches("name", "/" + container->name()));
     if (!named || !filters.exact("health", engine::name_of(state.health.status)) ||
         !filters.prefix("id", container->id()) || !filters.exact("status", engine::name_of(state.status)) ||
         !filters.labels(spec->labels))
@@ -68,41 +56,60 @@ static Result<bool> passes(Api& api, const Filters& filters, const ContainerPoin
                               return volume.name == wanted || volume.destination == wanted || volume.source == wanted;
                           });
                   }) &&
-           any_of("network",
-                  [&](const std::string& wanted) {
-                      if (state.endpoints.empty()) return spec->network_mode == wanted;
-                      return std::any_of(state.endpoints.begin(), state.endpoints.end(), [&](const auto& endpoint) {
-                          return endpoint.network_name == wanted || endpoint.network_id.starts_with(wanted);
-                      });
-                  }) &&
-           any_of("publish",
-                  [&](const std::string& wanted) {
-                      return std::any_of(state.ports.begin(), state.ports.end(), [&](const auto& port) {
-                          auto number = std::to_string(port.host_port);
-                          return wanted == number || wanted == number + "/" + port.protocol;
-                      });
-                  }) &&
-           any_of("expose", [&](const std::string& wanted) {
-               return std::any_of(spec->exposed_ports.begin(), spec->exposed_ports.end(),
-                                  [&](const std::string& port) { return port == wanted || port == wanted + "/tcp"; });
+           any_of("network", [&](const std::string& wanted) {
+               if (state.endpoints.empty()) return spec->network_mode == wanted;
+               return std::any_of(state.endpoints.begin(), state.endpoints.end(), [&](const auto& endpoint) {
+                   return endpoint.network_name == wanted || endpoint.network_id.starts_with(wanted);
+               });
            });
+}
+
+// The ports that it publishes, or those that it exposes.
+static Result<bool> passes_ports(const Filters& filters, const ContainerPointer& container) {
+    bool published = !filters.has("publish"), exposed = !filters.has("expose");
+    for (const auto& port : container->state().ports)
+        published |= filters.has("publish") && TRY(filters.port("publish", port.host_port, port.protocol));
+    auto expose = [&](std::string_view text) -> Result<bool> {
+        auto slash = text.find('/');
+        auto number = parse_uint(text.substr(0, slash));
+        return number && TRY(filters.port("expose", *number, slash == text.npos ? "tcp" : text.substr(slash + 1)));
+    };
+    if (!exposed)
+        for (const auto& port : container->spec()->exposed_ports) exposed |= TRY(expose(port));
+    return published && exposed;
+}
+
+// Values that no container could have are the client's mistake.
+static Result<void> check_values(const Filters& filters) {
+    auto among = [&](std::string_view key, std::initializer_list<std::string_view> known) -> Result<void> {
+        for (const auto& value : filters.get(key))
+            if (std::find(known.begin(), known.end(), value) == known.end())
+                return Error(Errc::Invalid, fmt::format("invalid filter '{}={}'", key, value));
+        return {};
+    };
+    for (const auto& value : filters.get("health"))
+        if (value != "none" && value != "starting" && value != "healthy" && value != "unhealthy")
+            return Error(Errc::Invalid, "Unrecognised filter value for health: " + value);
+    for (const auto& value : filters.get("exited")) TRY(parse_go_int(value, "Atoi"));
+    TRY(among("status", {"created", "running", "paused", "restarting", "removing", "exited", "dead"}));
+    for (auto key : {"publish", "expose"}) TRY(filters.port(key, 0, ""));
+    return {};
 }
 
 static Reply list(Api& api, http::Request& request) {
     auto filters =
         TRY(Filters::parse(request, {"ancestor", "before", "expose", "exited", "health", "id", "is-task", "label",
                                      "name", "network", "publish", "since", "status", "volume", "isolation"}));
-    for (const auto& value : filters.get("health"))
-        if (value != "none" && value != "starting" && value != "healthy" && value != "unhealthy")
-            return Error(Errc::Invalid, "Unrecognised filter value for health: " + value);
+    TRY(check_values(filters));
+    bool tasks = TRY(filters.flag("is-task")).value_or(false);
     auto limit = TRY(query_integer(request, "limit")).value_or(-1);
-    bool all = request.query.flag("all") || limit > 0 || filters.has("status") || filters.has("exited");
+    bool all = request.query.flag("all") || limit > 0 || filters.has("status");
     bool with_size = request.query.flag("size");
     json::array found;
     for (const auto& container : api.engine().containers().list()) {
         auto state = container->state();
-        if (!all && !state.is_running() && state.status != Status::Restarting) continue;
-        if (!TRY(passes(api, filters, container))) continue;
+        if (tasks || (!all && !state.is_running() && state.status != Status::Restarting)) continue;
+        if (!TRY(passes(api, filters, container)) || !TRY(passes_ports(filters, container))) continue;
         found.push_back(list_container(api, *container, with_size));
         if (limit > 0 && found.size() >= static_cast<std::size_t>(limit)) break;
     }
@@ -111,7 +118,8 @@ static Reply list(Api& api, http::Request& request) {
 
 static Reply inspect(Api& api, http::Request& request) {
     auto container = TRY(api.engine().find(request.parameters[0]));
-    return json_response(200, inspect_container(api, *container, request.query.flag("size")));
+    return json_response(200,
+                         inspect_container(api, *container, request.query.flag("size"), asked_version(request.path)));
 }
 
 static Reply create(Api& api, http::Request& request) {
@@ -262,17 +270,20 @@ static Reply changes(Api& api, http::Request& request) {
 
 static Reply prune(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"until", "label", "label!"}));
+    auto until = TRY(filters.until());
     json::array deleted;
     std::uint64_t reclaimed = 0;
     for (const auto& container : api.engine().containers().list()) {
         auto state = container->state();
-        if (state.is_running() || state.status == Status::Restarting || !filters.labels(container->spec()->labels))
+        if (state.is_running() || state.status == Status::Restarting || !filters.labels(container->spec()->labels) ||
+            container->identity().created > until)
             continue;
         auto size = snapshot::tree_size(api.engine().parts().snapshots.upper_directory(container->id())).value_or(0);
         if (!api.engine().remove(request.context, container->id(), {})) continue;
         deleted.emplace_back(container->id());
         reclaimed += size;
     }
+    publish_prune(api, request, "container", reclaimed);
     return json_response(
         200, json::object{{"ContainersDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)},
                           {"SpaceReclaimed", reclaimed}});

@@ -30,7 +30,18 @@ static json::object config_json(const image::Image& image) {
     return all;
 }
 
-static json::object inspect_json(const image::Image& image) {
+// Where overlay finds the layers, uppermost first. They are mounted only below containers.
+static json::object layers_json(Api& api, const image::Image& image) {
+    json::object data{{"MergedDir", ""}, {"WorkDir", ""}, {"UpperDir", ""}};
+    auto directories = api.engine().parts().images.layer_directories(image);
+    if (!directories || directories->empty()) return data;
+    data["UpperDir"] = directories->front();
+    directories->erase(directories->begin());
+    if (!directories->empty()) data["LowerDir"] = join(*directories, ":");
+    return data;
+}
+
+static json::object inspect_json(Api& api, const image::Image& image) {
     json::object object;
     object["Id"] = image.id.text();
     object["RepoTags"] = array_of(image.tags);
@@ -48,7 +59,7 @@ static json::object inspect_json(const image::Image& image) {
     object["Os"] = image.config.os;
     object["Size"] = image.size;
     object["VirtualSize"] = image.size;
-    object["GraphDriver"] = {{"Name", "overlay2"}, {"Data", json::object{}}};
+    object["GraphDriver"] = {{"Name", "overlay2"}, {"Data", layers_json(api, image)}};
     json::array layers;
     for (const auto& layer : image.layers) layers.emplace_back(layer.text());
     object["RootFS"] = {{"Type", "layers"}, {"Layers", std::move(layers)}};
@@ -72,12 +83,8 @@ static std::vector<std::string> matching_tags(const Filters& filters, const std:
 
 static Result<bool> passes(Api& api, const Filters& filters, const image::Image& image) {
     if (!filters.labels(image.config.labels)) return false;
-    if (filters.has("dangling")) {
-        bool dangling = image.tags.empty();
-        const auto& values = filters.get("dangling");
-        bool wanted = !values.empty() && (values[0] == "true" || values[0] == "1");
-        if (dangling != wanted) return false;
-    }
+    if (auto wanted = TRY(filters.flag("dangling")); wanted && *wanted != image.tags.empty()) return false;
+    if (image.created > TRY(filters.until())) return false;
     if (filters.has("reference") && matching_tags(filters, image.tags).empty()) return false;
     for (auto key : {"before", "since"})
         for (const auto& name : filters.get(key)) {
@@ -113,7 +120,7 @@ static Reply list(Api& api, http::Request& request) {
 
 static Reply inspect(Api& api, http::Request& request) {
     auto image = TRY(api.engine().parts().images.find(request.parameters[0]));
-    return json_response(200, inspect_json(*image));
+    return json_response(200, inspect_json(api, *image));
 }
 
 static Reply history(Api& api, http::Request& request) {
@@ -143,11 +150,13 @@ static Reply history(Api& api, http::Request& request) {
     return json_response(200, rows);
 }
 
-static void publish(Api& api, const http::Request& request, std::string action, std::string id, std::string name) {
+static void publish(Api& api, const http::Request& request, std::string action, const image::Image& image,
+                    std::string name) {
     journal::Event event;
     event.type = "image";
     event.action = std::move(action);
-    event.id = std::move(id);
+    event.id = image.id.text();
+    event.attributes = image.config.labels;
     event.attributes["name"] = std::move(name);
     event.actor = request.context.actor;
     event.cause = request.context.cause;
@@ -159,43 +168,54 @@ static Reply tag(Api& api, http::Request& request) {
     if (auto name = request.query.get("tag"); !name.empty()) (target += ':') += name;
     TRY(api.engine().parts().images.tag(request.parameters[0], target));
     auto image = TRY(api.engine().parts().images.find(target));
-    publish(api, request, "tag", image->id.text(), target);
+    std::string_view familiar = target;
+    for (std::string_view prefix : {"docker.io/", "library/"})
+        if (familiar.starts_with(prefix)) familiar.remove_prefix(prefix.size());
+    publish(api, request, "tag", *image, std::string(familiar));
     return http::Response::empty(201);
 }
 
 static Reply remove(Api& api, http::Request& request) {
     auto in_use = [&](const image::Digest& id) { return api.engine().image_user(id); };
+    auto image = api.engine().parts().images.find(request.parameters[0]);
     auto removed = TRY(api.engine().parts().images.remove(request.parameters[0], request.query.flag("force"),
                                                           !request.query.flag("noprune"), in_use));
     json::array rows;
     for (const auto& name : removed.untagged) {
         rows.push_back(json::object{{"Untagged", name}});
-        publish(api, request, "untag", name, name);
+        if (image) publish(api, request, "untag", **image, name);
     }
     for (const auto& id : removed.deleted) {
         rows.push_back(json::object{{"Deleted", id}});
-        publish(api, request, "delete", id, id);
+        if (image) publish(api, request, "delete", **image, id);
     }
     return json_response(200, rows);
 }
 
 static Reply prune(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"dangling", "label", "label!", "until"}));
-    const auto& dangling = filters.get("dangling");
-    bool all = !dangling.empty() && (dangling[0] == "false" || dangling[0] == "0");
+    bool all = !TRY(filters.flag("dangling")).value_or(true);
+    auto until = TRY(filters.until());
     json::array rows;
     std::uint64_t reclaimed = 0;
     auto in_use = [&](const image::Digest& id) { return api.engine().image_user(id); };
     for (const auto& image : api.engine().parts().images.list()) {
-        if ((!all && !image->tags.empty()) || !filters.labels(image->config.labels) ||
+        if ((!all && !image->tags.empty()) || !filters.labels(image->config.labels) || image->created > until ||
             !in_use(image->id).container.empty())
             continue;
         auto removed = api.engine().parts().images.remove(image->id.text(), true, true, in_use);
         if (!removed) continue;
-        for (const auto& name : removed->untagged) rows.push_back(json::object{{"Untagged", name}});
-        for (const auto& id : removed->deleted) rows.push_back(json::object{{"Deleted", id}});
+        for (const auto& name : removed->untagged) {
+            rows.push_back(json::object{{"Untagged", name}});
+            publish(api, request, "untag", *image, name);
+        }
+        for (const auto& id : removed->deleted) {
+            rows.push_back(json::object{{"Deleted", id}});
+            publish(api, request, "delete", *image, id);
+        }
         if (!removed->deleted.empty()) reclaimed += image->size;
     }
+    publish_prune(api, request, "image", reclaimed);
     return json_response(200, json::object{{"ImagesDeleted", rows.empty() ? json::value(nullptr) : json::value(rows)},
                                            {"SpaceReclaimed", reclaimed}});
 }
@@ -204,6 +224,11 @@ std::string progress_line(const image::Progress& progress) {
     json::object line;
     if (!progress.stream.empty()) {
         line["stream"] = progress.stream;
+        return to_json(line) + "\r\n";
+    }
+    if (!progress.aux_digest.empty()) {
+        line["progressDetail"] = json::object{};
+        line["aux"] = {{"Tag", progress.id}, {"Digest", progress.aux_digest}, {"Size", progress.total}};
         return to_json(line) + "\r\n";
     }
     line["status"] = progress.status;
@@ -247,8 +272,7 @@ static Reply load(Api& api, http::Request& request) {
         };
         auto loaded = TRY(api.engine().parts().images.load(request.context, *request.body, quiet_sink));
         for (const auto& name : loaded) {
-            auto image = api.engine().parts().images.find(name);
-            publish(api, request, "load", image ? (*image)->id.text() : name, name);
+            if (auto image = api.engine().parts().images.find(name)) publish(api, request, "load", **image, name);
         }
         return {};
     });
@@ -268,7 +292,7 @@ static Reply import(Api& api, http::Request& request) {
     for (auto change : request.query.all("changes")) import.changes.emplace_back(change);
     return progress_response([&api, &request, import](const image::ProgressSink& sink) -> Result<void> {
         auto image = TRY(api.engine().parts().images.import(request.context, *request.body, import));
-        publish(api, request, "import", image->id.text(), import.reference);
+        publish(api, request, "import", *image, import.reference);
         image::Progress done;
         done.status = image->id.text();
         sink(done);
@@ -295,7 +319,10 @@ static Reply save(Api& api, http::Request& request) {
     for (auto name : request.query.all("names")) names.emplace_back(name);
     if (!request.parameters.empty()) names.push_back(request.parameters[0]);
     if (names.empty()) return Error(Errc::Invalid, "no image is named");
-    for (const auto& name : names) TRY(api.engine().parts().images.find(name));
+    for (const auto& name : names) {
+        auto image = TRY(api.engine().parts().images.find(name));
+        publish(api, request, "save", *image, name);
+    }
     return archive(api, request, std::move(names));
 }
 

@@ -5,13 +5,17 @@
 
 namespace pila::docker {
 
+static std::string driver_of(const network::Network& network) {
+    return network.spec.driver == "none" ? "null" : network.spec.driver;
+}
+
 static json::object network_json(const network::Network& network, bool with_containers) {
     json::object object;
     object["Name"] = network.spec.name;
     object["Id"] = network.id;
     object["Created"] = rfc3339_nano(network.created);
     object["Scope"] = "local";
-    object["Driver"] = network.spec.driver == "none" ? "null" : network.spec.driver;
+    object["Driver"] = driver_of(network);
     object["EnableIPv4"] = true;
     object["EnableIPv6"] = network.spec.enable_ipv6;
     json::array subnets;
@@ -22,7 +26,8 @@ static json::object network_json(const network::Network& network, bool with_cont
         if (!subnet.auxiliary_addresses.empty()) one["AuxiliaryAddresses"] = object_of(subnet.auxiliary_addresses);
         subnets.push_back(std::move(one));
     }
-    object["IPAM"] = {{"Driver", "default"}, {"Options", nullptr}, {"Config", std::move(subnets)}};
+    auto options = network.builtin ? json::value(nullptr) : json::value(json::object{});
+    object["IPAM"] = {{"Driver", "default"}, {"Options", std::move(options)}, {"Config", std::move(subnets)}};
     object["Internal"] = network.spec.internal;
     object["Attachable"] = network.spec.attachable;
     object["Ingress"] = false;
@@ -44,17 +49,19 @@ static json::object network_json(const network::Network& network, bool with_cont
 
 static Reply list(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"driver", "id", "label", "name", "scope", "type", "dangling"}));
+    for (const auto& value : filters.get("type"))
+        if (value != "builtin" && value != "custom")
+            return Error(Errc::Invalid, fmt::format("invalid filter: 'type'='{}'", value));
+    auto dangling = TRY(filters.flag("dangling"));
+    bool with_containers = asked_version(request.path) < 28;
     json::array found;
     for (const auto& network : api.engine().parts().networks.list()) {
-        auto driver = network.spec.driver == "none" ? "null" : network.spec.driver;
-        if (!filters.fuzzy("name", network.spec.name) || !filters.prefix("id", network.id) ||
-            !filters.exact("driver", driver) || !filters.labels(network.spec.labels) ||
+        if (!TRY(filters.matches("name", network.spec.name)) || !TRY(filters.matches("id", network.id)) ||
+            !filters.exact("driver", driver_of(network)) || !filters.labels(network.spec.labels) ||
             !filters.exact("scope", "local") || !filters.exact("type", network.builtin ? "builtin" : "custom"))
             continue;
-        if (filters.has("dangling") &&
-            (filters.get("dangling")[0] == "true") != (network.attached.empty() && !network.builtin))
-            continue;
-        found.push_back(network_json(network, false));
+        if (dangling && *dangling != (network.attached.empty() && !network.builtin)) continue;
+        found.push_back(network_json(network, with_containers));
     }
     return json_response(200, found);
 }
@@ -70,7 +77,7 @@ static void publish(Api& api, const http::Request& request, std::string action, 
     event.type = "network";
     event.action = std::move(action);
     event.id = network.id;
-    event.attributes = {{"name", network.spec.name}, {"type", network.spec.driver}};
+    event.attributes = {{"name", network.spec.name}, {"type", driver_of(network)}};
     if (!container.empty()) event.attributes["container"] = std::move(container);
     event.actor = request.context.actor;
     event.cause = request.context.cause;
@@ -114,7 +121,10 @@ static Reply create(Api& api, http::Request& request) {
 
 static Reply remove(Api& api, http::Request& request) {
     auto network = TRY(api.engine().parts().networks.find(request.parameters[0]));
-    TRY(api.engine().parts().networks.remove_network(request.context, network.id));
+    auto removed = api.engine().parts().networks.remove_network(request.context, network.id);
+    // As dockerd: in use is no conflict, but forbidden.
+    if (!removed && removed.error().code() == Errc::Conflict) return removed.take_error().with_code(Errc::Denied);
+    TRY(std::move(removed));
     publish(api, request, "destroy", network);
     return http::Response::empty(204);
 }
@@ -139,8 +149,9 @@ static Reply connect(Api& api, http::Request& request) {
     }
     TRY(in.check());
     auto network = TRY(api.engine().parts().networks.find(request.parameters[0]));
-    TRY(api.engine().connect_network(request.context, name, endpoint));
-    publish(api, request, "connect", network, name);
+    auto container = TRY(api.engine().find(name));
+    TRY(api.engine().connect_network(request.context, container->id(), endpoint));
+    if (container->state().is_running()) publish(api, request, "connect", network, container->id());
     return http::Response::empty(200);
 }
 
@@ -151,20 +162,26 @@ static Reply disconnect(Api& api, http::Request& request) {
     bool force = in.boolean("Force");
     TRY(in.check());
     auto network = TRY(api.engine().parts().networks.find(request.parameters[0]));
+    auto container = api.engine().find(name);
     TRY(api.engine().disconnect_network(request.context, name, network.id, force));
-    publish(api, request, "disconnect", network, name);
+    if (container && (*container)->state().is_running())
+        publish(api, request, "disconnect", network, (*container)->id());
     return http::Response::empty(200);
 }
 
 static Reply prune(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"until", "label", "label!"}));
+    auto until = TRY(filters.until());
     json::array deleted;
     for (const auto& network : api.engine().parts().networks.list()) {
-        if (network.builtin || !network.attached.empty() || !filters.labels(network.spec.labels)) continue;
+        if (network.builtin || !network.attached.empty() || !filters.labels(network.spec.labels) ||
+            network.created > until)
+            continue;
         if (!api.engine().parts().networks.remove_network(request.context, network.id)) continue;
         publish(api, request, "destroy", network);
         deleted.emplace_back(network.spec.name);
     }
+    publish_prune(api, request, "network", 0);
     return json_response(
         200, json::object{{"NetworksDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)}});
 }

@@ -20,6 +20,7 @@ static Reply top(Api& api, http::Request& request) {
         return Error(Errc::Conflict, fmt::format("Container {} is not running", container->id()));
     auto pids = TRY(shim->processes());
     auto list = TRY(engine::list_processes(request.query.get("ps_args"), pids));
+    api.engine().publish(request.context, *container, "top");
     json::array processes;
     for (const auto& process : list.processes) processes.push_back(array_of(process));
     json::object body;

@@ -6,6 +6,7 @@
 #include "docker/progress_pipe.h"
 #include "docker/reply.h"
 #include "image/registry.h"
+#include "image/registry_describe.h"
 
 namespace pila::docker {
 
@@ -62,6 +63,13 @@ Reply push_image(Api& api, http::Request& request) {
         [&api, name, auth, all = tag.empty()](const Context& context, const image::ProgressSink& sink) -> Result<void> {
             auto pushed = api.engine().parts().registry.push(context, name, all, auth, sink);
             if (!pushed) return refused_elsewhere(pushed.take_error());
+            for (const auto& one : *pushed) {
+                image::Progress digest;
+                digest.id = one.tag;
+                digest.aux_digest = one.digest.text();
+                digest.total = one.size;
+                sink(digest);
+            }
             publish(api, context, "push", name);
             return {};
         });
@@ -91,5 +99,27 @@ Reply check_login(Api& api, http::Request& request) {
     auto login = TRY(api.engine().parts().registry.login(request.context, auth));
     return json_response(200, json::object{{"Status", login.status}, {"IdentityToken", login.identity_token}});
 }
+
+static Reply describe(Api& api, http::Request& request) {
+    auto auth = TRY(image::RegistryAuth::parse(request.headers.get("X-Registry-Auth")));
+    image::RegistryOptions options;
+    options.mirrors = api.options().registry_mirrors;
+    options.insecure = api.options().insecure_registries;
+    options.certificates_directory = "/etc/docker/certs.d";
+    auto found = image::describe_remote(request.context, request.parameters[0], auth, options);
+    if (!found) return refused_elsewhere(found.take_error());
+    json::array platforms;
+    for (const auto& platform : found->platforms) {
+        json::object one{{"architecture", platform.architecture}, {"os", platform.os}};
+        if (!platform.variant.empty()) one["variant"] = platform.variant;
+        platforms.push_back(std::move(one));
+    }
+    json::object descriptor{{"mediaType", found->media_type}, {"digest", found->digest.text()}, {"size", found->size}};
+    return json_response(200, json::object{{"Descriptor", std::move(descriptor)}, {"Platforms", std::move(platforms)}});
+}
+
+static constexpr Route routes[] = {{"GET", "/distribution/**/json", describe}};
+
+std::span<const Route> registry_routes() { return routes; }
 
 }  // namespace pila::docker

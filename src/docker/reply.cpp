@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "docker/reply.h"
 
-#include <algorithm>
-
 #include <fmt/core.h>
 
 #include "base/text.h"
 
 namespace pila::docker {
+
+std::uint64_t asked_version(std::string_view path) {
+    if (!path.starts_with("/v1.")) return newest_minor_version;
+    path.remove_prefix(4);
+    return parse_uint(path.substr(0, path.find('/'))).value_or(newest_minor_version);
+}
+
+void publish_prune(Api& api, const http::Request& request, std::string type, std::uint64_t reclaimed) {
+    journal::Event event;
+    event.type = std::move(type);
+    event.action = "prune";
+    event.attributes["reclaimed"] = std::to_string(reclaimed);
+    event.actor = request.context.actor;
+    event.cause = request.context.cause;
+    api.engine().parts().journal.publish(std::move(event));
+}
 
 void add_common_headers(http::Headers& headers) {
     headers.set("Api-Version", fmt::format("1.{}", newest_minor_version));
@@ -44,74 +58,6 @@ Result<std::optional<int>> query_integer(const http::Request& request, std::stri
     if (!number || *number > INT32_MAX || *number < INT32_MIN)
         return Error(Errc::Invalid, fmt::format("invalid value for {}: {}", name, json_quote(text)));
     return std::optional<int>(static_cast<int>(*number));
-}
-
-Result<Filters> Filters::parse(const http::Request& request, std::initializer_list<std::string_view> known) {
-    Filters filters;
-    auto text = request.query.get("filters");
-    if (text.empty()) return filters;
-    auto value = TRY(parse_json(text, {1U << 20, 8}).in("invalid filters"));
-    if (!value.is_object()) return Error(Errc::Invalid, "invalid filters: must be an object");
-    for (const auto& [key, item] : value.get_object()) {
-        if (std::find(known.begin(), known.end(), std::string_view(key)) == known.end())
-            return Error(Errc::Invalid, fmt::format("invalid filter '{}'", std::string_view(key)));
-        auto& values = filters.values_[key];
-        if (const auto* list = item.if_array()) {
-            for (const auto& one : *list)
-                if (const auto* string = one.if_string()) values.emplace_back(*string);
-        } else if (const auto* set = item.if_object()) {
-            for (const auto& [name, on] : *set)
-                if (!on.is_bool() || on.get_bool()) values.emplace_back(name);
-        } else {
-            return Error(Errc::Invalid, "invalid filters: values must be lists");
-        }
-    }
-    return filters;
-}
-
-const std::vector<std::string>& Filters::get(std::string_view key) const {
-    static const std::vector<std::string> none;
-    auto found = values_.find(std::string(key));
-    return found == values_.end() ? none : found->second;
-}
-
-bool Filters::exact(std::string_view key, std::string_view value) const {
-    const auto& values = get(key);
-    return values.empty() || std::find(values.begin(), values.end(), value) != values.end();
-}
-
-bool Filters::fuzzy(std::string_view key, std::string_view value) const {
-    const auto& values = get(key);
-    return values.empty() || std::any_of(values.begin(), values.end(),
-                                         [&](const auto& one) { return value.find(one) != std::string_view::npos; });
-}
-
-bool Filters::prefix(std::string_view key, std::string_view value) const {
-    const auto& values = get(key);
-    return values.empty() ||
-           std::any_of(values.begin(), values.end(), [&](const auto& one) { return value.starts_with(one); });
-}
-
-bool Filters::labels(const std::map<std::string, std::string>& labels, std::string_view key) const {
-    const auto& values = get(key);
-    return std::all_of(values.begin(), values.end(), [&](const std::string& wanted) {
-        auto equals = wanted.find('=');
-        auto found = labels.find(wanted.substr(0, equals));
-        return found != labels.end() && (equals == std::string::npos || found->second == wanted.substr(equals + 1));
-    });
-}
-
-bool wildcard_match(std::string_view pattern, std::string_view text) {
-    if (pattern.empty()) return text.empty();
-    if (pattern[0] == '*') {
-        for (std::size_t taken = 0; taken <= text.size(); ++taken) {
-            if (wildcard_match(pattern.substr(1), text.substr(taken))) return true;
-            if (taken < text.size() && text[taken] == '/') return false;
-        }
-        return false;
-    }
-    if (text.empty() || (pattern[0] != '?' && pattern[0] != text[0])) return false;
-    return wildcard_match(pattern.substr(1), text.substr(1));
 }
 
 json::object object_of(const std::map<std::string, std::string>& map) {

@@ -17,6 +17,8 @@ namespace pila::docker {
 
 inline constexpr std::uint64_t newest_minor_version = 50, oldest_minor_version = 24;
 
+// Of a path with a version ("/v1.41/..."): 41; without one the newest.
+std::uint64_t asked_version(std::string_view path);
 void add_common_headers(http::Headers& headers);
 http::Response json_response(int status, const json::value& body);
 
@@ -27,7 +29,7 @@ Result<std::optional<int>> query_integer(const http::Request& request, std::stri
 // ?filters={"label":["a=b"]} (list form) or {"label":{"a=b":true}} (set form).
 class Filters {
 public:
-    // Invalid: "invalid filter 'x'" for a key that is not in `known`.
+    // Invalid: "invalid filter 'x'" for a key that is not in `known`, unless that is empty.
     static Result<Filters> parse(const http::Request& request, std::initializer_list<std::string_view> known);
     bool has(std::string_view key) const { return values_.contains(std::string(key)); }
     const std::vector<std::string>& get(std::string_view key) const;
@@ -35,20 +37,29 @@ public:
     bool exact(std::string_view key, std::string_view value) const;
     bool fuzzy(std::string_view key, std::string_view value) const;
     bool prefix(std::string_view key, std::string_view value) const;
-    bool labels(const std::map<std::string, std::string>& labels, std::string_view key = "label") const;  // all of them
+    // All that "label" names, and not all that "label!" names.
+    bool labels(const std::map<std::string, std::string>& labels) const;
+    // One of them as a regular expression, as dockerd has it for names.
+    Result<bool> matches(std::string_view key, std::string_view value) const;
+    Result<std::optional<bool>> flag(std::string_view key) const;  // "true", "1", "false", "0"
+    Result<WallTime> until() const;                                // of "until": a time, or a duration before now
+    Result<bool> port(std::string_view key, std::uint64_t number, std::string_view protocol) const;  // "80-90/tcp"
 
 private:
     std::map<std::string, std::vector<std::string>> values_;
 };
 
 bool wildcard_match(std::string_view pattern,
-                    std::string_view text);  // "*" and "?", as in path.Match ("*" stops at "/")
+                    std::string_view text);  // "*", "?" and "[a-z]", as in path.Match ("*" stops at "/")
 json::object object_of(const std::map<std::string, std::string>& map);
 json::array array_of(const std::vector<std::string>& items);
 json::value array_or_null(const std::vector<std::string>& items);
 std::string go_duration_since(WallTime then);  // "5 minutes", "About an hour", "Less than a second"
 // "1700000000.5", "10m" ago, RFC 3339
 std::optional<WallTime> parse_time_query(std::string_view text);
+
+// The event that ends a prune.
+void publish_prune(Api& api, const http::Request& request, std::string type, std::uint64_t reclaimed);
 
 // streams.cpp
 http::Response hijack_response(const http::Request& request, bool terminal, std::function<void(http::Hijacked)> take);
@@ -65,7 +76,7 @@ Reply search_images(Api& api, http::Request& request);
 Reply check_login(Api& api, http::Request& request);
 
 // container_json.cpp
-json::object inspect_container(Api& api, const engine::Container& container, bool with_size);
+json::object inspect_container(Api& api, const engine::Container& container, bool with_size, std::uint64_t version);
 json::object list_container(Api& api, const engine::Container& container, bool with_size);
 json::object endpoint_json(const network::Endpoint& endpoint);
 

@@ -28,7 +28,11 @@ std::span<const Route> exec_routes();
 std::span<const Route> image_routes();
 std::span<const Route> network_routes();
 std::span<const Route> volume_routes();
+std::span<const Route> registry_routes();
+std::span<const Route> off_routes();
 
+// The answer where no route fits.
+Error no_route(std::string_view method, std::string_view path);
 // Fills request.parameters; nullptr if no route fits. wrong_method: a route fits but for its method.
 const Route* find_route(http::Request& request, std::string_view path, bool& wrong_method);
 

@@ -89,13 +89,6 @@ private:
 
 }  // namespace
 
-// "/v1.41/containers/..." -> 41
-static std::uint64_t asked_version(std::string_view path) {
-    if (!path.starts_with("/v1.")) return newest_minor_version;
-    path.remove_prefix(4);
-    return parse_uint(path.substr(0, path.find('/'))).value_or(newest_minor_version);
-}
-
 static Reply attach_websocket(Api& api, http::Request& request) {
     auto container = TRY(api.engine().find(request.parameters[0]));
     auto options = TRY(attach_options(*container, request));
@@ -175,14 +168,15 @@ static bool wanted(const Filters& filters, const journal::Event& event) {
     auto image = event.attributes.find(event.type == "container" ? "image" : "name");
     bool image_matches =
         !filters.has("image") || (image != event.attributes.end() && filters.exact("image", image->second));
+    if (!filters.exact("scope", "local") || !filters.exact("daemon", event.type == "daemon" ? event.id : ""))
+        return false;
     return filters.exact("type", event.type) && filters.exact("event", action) && named("container", "container") &&
            named("network", "network") && named("volume", "volume") && image_matches &&
            filters.labels(event.attributes);
 }
 
 static Reply events(Api& api, http::Request& request) {
-    auto filters = TRY(Filters::parse(request, {"config", "container", "daemon", "event", "image", "label", "network",
-                                                "node", "plugin", "scope", "secret", "service", "type", "volume"}));
+    auto filters = TRY(Filters::parse(request, {}));  // one that there is not changes nothing, as dockerd has it
     auto since = parse_time_query(request.query.get("since")), until = parse_time_query(request.query.get("until"));
     if (!since || !until) return Error(Errc::Invalid, "invalid time in since or until");
     // Not "now": events from before the clock was set back are later than that.

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "docker/reply.h"
@@ -20,6 +22,10 @@ static Reply version(Api& api, http::Request&) {
     auto api_version = fmt::format("1.{}", newest_minor_version), oldest = fmt::format("1.{}", oldest_minor_version);
     json::object details{{"ApiVersion", api_version},
                          {"Arch", host.go_architecture},
+                         {"BuildTime", ""},
+                         {"Experimental", "false"},
+                         {"GitCommit", ""},
+                         {"GoVersion", "none"},
                          {"KernelVersion", host.kernel_version},
                          {"MinAPIVersion", oldest},
                          {"Os", "linux"}};
@@ -62,7 +68,46 @@ static json::value limit_facts(const engine::HostLimits& limits, bool cgroup_v2,
     return warnings.empty() ? json::value(nullptr) : json::value(std::move(warnings));
 }
 
-static Reply info(Api& api, http::Request&) {
+// Programs that dockerd is made of, where pila has its own.
+static void add_parts(Api& api, json::object& body) {
+    json::object part{{"ID", api.options().version}, {"Expected", api.options().version}};
+    for (auto field : {"ContainerdCommit", "RuncCommit", "InitCommit"}) body[field] = part;
+    body["Runtimes"] = {{"pila", {{"path", "pila-runtime"}}}};
+    body["DefaultRuntime"] = "pila";
+    body["InitBinary"] = "pila-runtime";
+}
+
+static json::object registry_config(Api& api) {
+    json::object indexes{{"docker.io",
+                          {{"Name", "docker.io"},
+                           {"Mirrors", array_of(api.options().registry_mirrors)},
+                           {"Secure", true},
+                           {"Official", true}}}};
+    json::array blocks{"127.0.0.0/8", "::1/128"};
+    for (const auto& name : api.options().insecure_registries) {
+        if (name.find('/') != std::string::npos)
+            blocks.emplace_back(name);
+        else
+            indexes[name] = {{"Name", name}, {"Mirrors", json::array{}}, {"Secure", false}, {"Official", false}};
+    }
+    return {{"AllowNondistributableArtifactsCIDRs", nullptr},
+            {"AllowNondistributableArtifactsHostnames", nullptr},
+            {"InsecureRegistryCIDRs", std::move(blocks)},
+            {"IndexConfigs", std::move(indexes)},
+            {"Mirrors", array_of(api.options().registry_mirrors)}};
+}
+
+static json::array security_options(Api& api) {
+    json::array security;
+    const auto& defaults = api.engine().security();
+    if (!defaults.apparmor_profile.empty()) security.emplace_back("name=apparmor");
+    security.emplace_back("name=seccomp,profile=" + defaults.seccomp_name);
+    if (!api.engine().options().id_map.empty()) security.emplace_back("name=userns");
+    security.emplace_back("name=cgroupns");
+    return security;
+}
+
+static Reply info(Api& api, http::Request& request) {
     auto& engine = api.engine();
     int running = 0, paused = 0, stopped = 0;
     auto containers = engine.containers().list();
@@ -103,9 +148,7 @@ static Reply info(Api& api, http::Request&) {
     body["OSType"] = "linux";
     body["Architecture"] = host.machine;
     body["IndexServerAddress"] = "https://index.docker.io/v1/";
-    body["RegistryConfig"] = {{"InsecureRegistryCIDRs", json::array{"127.0.0.0/8", "::1/128"}},
-                              {"IndexConfigs", json::object{}},
-                              {"Mirrors", array_of(api.options().registry_mirrors)}};
+    body["RegistryConfig"] = registry_config(api);
     body["NCPU"] = host.cpus;
     body["MemTotal"] = host.memory_bytes;
     body["DockerRootDir"] = engine.options().data_directory;
@@ -117,50 +160,58 @@ static Reply info(Api& api, http::Request&) {
     body["Labels"] = json::array{};
     body["ExperimentalBuild"] = false;
     body["ServerVersion"] = api.options().version;
-    body["Runtimes"] = {{"pila", {{"path", "pila-runtime"}}}};
-    body["DefaultRuntime"] = "pila";
+    add_parts(api, body);
     body["Swarm"] = {
         {"NodeID", ""}, {"NodeAddr", ""},           {"LocalNodeState", "inactive"}, {"ControlAvailable", false},
         {"Error", ""},  {"RemoteManagers", nullptr}};
     body["LiveRestoreEnabled"] = true;
     body["Isolation"] = "";
-    body["InitBinary"] = "pila-runtime";
-    json::array security;
-    if (!api.engine().security().apparmor_profile.empty()) security.emplace_back("name=apparmor");
-    security.emplace_back("name=seccomp,profile=" + api.engine().security().seccomp_name);
-    if (!api.engine().options().id_map.empty()) security.emplace_back("name=userns");
-    security.emplace_back("name=cgroupns");
-    body["SecurityOptions"] = std::move(security);
+    body["SecurityOptions"] = security_options(api);
+    body["GenericResources"] = nullptr;
+    body["NEventsListener"] = engine.parts().journal.subscribers();
+    body["OSVersion"] = host.os_version;
+    body["ProductLicense"] = "";
+    // True in dockerd when br_netfilter is there; our own rules do not need it.
+    body["BridgeNfIptables"] = body["BridgeNfIp6tables"] = host.bridge_netfilter;
+    auto version = asked_version(request.path);
+    if (version < 42) body["KernelMemory"] = body["KernelMemoryTCP"] = false;
+    if (version < 25) body["ExecutionDriver"] = "native";
     return json_response(200, body);
 }
 
-static Reply disk_usage(Api& api, http::Request&) {
+static json::array image_usage(Api& api, std::uint64_t version, std::uint64_t& layers_size) {
     auto& engine = api.engine();
-    json::array images, containers, volumes;
-    std::uint64_t layers_size = 0;
+    json::array images;
     for (const auto& image : engine.parts().images.list()) {
         int users = 0;
         for (const auto& container : engine.containers().list())
             users += container->identity().image_id == image->id ? 1 : 0;
-        images.push_back({{"Id", image->id.text()},
-                          {"ParentId", image->parent.text()},
-                          {"RepoTags", array_of(image->tags)},
-                          {"RepoDigests", array_of(image->repo_digests)},
-                          {"Created", image->created.seconds()},
-                          {"Size", image->size},
-                          {"SharedSize", 0},
-                          {"Containers", users},
-                          {"Labels", object_of(image->config.labels)}});
+        json::object object{{"Id", image->id.text()},
+                            {"ParentId", image->parent.text()},
+                            {"RepoTags", array_of(image->tags)},
+                            {"RepoDigests", array_of(image->repo_digests)},
+                            {"Created", image->created.seconds()},
+                            {"Size", image->size},
+                            {"SharedSize", 0},
+                            {"Containers", users},
+                            {"Labels", object_of(image->config.labels)}};
+        if (version < 44) object["VirtualSize"] = image->size;
+        images.push_back(std::move(object));
         layers_size += image->size;
     }
-    for (const auto& container : engine.containers().list())
-        containers.push_back(list_container(api, *container, true));
+    return images;
+}
+
+static json::array volume_usage(Api& api) {
+    auto& engine = api.engine();
+    json::array volumes;
     for (const auto& volume : engine.volumes().list()) {
         int users = 0;
         for (const auto& container : engine.containers().list())
             for (const auto& mount : container->volumes()) users += mount.name == volume.name ? 1 : 0;
         volumes.push_back(
-            {{"Name", volume.name},
+            {{"CreatedAt", rfc3339_nano({volume.created.seconds() * 1'000'000'000})},
+             {"Name", volume.name},
              {"Driver", "local"},
              {"Mountpoint", volume.mountpoint},
              {"Scope", "local"},
@@ -168,11 +219,35 @@ static Reply disk_usage(Api& api, http::Request&) {
              {"Options", nullptr},
              {"UsageData", {{"Size", snapshot::tree_size(volume.mountpoint).value_or(0)}, {"RefCount", users}}}});
     }
-    return json_response(200, json::object{{"LayersSize", layers_size},
-                                           {"Images", std::move(images)},
-                                           {"Containers", std::move(containers)},
-                                           {"Volumes", std::move(volumes)},
-                                           {"BuildCache", json::array{}}});
+    return volumes;
+}
+
+// ?type=image&type=volume: only those (API 1.42).
+static Reply disk_usage(Api& api, http::Request& request) {
+    auto types = request.query.all("type");
+    for (auto type : types)
+        if (type != "container" && type != "image" && type != "volume" && type != "build-cache")
+            return Error(Errc::Invalid, fmt::format("unknown object type: {}", type));
+    auto wanted = [&](std::string_view type) {
+        return types.empty() || std::find(types.begin(), types.end(), type) != types.end();
+    };
+    auto version = asked_version(request.path);
+    json::object body;
+    if (wanted("image")) {
+        std::uint64_t layers_size = 0;
+        body["Images"] = image_usage(api, version, layers_size);
+        body["LayersSize"] = layers_size;
+    }
+    if (wanted("container")) {
+        json::array containers;
+        for (const auto& container : api.engine().containers().list())
+            containers.push_back(list_container(api, *container, true));
+        body["Containers"] = std::move(containers);
+    }
+    if (wanted("volume")) body["Volumes"] = volume_usage(api);
+    if (wanted("build-cache")) body["BuildCache"] = json::array{};
+    if (version < 42) body["BuilderSize"] = 0;
+    return json_response(200, body);
 }
 
 static constexpr Route routes[] = {

@@ -32,7 +32,8 @@ struct ContainerState {
     std::string error;
     WallTime started_at, finished_at;
     int restart_count = 0;
-    Health health;  // None: no health check, or never run
+    int quick_restarts = 0;  // in a row, each after less than ten seconds; not stored
+    Health health;           // None: no health check, or never run
     std::vector<network::Endpoint> endpoints;
     std::vector<network::PublishedPort> ports;
 

@@ -43,7 +43,11 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts part
     engine->exits_ = std::make_unique<WorkQueue>("exits", 2);
     engine->health_ = std::make_unique<HealthChecks>(
         *engine->timers_, engine->security_,
-        [made = engine.get()](const ContainerPointer& container) { made->health_changed(container); });
+        [made = engine.get()](const ContainerPointer& container) { made->health_changed(container); },
+        [made = engine.get()](const ContainerPointer& container, const char* action, const std::string& exec_id) {
+            made->publish_exec({{}, {}, "pila", "health check"}, *container, action, container->spec()->health.command,
+                               exec_id);
+        });
     engine->stats_ = std::make_unique<StatsHub>(*engine->timers_, *engine->background_, engine->groups_);
     engine->supervisor_ = TRY(runtime::ShimSupervisor::create(engine->options_.runtime_exe, *engine));
     return engine;
@@ -60,22 +64,6 @@ Engine::~Engine() {
     health_.reset();
     follower_.reset();
     compressor_.reset();
-}
-
-void Engine::publish(const Context& context, const Container& container, std::string action,
-                     std::map<std::string, std::string> extra) {
-    auto spec = container.spec();
-    journal::Event event;
-    event.type = "container";
-    event.action = std::move(action);
-    event.id = container.id();
-    event.attributes = spec->labels;
-    event.attributes["image"] = spec->image;
-    event.attributes["name"] = container.name();
-    event.attributes.merge(extra);
-    event.actor = context.actor;
-    event.cause = context.cause;
-    parts_.journal.publish(std::move(event));
 }
 
 void Engine::health_changed(const ContainerPointer& container) {
@@ -107,11 +95,11 @@ Result<Engine::Held> Engine::hold(std::string_view reference) {
 Result<void> Engine::rename(const Context& context, std::string_view reference, std::string_view name) {
     TRY(find(reference));
     if (name.empty()) return Error(Errc::Invalid, "Neither old nor new names may be empty");
-    auto wanted = TRY(checked_name(name));
+    auto wanted = TRY(checked_name(name).in("Error when allocating new name"));
     auto [container, guard] = TRY(hold(reference));
     auto old = container->name();
     if (wanted == old) return Error(Errc::Invalid, "Renaming a container with the same name as its current name");
-    TRY(table_.reserve_name(wanted, container->id()));
+    TRY(table_.reserve_name(wanted, container->id()).in("Error when allocating new name"));
     container->set_name(wanted);
     auto saved = table_.save_spec(*container);
     if (!saved) {

@@ -166,12 +166,17 @@ public:
 
     Result<image::ImagePointer> commit(const Context& context, const CommitOptions& options);
 
+    // Tells everybody who listens to events.
+    void publish(const Context& context, const Container& container, std::string action,
+                 std::map<std::string, std::string> extra = {});
+
     // runtime::ShimEvents, on the watcher's thread
     void container_exited(const std::string& container_id, const runtime::ExitRecord& record, Fd root) override;
     void exec_exited(const std::string& container_id, const std::string& exec_id,
                      const runtime::ExitRecord& record) override;
     void out_of_memory(const std::string& container_id) override;
     void log_rotated(const std::string& container_id) override;
+    void detached(const std::string& container_id, const std::string& exec_id) override;
     void shim_lost(const std::string& container_id) override;
 
 private:
@@ -227,8 +232,10 @@ private:
     void schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for);
     Result<void> remove_locked(const Context& context, const ContainerPointer& container, bool remove_volumes);
 
-    void publish(const Context& context, const Container& container, std::string action,
-                 std::map<std::string, std::string> extra = {});
+    void publish_networks(const Context& context, const Container& container, const char* action,
+                          const std::vector<network::Endpoint>& endpoints);
+    void publish_exec(const Context& context, const Container& container, std::string_view action,
+                      const std::vector<std::string>& command, const std::string& exec_id);
     void health_changed(const ContainerPointer& container);
     void compress_logs(const Container& container);
     Result<void> recover_container(const ContainerPointer& container);

@@ -29,7 +29,7 @@ Result<Changed> Engine::start(const Context& context, std::string_view reference
     if (state.is_running()) return Changed::No;
     container->update([](ContainerState& current) {
         current.stopped_by_user = false;
-        current.restart_count = 0;
+        current.restart_count = current.quick_restarts = 0;
     });
     TRY(start_locked(context, container));
     return Changed::Yes;
@@ -248,6 +248,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     if (own_network) parts_.networks.start_ended();
     if (launched) {
         health_->running(container, HealthChecks::From::Start);
+        publish_networks(context, *container, "connect", container->state().endpoints);
         publish_volumes(context, *container, "mount");
         publish(context, *container, "start");
         return {};

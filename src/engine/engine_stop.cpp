@@ -121,7 +121,7 @@ Result<void> Engine::restart(const Context& context, std::string_view reference,
     TRY(stop_locked(context, container, timeout, signal));
     container->update([](ContainerState& current) {
         current.stopped_by_user = false;
-        current.restart_count = 0;
+        current.restart_count = current.quick_restarts = 0;
     });
     TRY(start_locked(context, container));
     publish(context, *container, "restart");
@@ -262,8 +262,7 @@ void Engine::out_of_memory(const std::string& container_id) {
 
 void Engine::exec_exited(const std::string& container_id, const std::string& exec_id,
                          const runtime::ExitRecord& record) {
-    if (health_->exec_exited(exec_id, record.code)) return;
-    execs_.set_ended(exec_id, record.code);
+    if (!health_->exec_exited(exec_id, record.code)) execs_.set_ended(exec_id, record.code);
     auto container = table_.by_id(container_id);
     if (!container) return;
     exits_->post([this, container, exec_id, code = record.code] {
@@ -297,9 +296,10 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     parts_.networks.detach(container->id());
     auto context = engine_context("the container's process ended");
     release_volumes(*container);
-    publish_volumes(context, *container, "unmount");
     if (record.oom_killed && !state.oom_killed) publish(context, *container, "oom");
     publish(context, *container, "die", {{"exitCode", std::to_string(record.code)}});
+    publish_networks(context, *container, "disconnect", state.endpoints);
+    publish_volumes(context, *container, "unmount");
     follower_->container_ended(container->id());
     after_exit(container, ran_for);
     if (shim) shim->forget();  // who waits for the container comes first
@@ -329,11 +329,12 @@ void Engine::after_exit(const ContainerPointer& container, std::chrono::nanoseco
 void Engine::schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for) {
     // Docker's back-off: 100 ms, doubled up to a minute, from the start again after 10 s of good running.
     auto state = container->update([&](ContainerState& current) {
-        if (ran_for > seconds(10)) current.restart_count = 0;
+        if (ran_for > seconds(10)) current.quick_restarts = 0;
         current.status = Status::Restarting;
         ++current.restart_count;
+        ++current.quick_restarts;
     });
-    auto delay = milliseconds(std::min<std::int64_t>(60'000, 100LL << std::min(state.restart_count - 1, 10)));
+    auto delay = milliseconds(std::min<std::int64_t>(60'000, 100LL << std::min(state.quick_restarts - 1, 10)));
     ignore(table_.save_state(*container), "the restart itself matters more");
     PILA_CRASHPOINT("engine.restart.scheduled");
     timers_->post_after(delay, [this, container] {

@@ -60,10 +60,10 @@ Result<std::string> Engine::create_exec(const Context& context, std::string_view
         return Error(Errc::Conflict,
                      fmt::format("container {} is paused, unpause the container before exec", reference));
     auto spec = TRY(parse_exec(body));
-    auto command = join(spec.command, " ");
+    auto command = spec.command;
     TRY(parse_detach_keys(spec.detach_keys));
     auto id = execs_.add(container->id(), std::move(spec));
-    publish(context, *container, "exec_create: " + command, {{"execID", id}});
+    publish_exec(context, *container, "exec_create", command, id);
     return id;
 }
 
@@ -104,13 +104,13 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
         }
         auto pid = TRY(shim->exec(context, std::move(request)));
         execs_.set_running(exec_id, pid);
-        publish(context, *container, "exec_start: " + join(exec.spec.command, " "), {{"execID", exec_id}});
+        publish_exec(context, *container, "exec_start", exec.spec.command, exec_id);
         return {};
     };
     auto outcome = run();
     if (outcome) return outcome;
     auto error = outcome.take_error();
-    execs_.set_ended(exec_id, error.code() == Errc::NotFound ? 127 : error.code() == Errc::Denied ? 126 : 128);
+    execs_.set_ended(exec_id, error.code() == Errc::NotFound ? 127 : 126);
     if (connection)
         tell(connection->socket.get(), terminal, "OCI runtime exec failed: exec failed: " + error.message());
     if (error.code() == Errc::NotFound || error.code() == Errc::Denied)

@@ -118,7 +118,9 @@ Result<void> HealthChecks::start_probe(const ContainerPointer& container, const 
         Lock lock(mutex_);
         TRY(drain_->add(key, std::move(ours)));
     }
+    tell_(container, "exec_create", exec_id);
     TRY(shim->exec(Context{}.with_timeout(start_patience), std::move(request)));
+    tell_(container, "exec_start", exec_id);
     return {};
 }
 

@@ -21,8 +21,10 @@ class HealthChecks {
 public:
     // Called when a container's status has changed through a probe, on a thread that may block.
     using Changed = std::function<void(const ContainerPointer&)>;
-    HealthChecks(TimerQueue& timers, SecurityDefaults security, Changed changed)
-        : timers_(timers), security_(std::move(security)), changed_(std::move(changed)) {}
+    // Of a probe: "exec_create", "exec_start".
+    using Tell = std::function<void(const ContainerPointer&, const char* action, const std::string& exec_id)>;
+    HealthChecks(TimerQueue& timers, SecurityDefaults security, Changed changed, Tell tell)
+        : timers_(timers), security_(std::move(security)), changed_(std::move(changed)), tell_(std::move(tell)) {}
     // Waits for probes that are being started.
     ~HealthChecks();
 
@@ -55,6 +57,7 @@ private:
     TimerQueue& timers_;
     const SecurityDefaults security_;  // of the engine's containers
     const Changed changed_;
+    const Tell tell_;
     Mutex mutex_;
     std::map<std::string, Monitor> monitors_ GUARDED_BY(mutex_);    // by container
     std::map<std::string, std::string> probed_ GUARDED_BY(mutex_);  // exec -> container

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/log_attributes.h"
 
-#include <regex.h>
 #include <optional>
 
 #include <fmt/core.h>
 
+#include "base/pattern.h"
 #include "base/text.h"
 #include "engine/log_settings.h"
 #include "engine/spec.h"
@@ -13,32 +13,6 @@
 namespace pila::engine {
 
 namespace {
-
-class Pattern {
-public:
-    ~Pattern() {
-        if (compiled_) ::regfree(&regex_);
-    }
-    Pattern() = default;
-    Pattern(const Pattern&) = delete;
-    Pattern& operator=(const Pattern&) = delete;
-
-    Result<void> compile(const std::string& text) {
-        int failed = ::regcomp(&regex_, text.c_str(), REG_EXTENDED | REG_NOSUB);
-        compiled_ = failed == 0;
-        if (compiled_) return {};
-        char why[256];
-        ::regerror(failed, &regex_, why, sizeof why);
-        return Error(Errc::Invalid, fmt::format("error parsing regexp: {}: `{}`", why, text));
-    }
-    bool matches(const std::string& text) const {
-        return compiled_ && ::regexec(&regex_, text.c_str(), 0, nullptr, 0) == 0;
-    }
-
-private:
-    regex_t regex_{};
-    bool compiled_ = false;
-};
 
 // Those of `from` that the options NAME (a list) and NAME-regex choose.
 Result<void> choose(const ContainerSpec& spec, const std::string& name, const std::map<std::string, std::string>& from,
@@ -48,8 +22,7 @@ Result<void> choose(const ContainerSpec& spec, const std::string& name, const st
             if (auto found = from.find(std::string(key)); found != from.end()) into.insert(*found);
     auto expression = spec.log_options.find(name + "-regex");
     if (expression == spec.log_options.end() || expression->second.empty()) return {};
-    Pattern pattern;
-    TRY(pattern.compile(expression->second));
+    auto pattern = TRY(Pattern::compile(expression->second));
     for (const auto& item : from)
         if (pattern.matches(item.first)) into.insert(item);
     return {};

@@ -60,7 +60,8 @@ using ImagePointer = std::shared_ptr<const Image>;
 struct Progress {
     std::string id, status;  // "a3ed95caeb02", "Extracting"
     std::uint64_t current = 0, total = 0;
-    std::string stream;  // a line for `load`: "Loaded image: busybox:latest\n"
+    std::string aux_digest;  // of a manifest that was pushed as `id`, of `total` bytes
+    std::string stream;      // a line for `load`: "Loaded image: busybox:latest\n"
 };
 using ProgressSink = std::function<void(const Progress&)>;
 

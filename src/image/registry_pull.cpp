@@ -97,9 +97,10 @@ ImagePointer Puller::existing(const Digest& id) {
 
 Result<PullResult> Puller::pull_name(const Context& context, RegistryConnection& connection,
                                      const Reference& reference) {
-    lines_.say(tag_or_digest(reference), "Pulling from " + reference.path);
     auto found = find_manifest(context, connection, reference);
     if (!found) return translate(found.take_error(), reference);
+    // Not before: what is not there can still be answered with a status of its own.
+    lines_.say(tag_or_digest(reference), "Pulling from " + reference.path);
     Image image;
     if (auto known = existing(found->manifest.config.digest)) {
         image = *known;

@@ -21,6 +21,11 @@ std::uint64_t Journal::subscribe(WallTime since, std::vector<EventPointer>& past
     return id;
 }
 
+std::size_t Journal::subscribers() const {
+    Lock lock(mutex_);
+    return subscribers_.size();
+}
+
 void Journal::unsubscribe(std::uint64_t id) {
     Subscriber gone;  // destroyed after the lock: what it holds may have a lot to do
     Lock lock(mutex_);

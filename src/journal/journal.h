@@ -36,10 +36,11 @@ public:
     using Subscriber = std::function<void(const EventPointer&)>;
     // `past` gets what is remembered from `since` on; nothing is missed or repeated between the two.
     std::uint64_t subscribe(WallTime since, std::vector<EventPointer>& past, Subscriber subscriber);
+    std::size_t subscribers() const;
     void unsubscribe(std::uint64_t id);  // returns when the subscriber no longer runs
 
 private:
-    Mutex mutex_;
+    mutable Mutex mutex_;
     std::deque<EventPointer> events_ GUARDED_BY(mutex_);
     std::map<std::uint64_t, Subscriber> subscribers_ GUARDED_BY(mutex_);
     std::uint64_t next_id_ GUARDED_BY(mutex_) = 1;

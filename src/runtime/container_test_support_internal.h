@@ -63,6 +63,11 @@ public:
         exits_["memory " + id] = {};
         changed_.notify_all();
     }
+    void detached(const std::string& id, const std::string& exec_id) override {
+        std::lock_guard lock(mutex_);
+        exits_["detached " + id + exec_id] = {};
+        changed_.notify_all();
+    }
     void log_rotated(const std::string& id) override {
         std::lock_guard lock(mutex_);
         exits_["rotated " + id] = {};

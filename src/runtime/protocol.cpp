@@ -29,7 +29,7 @@ template <typename A>
 static void describe(A& archive, Report& report) {
     archive(report.kind, report.number, report.ok, report.code, report.os_errno, report.message, report.pid,
             report.shim_pid, report.pids, report.exec_id, report.exit_code, report.oom_killed, report.finished_at);
-    archive.require(report.kind <= Report::Kind::LogRotated && report.code <= Errc::Internal);
+    archive.require(report.kind <= Report::Kind::Detached && report.code <= Errc::Internal);
 }
 
 std::string encode(const Request& request) { return codec::encode(request); }

@@ -52,7 +52,7 @@ struct Request {
 };
 
 struct Report {
-    enum class Kind : std::uint8_t { Reply, Exited, ExecExited, OutOfMemory, LogRotated };
+    enum class Kind : std::uint8_t { Reply, Exited, ExecExited, OutOfMemory, LogRotated, Detached };
     Kind kind = Kind::Reply;
     std::uint32_t number = 0;
     // Reply

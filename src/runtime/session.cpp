@@ -205,6 +205,7 @@ void Session::take_input(const std::shared_ptr<Client>& client, std::string_view
     client->options.close_stdin_when_gone = false;  // the user left, the process is to live on
     client->input_open = false;
     client->ending = true;
+    if (detached_) detached_();
     if (client->pending() == 0) drop(client);
 }
 

@@ -34,6 +34,8 @@ public:
     void launched(Fd terminal);
 
     void attach(Attachment attachment);
+    // Called when a client has typed the detach keys.
+    void on_detached(std::function<void()> told) { detached_ = std::move(told); }
     Result<void> resize(std::uint16_t rows, std::uint16_t columns);
     // The process has ended: reads what is left even if streams are full.
     void process_ended();
@@ -77,7 +79,7 @@ private:
 
     Loop& loop_;
     LogWriter* log_;
-    std::function<void()> changed_;
+    std::function<void()> changed_, detached_;
     Source sources_[2];  // stdout (or the terminal) and stderr
     Fd input_;           // write end of stdin; with a terminal: a duplicate of its master
     std::string input_queue_;

@@ -69,6 +69,7 @@ Result<void> Shim::start(Request request, std::vector<Fd> fds, FdView control) {
     log_ = TRY(LogWriter::open(plan_.log));
     if (plan_.log.tell_rotation) log_.on_rotated([this] { report_rotation(); });
     session_ = std::make_unique<Session>(loop_, &log_, [this] { output_settled(); });
+    session_->on_detached([this] { report_detached(""); });
     auto& options = request.attachments;
     for (std::size_t i = 0; i < streams.size(); ++i) {
         // Before the launch, so that not one byte of output can be missed.

@@ -61,6 +61,8 @@ public:
     virtual void exec_exited(const std::string& container_id, const std::string& exec_id, const ExitRecord& record) = 0;
     // The kernel killed a process of the container for memory, which need not be its end.
     virtual void out_of_memory(const std::string& container_id) = 0;
+    // A client typed the detach keys; exec_id "": of the container itself.
+    virtual void detached(const std::string& container_id, const std::string& exec_id) = 0;
     // There is a rotated log file more (LogPlan::tell_rotation).
     virtual void log_rotated(const std::string& container_id) = 0;
     // The shim itself died without a record (killed): its container is gone or going.

@@ -53,6 +53,13 @@ void Shim::broadcast(const Report& report) {
     for (const auto& control : all) reply(control, report);
 }
 
+void Shim::report_detached(const std::string& exec_id) {
+    Report report;
+    report.kind = Report::Kind::Detached;
+    report.exec_id = exec_id;
+    broadcast(report);
+}
+
 void Shim::report_rotation() {
     Report report;
     report.kind = Report::Kind::LogRotated;

@@ -25,6 +25,7 @@ Result<void> Shim::begin_exec(const std::shared_ptr<Control>& control, Request& 
     exec.request = request.number;
     exec.asked_by = control;
     exec.session = std::make_unique<Session>(loop_, nullptr, [this, id] { exec_settled(id); });
+    exec.session->on_detached([this, id] { report_detached(id); });
     if (!fds.empty()) exec.session->attach(attachment_of(request.attachments[0], std::move(fds[0])));
     auto stdio = TRY(exec.session->prepare(process));
     auto launch = TRY(Launch::exec(plan_, process, stdio, cgroup_, pidfd_));

@@ -75,6 +75,7 @@ private:
     void report_exit(const std::shared_ptr<Control>& control);
 
     void report_rotation();
+    void report_detached(const std::string& exec_id);
 
     // shim_oom.cpp
     void watch_memory();

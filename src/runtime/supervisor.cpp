@@ -262,6 +262,7 @@ void Supervisor::report_came(const std::shared_ptr<Client>& client) {
             break;
         case Report::Kind::ExecExited: events_.exec_exited(client->id_, report->exec_id, record); break;
         case Report::Kind::OutOfMemory: events_.out_of_memory(client->id_); break;
+        case Report::Kind::Detached: events_.detached(client->id_, report->exec_id); break;
         case Report::Kind::LogRotated: events_.log_rotated(client->id_); break;
     }
 }

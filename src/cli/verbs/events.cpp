@@ -78,7 +78,7 @@ int events_verb(Invocation& invocation) {
     auto shown = for_each_json(*response->body, [&](const json::value& event) -> Result<void> {
         std::string line;
         if (shape) {
-            TRY(shape->execute(event, line, {.typed = true}));
+            TRY(shape->execute(event, line, {.typed = true, .open_map = "Attributes"}));
             line += '\n';
         } else {
             line = format == "json" ? compact_json(event) + "\n" : plain_line(event);

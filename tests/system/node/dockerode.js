@@ -18,7 +18,7 @@ async function started(options = {}) {
 
 async function refused(promise, status, text) {
   const error = await promise.then(() => assert.fail('was not refused'), (failure) => failure);
-  assert.equal(error.statusCode, status, String(error));
+  assert.ok([status].flat().includes(error.statusCode), String(error));
   if (text) assert.match(error.message, text);
   return error;
 }
@@ -430,7 +430,7 @@ test('images: prune', async () => {
 });
 
 test('registry credentials that nobody takes', async () => {
-  await refused(docker.checkAuth({ username: 'a', password: 'b', serveraddress: 'http://127.0.0.1:9' }), 500);
+  await refused(docker.checkAuth({ username: 'a', password: 'b', serveraddress: 'http://127.0.0.1:9' }), [500, 503]);
 });
 
 // --- networks and volumes -----------------------------------------------------------------------------------------

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `docker events` gets to see of containers and of what they use.
+#include "base/text.h"
+#include "engine/engine.h"
+
+namespace pila::engine {
+
+void Engine::publish(const Context& context, const Container& container, std::string action,
+                     std::map<std::string, std::string> extra) {
+    auto spec = container.spec();
+    journal::Event event;
+    event.type = "container";
+    event.action = std::move(action);
+    event.id = container.id();
+    event.attributes = spec->labels;
+    event.attributes["image"] = spec->image;
+    event.attributes["name"] = container.name();
+    event.attributes.merge(extra);
+    event.actor = context.actor;
+    event.cause = context.cause;
+    parts_.journal.publish(std::move(event));
+}
+
+// Of the networks there are here all but these two are bridges.
+static std::string driver_of(const std::string& network) {
+    if (network == "none") return "null";
+    return network == "host" ? "host" : "bridge";
+}
+
+void Engine::publish_networks(const Context& context, const Container& container, const char* action,
+                              const std::vector<network::Endpoint>& endpoints) {
+    auto tell = [&](const std::string& id, const std::string& name) {
+        journal::Event event;
+        event.type = "network";
+        event.action = action;
+        event.id = id;
+        event.attributes = {{"name", name}, {"type", driver_of(name)}, {"container", container.id()}};
+        event.actor = context.actor;
+        event.cause = context.cause;
+        parts_.journal.publish(std::move(event));
+    };
+    for (const auto& endpoint : endpoints) tell(endpoint.network_id, endpoint.network_name);
+    const auto mode = container.spec()->network_mode;
+    if (mode != "host" && mode != "none") return;
+    if (auto network = parts_.networks.find(mode)) tell(network->id, mode);
+}
+
+// "exec_create: sh -c true": a program without arguments keeps the space, as dockerd has it.
+void Engine::publish_exec(const Context& context, const Container& container, std::string_view action,
+                          const std::vector<std::string>& command, const std::string& exec_id) {
+    auto text = std::string(action) + ": " + join(command, " ");
+    if (command.size() == 1) text += ' ';
+    publish(context, container, std::move(text), {{"execID", exec_id}});
+}
+
+void Engine::detached(const std::string& container_id, const std::string& exec_id) {
+    auto container = table_.by_id(container_id);
+    if (!container) return;
+    Context context{{}, {}, "client", "the detach keys were typed"};
+    if (exec_id.empty())
+        publish(context, *container, "detach");
+    else
+        publish(context, *container, "exec_detach", {{"execID", exec_id}});
+}
+
+}  // namespace pila::engine
