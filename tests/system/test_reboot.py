@@ -18,7 +18,9 @@ def power_cut(engine, stranger):
     """stranger: has the numbers that containers and shims had."""
     doomed = truth.processes()
     shims = {pid for pid, _ in truth.shims(doomed)}
-    os.kill(engine.pid, signal.SIGSTOP)
+    for pid in (engine.pid, *shims):  # at one blow: nobody may note how another ended
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda pid=pid: stands_still(pid), f"{pid} stands still")
     for pid in shims | {pid for pid, parent, _ in doomed if parent in shims}:
         try:
             os.kill(pid, signal.SIGKILL)
@@ -41,6 +43,10 @@ def power_cut(engine, stranger):
     for record in (engine.run / "containers").glob("*/pid"):
         assert len(record.read_text().splitlines()) == 2
         record.write_text(f"{stranger} {started} {stranger} {started}\nan-earlier-boot\n")
+
+
+def stands_still(pid):
+    return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def gone(path):
