@@ -99,3 +99,31 @@ def test_cdi_devices_that_there_are_not(devices):
                        ("vendor.com/thing=hooked", "vendor.com/thing=hooked asks for hooks, which pila does not have")):
         failed = docker.run("run", "--rm", "--device", name, "busybox", "true", check=False)
         assert failed.returncode == 125 and text in failed.stderr
+
+
+@pytest.mark.only_pila("dockerd would have to live through kill -9 with --live-restore")
+def test_a_mounted_volume_across_a_kill_of_the_daemon(fresh):
+    engine = loaded(fresh(), "busybox")
+    docker = client_of(engine)
+
+    def mounted():
+        with open("/proc/self/mountinfo") as table:
+            return "/volumes/memory/_data " in table.read()
+
+    docker("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "memory")
+    docker("run", "-d", "--name", "user", "-v", "memory:/m", "busybox", "sh", "-c", "echo kept > /m/file; sleep 1000")
+    engines.wait_until(lambda: docker.run("exec", "user", "cat", "/m/file", check=False).stdout == "kept\n", "the file is there")
+    engine.kill()
+    engine.start()
+    assert mounted()
+    assert docker("run", "--rm", "-v", "memory:/m", "busybox", "cat", "/m/file") == "kept"  # one file system for both
+    assert mounted()
+    docker("rm", "-f", "user")
+    engines.wait_until(lambda: not mounted(), "the last user is gone, and the mount with it")
+
+    docker("run", "-d", "--name", "user", "-v", "memory:/m", "busybox", "sleep", "1000")
+    pid = docker.inspect("user")["State"]["Pid"]
+    engine.kill()
+    subprocess.run(["kill", "-9", str(pid)], check=True)
+    engine.start()
+    engines.wait_until(lambda: not mounted(), "nor does one stay that nobody used any more when the daemon came back")
