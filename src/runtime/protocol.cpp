@@ -20,9 +20,9 @@ static void describe(A& archive, AttachOptions& options) {
 
 template <typename A>
 static void describe(A& archive, Request& request) {
-    archive(request.verb, request.number, request.cgroup_path, request.plan, request.attachments, request.exec_id,
-            request.rows, request.columns, request.signal, request.paused, request.resources);
-    archive.require(request.verb <= Verb::Forget);
+    archive(request.verb, request.number, request.plan, request.attachments, request.exec_id, request.rows,
+            request.columns, request.signal, request.paused, request.resources);
+    archive.require(request.verb <= Verb::Prepare);
 }
 
 template <typename A>

@@ -14,8 +14,8 @@
 
 namespace pila::runtime {
 
+// Numbers and fields are for good: a new daemon takes over the shims of an older one.
 enum class Verb : std::uint8_t {
-    Prepare,  // no reply; Start follows, or the end of the connection
     Start,
     Adopt,
     Attach,
@@ -28,6 +28,7 @@ enum class Verb : std::uint8_t {
     Update,
     ReopenLog,
     Forget,
+    Prepare,  // no reply; Start follows, or the end of the connection
 };
 
 // An Attachment without its stream: streams follow the plan's descriptors, in this order.
@@ -41,8 +42,7 @@ struct AttachOptions {
 struct Request {
     Verb verb = Verb::Start;
     std::uint32_t number = 0;
-    std::string cgroup_path;  // Prepare
-    std::string plan;         // Start: Plan; Exec: ProcessPlan; both as serialize() writes them
+    std::string plan;  // Start: Plan; Exec: ProcessPlan; both as serialize() writes them. Prepare: path of the groups
     std::vector<AttachOptions> attachments;
     std::string exec_id;
     std::uint16_t rows = 0, columns = 0;

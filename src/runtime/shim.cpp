@@ -123,7 +123,7 @@ Result<void> Shim::run(Fd control) {
     auto request = TRY(decode_request(parcel.bytes));
     Result<void> prepared;
     if (request.verb == Verb::Prepare) {
-        prepared = prepare(request.cgroup_path);
+        prepared = prepare(request.plan);
         auto next = receive_parcel(control, -1);
         if (!next) abandon_start();  // another part of the start has failed
         parcel = TRY(std::move(next));

@@ -131,7 +131,7 @@ Result<std::unique_ptr<PreparedShim>> Supervisor::prepare(const std::string& cgr
     auto prepared = std::make_unique<Prepared>(*this, TRY(spawner_.take()));
     Request request;
     request.verb = Verb::Prepare;
-    request.cgroup_path = cgroup_path;
+    request.plan = cgroup_path;
     TRY(prepared->say(encode(request)));
     return std::unique_ptr<PreparedShim>(std::move(prepared));
 }
