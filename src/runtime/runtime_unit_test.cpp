@@ -97,14 +97,14 @@ TEST_CASE("what daemon and shim say to each other has not changed since 0.1") {
     auto bytes = encode(kill);
     CHECK(bytes.substr(0, 18) == std::string("\x05\7\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0e", 18));
     CHECK(bytes.substr(18, 9) == std::string("\0\0\0\0\x09\0\0\0\0", 9));
-    CHECK(bytes.size() == 18 + 9 + encoded_resources);
+    CHECK(bytes.size() == 75);  // 48 of no resources
     CHECK(static_cast<int>(Verb::Adopt) == 1);
     CHECK(static_cast<int>(Verb::Forget) == 11);
     Report exited;
     exited.kind = Report::Kind::Exited;
     exited.exit_code = 3;
     exited.finished_at = 5;
-    CHECK(encode(exited).size() == encoded_report);
+    CHECK(encode(exited).size() == 44);
     CHECK(encode(exited)[0] == 1);
 }
 
