@@ -26,7 +26,7 @@ def data_files(engine):
     found = Counter()
     for path in engine.data.rglob("*"):
         parts = path.relative_to(engine.data).parts
-        if parts[0].startswith("node.db"):
+        if parts[0].startswith("node.db") or parts[-1] == "unsynced":  # a mark until the layer has reached the disk
             continue
         if parts[0] == "layers" or parts[0] == "blobs":
             found["/".join(parts[:3])] += len(parts) <= 3
