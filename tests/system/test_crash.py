@@ -301,7 +301,7 @@ def test_the_end_of_an_earlier_run_is_not_taken_for_this_one(crashing, daemon):
         engine.kill()
     os.kill(pid, signal.SIGSTOP)
     os.kill(shim, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it has ended with its shim")
+    wait_until(lambda: pid not in {one for one, _, _ in truth.processes()}, "it has ended with its shim")
     if daemon == "down":
         engine.start()
     wait_until(lambda: docker.inspect("twice")["State"]["Status"] == "exited", "its end is known")
