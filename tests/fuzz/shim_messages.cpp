@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "runtime/detach_keys_internal.h"
-#include "runtime/json_log_internal.h"
+#include "runtime/log_format.h"
 #include "runtime/protocol_internal.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -21,6 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         keys.filter(bytes.substr(1), out);
     }
     std::string line;
-    append_log_entry(line, bytes, false, "T");
+    for (auto format : {LogFormat::Json, LogFormat::Local})
+        append_log_entry(format, line, bytes, false, log_stamp(format, {}));
     return 0;
 }
