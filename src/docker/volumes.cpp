@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "base/log.h"
 #include "docker/reply.h"
 
 namespace pila::docker {
@@ -104,7 +105,10 @@ static Reply prune(Api& api, http::Request& request) {
         if ((!all && !volume.anonymous) || !filters.labels(volume.labels) || !user_of(api, volume.name).empty())
             continue;
         auto size = snapshot::tree_size(volume.mountpoint).value_or(0);
-        if (!api.engine().volumes().remove(volume.name)) continue;
+        if (auto removed = api.engine().volumes().remove(volume.name); !removed) {
+            log::warning("pruning volume {}: {}", volume.name, removed.error().message());
+            continue;
+        }
         reclaimed += size;
         deleted.emplace_back(volume.name);
         publish(api, request, "destroy", volume.name);
