@@ -152,15 +152,10 @@ static Reply history(Api& api, http::Request& request) {
 
 static void publish(Api& api, const http::Request& request, std::string action, const image::Image& image,
                     std::string name) {
-    journal::Event event;
-    event.type = "image";
-    event.action = std::move(action);
-    event.id = image.id.text();
-    event.attributes = image.config.labels;
-    event.attributes["name"] = std::move(name);
-    event.actor = request.context.actor;
-    event.cause = request.context.cause;
-    api.engine().parts().journal.publish(std::move(event));
+    auto attributes = image.config.labels;
+    attributes["name"] = std::move(name);
+    api.engine().parts().journal.publish(request.context, "image", std::move(action), image.id.text(),
+                                         std::move(attributes));
 }
 
 static Reply tag(Api& api, http::Request& request) {

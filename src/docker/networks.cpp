@@ -73,15 +73,10 @@ static Reply inspect(Api& api, http::Request& request) {
 
 static void publish(Api& api, const http::Request& request, std::string action, const network::Network& network,
                     std::string container = {}) {
-    journal::Event event;
-    event.type = "network";
-    event.action = std::move(action);
-    event.id = network.id;
-    event.attributes = {{"name", network.spec.name}, {"type", driver_of(network)}};
-    if (!container.empty()) event.attributes["container"] = std::move(container);
-    event.actor = request.context.actor;
-    event.cause = request.context.cause;
-    api.engine().parts().journal.publish(std::move(event));
+    std::map<std::string, std::string> attributes{{"name", network.spec.name}, {"type", driver_of(network)}};
+    if (!container.empty()) attributes["container"] = std::move(container);
+    api.engine().parts().journal.publish(request.context, "network", std::move(action), network.id,
+                                         std::move(attributes));
 }
 
 static Result<network::NetworkSpec> read_spec(const json::object& body) {

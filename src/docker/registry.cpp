@@ -11,14 +11,7 @@
 namespace pila::docker {
 
 static void publish(Api& api, const Context& context, std::string action, const std::string& name) {
-    journal::Event event;
-    event.type = "image";
-    event.action = std::move(action);
-    event.id = name;
-    event.attributes["name"] = name;
-    event.actor = context.actor;
-    event.cause = context.cause;
-    api.engine().parts().journal.publish(std::move(event));
+    api.engine().parts().journal.publish(context, "image", std::move(action), name, {{"name", name}});
 }
 
 // 401 would say that this daemon asks who the client is, and makes docker ask for a password on a terminal that may not

@@ -14,13 +14,8 @@ std::uint64_t asked_version(std::string_view path) {
 }
 
 void publish_prune(Api& api, const http::Request& request, std::string type, std::uint64_t reclaimed) {
-    journal::Event event;
-    event.type = std::move(type);
-    event.action = "prune";
-    event.attributes["reclaimed"] = std::to_string(reclaimed);
-    event.actor = request.context.actor;
-    event.cause = request.context.cause;
-    api.engine().parts().journal.publish(std::move(event));
+    api.engine().parts().journal.publish(request.context, std::move(type), "prune", "",
+                                         {{"reclaimed", std::to_string(reclaimed)}});
 }
 
 void add_common_headers(http::Headers& headers) {

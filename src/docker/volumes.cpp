@@ -23,13 +23,6 @@ static json::object volume_json(const engine::Volume& volume) {
     return object;
 }
 
-static std::string user_of(Api& api, const std::string& name) {
-    for (const auto& container : api.engine().containers().list())
-        for (const auto& volume : container->volumes())
-            if (volume.type == "volume" && volume.name == name) return container->id();
-    return "";
-}
-
 static Reply list(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"dangling", "driver", "label", "name"}));
     std::optional<bool> dangling;
@@ -43,21 +36,10 @@ static Reply list(Api& api, http::Request& request) {
     for (const auto& volume : api.engine().volumes().list()) {
         if (!filters.fuzzy("name", volume.name) || !filters.labels(volume.labels) || !filters.exact("driver", "local"))
             continue;
-        if (dangling && user_of(api, volume.name).empty() != *dangling) continue;
+        if (dangling && api.engine().volume_user(volume.name).empty() != *dangling) continue;
         found.push_back(volume_json(volume));
     }
     return json_response(200, json::object{{"Volumes", std::move(found)}, {"Warnings", nullptr}});
-}
-
-static void publish(Api& api, const http::Request& request, std::string action, const std::string& name) {
-    journal::Event event;
-    event.type = "volume";
-    event.action = std::move(action);
-    event.id = name;
-    event.attributes["driver"] = "local";
-    event.actor = request.context.actor;
-    event.cause = request.context.cause;
-    api.engine().parts().journal.publish(std::move(event));
 }
 
 static Reply create(Api& api, http::Request& request) {
@@ -71,7 +53,7 @@ static Reply create(Api& api, http::Request& request) {
             Errc::NotFound,
             fmt::format("create {0}: error looking up volume plugin {1}: plugin \"{1}\" not found", name, driver));
     auto volume = TRY(api.engine().volumes().create(name, labels, options));
-    publish(api, request, "create", volume.name);
+    api.engine().publish_volume(request.context, volume.name, "create");
     return json_response(201, volume_json(volume));
 }
 
@@ -84,10 +66,10 @@ static Reply remove(Api& api, http::Request& request) {
     auto found = api.engine().volumes().find(name);
     if (!found && request.query.flag("force")) return http::Response::empty(204);
     TRY(std::move(found));
-    if (auto user = user_of(api, name); !user.empty())
+    if (auto user = api.engine().volume_user(name); !user.empty())
         return Error(Errc::Conflict, fmt::format("remove {}: volume is in use - [{}]", name, user));
     TRY(api.engine().volumes().remove(name));
-    publish(api, request, "destroy", name);
+    api.engine().publish_volume(request.context, name, "destroy");
     return http::Response::empty(204);
 }
 
@@ -102,7 +84,8 @@ static Reply prune(Api& api, http::Request& request) {
     json::array deleted;
     std::uint64_t reclaimed = 0;
     for (const auto& volume : api.engine().volumes().list()) {
-        if ((!all && !volume.anonymous) || !filters.labels(volume.labels) || !user_of(api, volume.name).empty())
+        if ((!all && !volume.anonymous) || !filters.labels(volume.labels) ||
+            !api.engine().volume_user(volume.name).empty())
             continue;
         auto size = snapshot::tree_size(volume.mountpoint).value_or(0);
         if (auto removed = api.engine().volumes().remove(volume.name); !removed) {
@@ -111,7 +94,7 @@ static Reply prune(Api& api, http::Request& request) {
         }
         reclaimed += size;
         deleted.emplace_back(volume.name);
-        publish(api, request, "destroy", volume.name);
+        api.engine().publish_volume(request.context, volume.name, "destroy");
     }
     return json_response(200,
                          json::object{{"VolumesDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)},

@@ -166,7 +166,10 @@ public:
 
     Result<image::ImagePointer> commit(const Context& context, const CommitOptions& options);
 
-    // Tells everybody who listens to events.
+    std::string volume_user(const std::string& name) const;  // id of a container that has it; "": none
+    // Tell everybody who listens to events.
+    void publish_volume(const Context& context, const std::string& name, const char* action,
+                        std::map<std::string, std::string> attributes = {});
     void publish(const Context& context, const Container& container, std::string action,
                  std::map<std::string, std::string> extra = {});
 
@@ -208,8 +211,6 @@ private:
     Result<void> use_volumes(const Container& container);
     void release_volumes(const Container& container);
     void remove_anonymous_volumes(const Context& context, const Container& container);
-    void publish_volume(const Context& context, const std::string& name, const char* action,
-                        std::map<std::string, std::string> attributes = {});
     void publish_volumes(const Context& context, const Container& container, const char* action);
     Result<std::vector<MountSource>> open_mount_sources(const Container& container, const os::UserNamespace* ids);
 

@@ -8,17 +8,11 @@ namespace pila::engine {
 void Engine::publish(const Context& context, const Container& container, std::string action,
                      std::map<std::string, std::string> extra) {
     auto spec = container.spec();
-    journal::Event event;
-    event.type = "container";
-    event.action = std::move(action);
-    event.id = container.id();
-    event.attributes = spec->labels;
-    event.attributes["image"] = spec->image;
-    event.attributes["name"] = container.name();
-    event.attributes.merge(extra);
-    event.actor = context.actor;
-    event.cause = context.cause;
-    parts_.journal.publish(std::move(event));
+    auto attributes = spec->labels;
+    attributes["image"] = spec->image;
+    attributes["name"] = container.name();
+    attributes.merge(extra);
+    parts_.journal.publish(context, "container", std::move(action), container.id(), std::move(attributes));
 }
 
 // Of the networks there are here all but these two are bridges.
@@ -30,14 +24,8 @@ static std::string driver_of(const std::string& network) {
 void Engine::publish_networks(const Context& context, const Container& container, const char* action,
                               const std::vector<network::Endpoint>& endpoints) {
     auto tell = [&](const std::string& id, const std::string& name) {
-        journal::Event event;
-        event.type = "network";
-        event.action = action;
-        event.id = id;
-        event.attributes = {{"name", name}, {"type", driver_of(name)}, {"container", container.id()}};
-        event.actor = context.actor;
-        event.cause = context.cause;
-        parts_.journal.publish(std::move(event));
+        parts_.journal.publish(context, "network", action, id,
+                               {{"name", name}, {"type", driver_of(name)}, {"container", container.id()}});
     };
     for (const auto& endpoint : endpoints) tell(endpoint.network_id, endpoint.network_name);
     const auto mode = container.spec()->network_mode;

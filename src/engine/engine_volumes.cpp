@@ -195,15 +195,8 @@ void Engine::release_volumes(const Container& container) {
 
 void Engine::publish_volume(const Context& context, const std::string& name, const char* action,
                             std::map<std::string, std::string> attributes) {
-    journal::Event event;
-    event.type = "volume";
-    event.action = action;
-    event.id = name;
-    event.attributes = std::move(attributes);
-    event.attributes["driver"] = "local";
-    event.actor = context.actor;
-    event.cause = context.cause;
-    parts_.journal.publish(std::move(event));
+    attributes["driver"] = "local";
+    parts_.journal.publish(context, "volume", action, name, std::move(attributes));
 }
 
 void Engine::publish_volumes(const Context& context, const Container& container, const char* action) {
@@ -219,18 +212,19 @@ void Engine::publish_volumes(const Context& context, const Container& container,
     }
 }
 
+std::string Engine::volume_user(const std::string& name) const {
+    for (const auto& container : table_.list())
+        for (const auto& mount : container->volumes())
+            if (mount.type == "volume" && mount.name == name) return container->id();
+    return {};
+}
+
 // Those that another container took over by --volumes-from stay with it. The container is in no table any more.
 void Engine::remove_anonymous_volumes(const Context& context, const Container& container) {
-    auto in_use = [&](const std::string& name) {
-        for (const auto& other : table_.list())
-            for (const auto& mount : other->volumes())
-                if (mount.type == "volume" && mount.name == name) return true;
-        return false;
-    };
     for (const auto& mount : container.volumes()) {
         if (mount.type != "volume") continue;
         auto known = volumes_.find(mount.name);
-        if (!known || !known->anonymous || in_use(mount.name)) continue;
+        if (!known || !known->anonymous || !volume_user(mount.name).empty()) continue;
         if (volumes_.remove(mount.name)) publish_volume(context, mount.name, "destroy");
     }
 }

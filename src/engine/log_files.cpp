@@ -17,28 +17,6 @@ namespace pila::engine {
 
 static std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
-std::vector<RotatedLog> rotated_logs(const std::string& path) {
-    std::vector<RotatedLog> found;
-    auto names = os::list_directory(directory_of(path));
-    if (!names) return found;
-    auto prefix = path.substr(path.rfind('/') + 1) + ".";
-    for (std::string_view name : *names) {
-        if (!name.starts_with(prefix)) continue;
-        name.remove_prefix(prefix.size());
-        bool compressed = name.ends_with(".gz");
-        if (compressed) name.remove_suffix(3);
-        if (auto number = parse_uint(name)) found.push_back({*number, compressed});
-    }
-    // Both forms for a moment while it is compressed; the plain one is read.
-    std::sort(found.begin(), found.end(), [](auto& one, auto& other) {
-        return std::pair(one.number, one.compressed) < std::pair(other.number, other.compressed);
-    });
-    found.erase(
-        std::unique(found.begin(), found.end(), [](auto& one, auto& other) { return one.number == other.number; }),
-        found.end());
-    return found;
-}
-
 std::string rotated_path(const std::string& path, const RotatedLog& log) {
     return fmt::format("{}.{}{}", path, log.number, log.compressed ? ".gz" : "");
 }

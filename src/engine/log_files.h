@@ -10,15 +10,11 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "runtime/log_format.h"
 
 namespace pila::engine {
 
-struct RotatedLog {
-    std::uint64_t number = 0;
-    bool compressed = false;
-};
-// Oldest first, each number once.
-std::vector<RotatedLog> rotated_logs(const std::string& path);
+using runtime::RotatedLog, runtime::rotated_logs;
 std::string rotated_path(const std::string& path, const RotatedLog& log);
 
 struct LogPart {

@@ -12,6 +12,12 @@ void Journal::publish(Event event) {
     for (auto& [id, subscriber] : subscribers_) subscriber(shared);
 }
 
+void Journal::publish(const Context& context, std::string type, std::string action, std::string id,
+                      std::map<std::string, std::string> attributes) {
+    publish(
+        {{}, std::move(type), std::move(action), std::move(id), std::move(attributes), context.actor, context.cause});
+}
+
 std::uint64_t Journal::subscribe(WallTime since, std::vector<EventPointer>& past, Subscriber subscriber) {
     Lock lock(mutex_);
     for (const auto& event : events_)

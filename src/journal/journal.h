@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "base/context.h"
 #include "base/mutex.h"
 #include "base/time.h"
 
@@ -32,6 +33,9 @@ public:
     static constexpr std::size_t max_events = 4096;
 
     void publish(Event event);
+    // Of something that happened on behalf of an operation, now.
+    void publish(const Context& context, std::string type, std::string action, std::string id,
+                 std::map<std::string, std::string> attributes);
 
     using Subscriber = std::function<void(const EventPointer&)>;
     // `past` gets what is remembered from `since` on; nothing is missed or repeated between the two.

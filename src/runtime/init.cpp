@@ -50,8 +50,6 @@ void report_and_exit(FdView channel, const Error& error) {
     ::_exit(1);
 }
 
-namespace {}  // namespace
-
 Result<void> become_mapped_root() {
     ::setgroups(0, nullptr);  // denied when the caller is unprivileged; then there are none to drop
     if (::setresgid(0, 0, 0) < 0 || ::setresuid(0, 0, 0) < 0)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/log_format.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/text.h"
+#include "os/file.h"
 
 namespace pila::runtime {
 
@@ -112,6 +114,28 @@ std::optional<LocalEntry> parse_local_entry(std::string_view line) {
     entry.time = WallTime{static_cast<std::int64_t>(*time)};
     entry.text = line.substr(local_header);
     return entry;
+}
+
+std::vector<RotatedLog> rotated_logs(const std::string& path) {
+    std::vector<RotatedLog> found;
+    auto names = os::list_directory(path.substr(0, path.rfind('/')));
+    if (!names) return found;
+    auto prefix = path.substr(path.rfind('/') + 1) + ".";
+    for (std::string_view name : *names) {
+        if (!name.starts_with(prefix)) continue;
+        name.remove_prefix(prefix.size());
+        bool compressed = name.ends_with(".gz");
+        if (compressed) name.remove_suffix(3);
+        if (auto number = parse_uint(name)) found.push_back({*number, compressed});
+    }
+    // Both forms for a moment while it is compressed; the plain one is read.
+    std::sort(found.begin(), found.end(), [](auto& one, auto& other) {
+        return std::pair(one.number, one.compressed) < std::pair(other.number, other.compressed);
+    });
+    found.erase(
+        std::unique(found.begin(), found.end(), [](auto& one, auto& other) { return one.number == other.number; }),
+        found.end());
+    return found;
 }
 
 }  // namespace pila::runtime

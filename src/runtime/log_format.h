@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 
@@ -36,5 +37,13 @@ struct LocalEntry {
 };
 // `line` without its newline. nullopt: not such an entry, or a part of one.
 std::optional<LocalEntry> parse_local_entry(std::string_view line);
+
+// What was rotated away from PATH: PATH.NUMBER, ".gz" behind it once it is compressed.
+struct RotatedLog {
+    std::uint64_t number = 0;
+    bool compressed = false;
+};
+// Oldest first, each number once.
+std::vector<RotatedLog> rotated_logs(const std::string& path);
 
 }  // namespace pila::runtime

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/log_writer_internal.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -25,23 +23,6 @@ std::size_t piece_of(std::string_view line) {
 }
 
 constexpr std::size_t write_out_at = 64U << 10;
-
-// Numbers of the rotated files, compressed ones included.
-std::vector<std::uint64_t> rotated_numbers(const std::string& path) {
-    auto slash = path.rfind('/');
-    std::vector<std::uint64_t> numbers;
-    auto names = os::list_directory(path.substr(0, slash));
-    if (!names) return numbers;
-    auto prefix = path.substr(slash + 1) + ".";
-    for (std::string_view name : *names) {
-        if (!name.starts_with(prefix)) continue;
-        name.remove_prefix(prefix.size());
-        if (name.ends_with(".gz")) name.remove_suffix(3);
-        if (auto number = parse_uint(name)) numbers.push_back(*number);
-    }
-    std::sort(numbers.begin(), numbers.end());
-    return numbers;
-}
 
 }  // namespace
 
@@ -132,18 +113,17 @@ void LogWriter::write_out() {
 }
 
 void LogWriter::rotate() {
-    auto numbers = rotated_numbers(plan_.path);
+    auto rotated = rotated_logs(plan_.path);
     auto file_of = [&](std::uint64_t number) { return plan_.path + "." + std::to_string(number); };
     if (plan_.max_files <= 1)
         ignore(os::remove_file(plan_.path), "made anew below");
     else
-        ignore(os::rename(plan_.path, file_of(numbers.empty() ? 1 : numbers.back() + 1)), "full disk: goes on in it");
+        ignore(os::rename(plan_.path, file_of(rotated.empty() ? 1 : rotated.back().number + 1)),
+               "full disk: goes on in it");
     // The one just rotated counts, and so does the one to come.
-    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
-    for (std::size_t i = 0; i + plan_.max_files < numbers.size() + 2; ++i) {
-        if (i >= numbers.size()) break;
-        ignore(os::remove_file(file_of(numbers[i])), "compressed");
-        ignore(os::remove_file(file_of(numbers[i]) + ".gz"), "not compressed");
+    for (std::size_t i = 0; i < rotated.size() && i + plan_.max_files < rotated.size() + 2; ++i) {
+        ignore(os::remove_file(file_of(rotated[i].number)), "compressed");
+        ignore(os::remove_file(file_of(rotated[i].number) + ".gz"), "not compressed");
     }
     PILA_CRASHPOINT("shim.log.rotating");
     if (auto opened = reopen(); !opened) file_.reset();

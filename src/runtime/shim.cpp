@@ -3,16 +3,10 @@
 
 #include <fcntl.h>
 #include <malloc.h>
-#include <poll.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cerrno>
-#include <csignal>
-#include <cstdio>
-
-#include <fmt/core.h>
 
 #include "base/failpoint.h"
 #include "os/file.h"
