@@ -60,8 +60,8 @@ void Engine::follow_logs(const ContainerPointer& container, const LogOptions& op
         stream->finish();
         return;
     }
-    auto state = container->state();
-    if (!state.is_running() && state.status != Status::Restarting) follower_->container_ended(container->id());
+    // A restart that is waiting for its time may never come: as with dockerd, an end is an end.
+    if (!container->state().is_running()) follower_->container_ended(container->id());
 }
 
 void Engine::compress_logs(const Container& container) {

@@ -66,6 +66,15 @@ def warm(engine, tmp_path):
     assert journal.problems == []
 
 
+def settle(engine, threads):
+    """Who follows or awaits a shared container that another client has paused would do so for ever."""
+    deadline = time.monotonic() + soak.request_seconds + 30
+    while any(thread.is_alive() for thread in threads) and time.monotonic() < deadline:
+        for name in soak.shared_names:
+            engine.api("DELETE", f"/containers/{name}?force=1&v=1")
+        time.sleep(0.5)
+
+
 def work(engine, journal, seconds, kinds, earlier=()):
     stop = threading.Event()
     workers = [soak.Worker(number, engine, journal, seed, stop) for number in range(8)]
@@ -78,8 +87,7 @@ def work(engine, journal, seconds, kinds, earlier=()):
         soak.Killer(engine, journal, seed, kinds).run(seconds)
     finally:
         stop.set()
-        for thread in (*workers, watcher):
-            thread.join(soak.request_seconds + 30)
+        settle(engine, (*workers, watcher))
         shutil.copy(engine.log_path, journal.path.with_suffix(".daemon.log"))
     assert [thread.name for thread in workers if thread.is_alive()] == []
     assert journal.problems == [], f"seed {seed}, log {journal.path}"
