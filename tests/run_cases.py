@@ -3,7 +3,8 @@
 """Runs the text cases of tests/cases against pila or a real dockerd. The form of a case: docs/testing.md.
 
   run_cases.py [--against pila|docker] [--images DIR] [--junit FILE] [--list] [NAME...]
-NAME is part of AREA/FILE or AREA/FILE:SECTION.
+NAME is part of AREA/FILE or AREA/FILE:SECTION, from the beginning of a word; the sections before a chosen one run, too: it may
+need what they have made.
 """
 import argparse
 import json
@@ -206,10 +207,9 @@ class Runner:
     def run(self, case, wanted, results):
         variables, broken = {}, None
         with tempfile.TemporaryDirectory(prefix="case-") as directory:
-            for section in case.sections:
+            last = max(at for at, section in enumerate(case.sections) if wanted(f"{case.name}:{section.name}"))
+            for section in case.sections[:last + 1]:
                 name = f"cases.{case.name}:{section.name}" + (" (pila's verbs)" if self.client == "pila" else "")
-                if section.name != "setup" and wanted and not wanted(f"{case.name}:{section.name}"):
-                    continue
                 reason = self.skipped(case.directives | section.directives)
                 begin = time.monotonic()
                 if broken and section.name != "setup":
@@ -271,8 +271,9 @@ def main():
     options = parser.parse_args()
     os.environ["IMAGES"] = options.images
     cases = [parse(path) for path in sorted((here / "cases").glob("*/*.test"))]
-    wanted = (lambda name: any(part in name for part in options.names)) if options.names else None
-    chosen = [case for case in cases if not wanted or any(wanted(f"{case.name}:{s.name}") for s in case.sections)]
+    words = re.compile("|".join(rf"(?<![a-z]){re.escape(name)}" for name in options.names))  # of none: matches all
+    wanted = words.search
+    chosen = [case for case in cases if any(wanted(f"{case.name}:{s.name}") for s in case.sections)]
     if options.list:
         print(*(f"{case.name}:{section.name}" for case in chosen for section in case.sections), sep="\n")
         return 0

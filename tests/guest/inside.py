@@ -190,6 +190,22 @@ def beside_a_real_docker():
     sh("systemctl", "stop", "docker.service", "docker.socket", "containerd.service")
 
 
+def the_clock_is_set():
+    """Durations stay what they are, times are the clock's (system/test_clock.py does the same without setting a real one)."""
+    docker("run", "-d", "--name", "checked", "--health-cmd", "true", "--health-interval", "500ms", "busybox", "sh", "-c", "trap '' TERM; sleep 1000")
+    for hours in (30, -30):
+        sh("date", "-s", f"@{int(time.time()) + hours * 3600}")
+        began = time.time()
+        last = docker("inspect", "-f", "{{(index .State.Health.Log 0).Start}}", "checked")
+        until(lambda: docker("inspect", "-f", "{{(index .State.Health.Log 0).Start}}", "checked") != last, "health is looked at again")
+        assert docker("run", "--rm", "busybox", "date", "+%s") >= str(int(began))
+        assert "start" in docker("events", "--since", str(int(began)), "--until", str(int(time.time()) + 1), "--filter", "event=start")
+    begin = time.monotonic()
+    docker("stop", "-t", "2", "checked")
+    assert 2 <= time.monotonic() - begin < 30
+    docker("rm", "checked")
+
+
 def tests_of(title, command):
     """A runner of this repository: its own results are passed on, with what it said if it ended badly."""
     results = work / "results"
@@ -208,12 +224,12 @@ def tests_of(title, command):
 
 def text_cases():
     tests_of("run_cases", [sys.executable, "tests/run_cases.py", "--client", "pila", "--images", product / "images", "--results",
-                           work / "results", "isolation", "limits", "lifecycle", "network", "ports", "exec", "run"])
+                           work / "results", "isolation/", "limits/", "lifecycle/", "network/", "ports/", "exec/", "run/", "volumes/"])
 
 
 def system_tests():
     tests_of("pytest", [sys.executable, "tests/lib/sandbox.py", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                        "tests/system/test_crash.py", "tests/system/test_leaks.py"])
+                        "tests/system/test_crash.py", "tests/system/test_leaks.py", "tests/system/test_userns.py"])
 
 
 # --- the second ---------------------------------------------------------------------------------------------------------
@@ -241,7 +257,7 @@ def uninstall_leaves_nothing():
 
 first = [this_is_what_users_have, install_starts_the_service, a_container_sees_its_own_group, limits_are_in_the_group,
          memory_that_is_not_there_ends_it, forks_end_at_the_limit, devices_are_refused, apparmor_confines, pause_freezes, ports_and_names,
-         containers_outlive_the_service, beside_a_real_docker, text_cases, system_tests]
+         containers_outlive_the_service, beside_a_real_docker, the_clock_is_set, text_cases, system_tests]
 second = [after_the_reboot, uninstall_leaves_nothing]
 
 
