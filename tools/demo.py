@@ -21,7 +21,7 @@ from pathlib import Path
 
 top = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(top / "tests"))
-from lib import debian, engines, sandbox  # noqa: E402
+from lib import debian, engines, foreign, sandbox  # noqa: E402
 from lib.registry import Registry, free_port  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 
@@ -35,6 +35,9 @@ http.createServer((request, response) => {
 """
 
 
+formats = Path("/proc/sys/fs/binfmt_misc")
+
+
 class Failed(Exception):
     pass
 
@@ -44,6 +47,7 @@ class Demo:
         self.options, self.times, self.number = options, [], 0
         self.directory = Path(tempfile.mkdtemp(prefix="pila-demo-", dir="/var/tmp"))
         self.engine, self.registry = None, None
+        self.formats_before = set(os.listdir(formats)) if formats.is_dir() else set()
         client = shutil.which("docker")
         self.client = [client] if client else [str(engines.Pila.program)]
 
@@ -120,7 +124,8 @@ class Demo:
         if self.options.against == "docker":
             self.engine = engines.Docker(self.directory / "engine", arguments)
         else:
-            self.engine = engines.Pila(self.directory / "engine", arguments, instance=instance)
+            environment = {"PATH": f"{os.environ['PATH']}:{foreign.emulators()}"}  # those that are installed come first
+            self.engine = engines.Pila(self.directory / "engine", arguments, environment, instance=instance)
         self.say("$ " + " ".join(map(str, self.engine.command())))
         begin = time.monotonic()
         self.engine.outlives_us = self.options.keep
@@ -137,6 +142,27 @@ class Demo:
         self.say("  the course pulls `ubuntu`; this makes the like of it from this machine's own package mirror")
         self.docker(f"import -c 'CMD [\"bash\"]' {tar} debian:local")
         self.docker("images")
+
+    def emulation(self):
+        try:
+            foreign.install()
+        except (debian.Unavailable, OSError, subprocess.SubprocessError, StopIteration) as problem:
+            self.say(f"  left out: no programs for other processors can be had: {problem}")
+            return
+        for archive in (engines.build / "test-images/busybox.tar", *map(foreign.image, foreign.suites)):
+            self.docker(f"load -qi {archive}", quiet=True)
+        self.say("  one program, compiled for three processors; what is not for this one is translated while it runs")
+        work = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; uname -m"
+        own = None
+        for image in ("busybox", *(f"{architecture}/busybox" for architecture in foreign.suites)):
+            platform = "" if image == "busybox" else f"--platform linux/{image.split('/')[0]} "
+            begin = time.monotonic()
+            text = self.docker(f"run --rm {platform}{image} sh -c '{work}'")
+            took = time.monotonic() - begin
+            own = own or took
+            self.check(image == "busybox" or text.split()[-1] in ("aarch64", "riscv64"), f"{image} does not run on another processor")
+            self.say(f"  {took:.2f} s" + (f": {took / own:.1f} times as long as natively" if took != own else ", natively"))
+        self.docker("rmi busybox:latest busybox:test " + " ".join(f"{architecture}/busybox" for architecture in foreign.suites), quiet=True)
 
     def interactive(self):
         with self.terminal("run -it --name myubuntu debian:local") as terminal:
@@ -291,6 +317,11 @@ class Demo:
             if str(self.directory) in line.split()[1]:
                 left.append(f"mount {line.split()[1]}")
                 subprocess.run(["umount", "-l", line.split()[1]], capture_output=True)
+        if formats.is_dir():  # emulators stay registered, as a distribution's do; a demo leaves none
+            for name in set(os.listdir(formats)) - self.formats_before - {"register", "status"}:
+                (formats / name).write_text("-1")
+            if not self.formats_before and os.path.ismount(formats):
+                subprocess.run(["umount", formats], capture_output=True)
         if self.options.against == "pila":  # an empty bridge and table stay until the next start; a demo leaves none
             for line in subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.splitlines():
                 if instance in line:
@@ -309,6 +340,7 @@ class Demo:
                  ("kill -9 the daemon while it serves", self.crash), ("registries", self.registries),
                  ("networks and names", self.networks)]
         if self.options.against == "pila":
+            steps.insert(1, ("one program on three processors", self.emulation))
             steps.insert(0, ("build", self.build))
         if not self.options.keep:
             steps.append(("logs, stop, rm, rmi: nothing stays", self.tidy))

@@ -43,6 +43,12 @@ static Result<Fd> lock_directory(const std::string& directory) {
                  fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
 }
 
+// Services have a short $PATH, or none.
+static std::string emulator_path() {
+    const char* path = std::getenv("PATH");
+    return std::string(path ? path : "") + ":/usr/local/bin:/usr/bin";
+}
+
 static Result<Fd> listen_on_socket(const std::string& path, const std::string& group) {
     if (os::connect_unix(path, SOCK_STREAM))
         return Error(Errc::Conflict, fmt::format("{} is in use by another program", path));
@@ -183,7 +189,8 @@ Result<void> run_daemon(const DaemonOptions& options) {
                                          {options.log_driver, options.log_driver_options},
                                          options.seccomp_profile,
                                          options.cdi_directories,
-                                         TRY(remap_of(options))};
+                                         TRY(remap_of(options)),
+                                         emulator_path()};
     TRY(engine::check_log_config(options.log_driver, options.log_driver_options).in("--log-driver, --log-opt"));
     auto engine =
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));

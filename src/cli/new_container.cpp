@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
+#include <cstdlib>
 
 #include "base/text.h"
 #include "cli/json_helpers.h"
@@ -14,6 +15,11 @@
 #include "os/file.h"
 
 namespace pila::cli {
+
+std::string default_platform() {
+    const char* platform = std::getenv("DOCKER_DEFAULT_PLATFORM");
+    return platform ? platform : "";
+}
 
 Result<void> pull_image(Api& api, const std::string& image, const std::string& platform, bool quiet, int descriptor) {
     auto reference = TRY(parse_reference(image));
@@ -57,8 +63,11 @@ Result<NewContainer> create_container(Api& api, const ContainerOptions& options,
     auto pull = [&] { return pull_image(api, image, options.platform, options.quiet, STDERR_FILENO); };
     if (options.pull == "always") TRY(pull());
     auto created = api.json(call);
-    if (!created && created.error().code() == Errc::NotFound && options.pull == "missing" &&
-        created.error().message().find("No such image") != std::string::npos) {
+    auto is_missing = [&](std::string_view how) {
+        return !created && created.error().code() == Errc::NotFound &&
+               created.error().message().find(how) != std::string::npos;
+    };
+    if (options.pull == "missing" && (is_missing("No such image") || is_missing("specified platform"))) {
         if (!options.quiet) fmt::print(stderr, "Unable to find image '{}' locally\n", familiar);
         TRY(pull());
         created = api.json(call);

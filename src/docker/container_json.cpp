@@ -190,6 +190,16 @@ static json::object overlay_json(Api& api, const Container& container) {
     return data;
 }
 
+// Ours alone: whose programs these are, and what runs them if not the processor itself.
+static void add_processor(Api& api, const Container& container, json::object& object) {
+    auto image = api.engine().parts().images.find(container.identity().image_id.text());
+    object["Architecture"] = image ? (*image)->config.architecture : "";
+    object["Emulator"] = "";
+    if (!image || engine::Emulation::is_native((*image)->config.architecture)) return;
+    auto emulator = api.engine().emulation().find((*image)->config.architecture);
+    object["Emulator"] = emulator ? emulator->program : "none installed";
+}
+
 json::object inspect_container(Api& api, const Container& container, bool with_size, std::uint64_t version) {
     auto state = container.state();
     auto spec = container.spec();
@@ -212,6 +222,7 @@ json::object inspect_container(Api& api, const Container& container, bool with_s
     object["RestartCount"] = state.restart_count;
     object["Driver"] = "overlay2";
     object["Platform"] = "linux";
+    add_processor(api, container, object);
     object["MountLabel"] = "";
     object["ProcessLabel"] = "";
     object["AppArmorProfile"] = engine::apparmor_profile_of(*spec, api.engine().security().apparmor_profile);

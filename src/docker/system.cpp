@@ -107,6 +107,17 @@ static json::array security_options(Api& api) {
     return security;
 }
 
+// Ours alone: what can run here, and by what if not by the processor itself.
+static json::array platforms(const engine::Emulation& emulation) {
+    json::array all;
+    for (auto architecture : {"amd64", "386", "arm64", "arm", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"})
+        if (engine::Emulation::is_native(architecture))
+            all.push_back(json::object{{"Platform", fmt::format("linux/{}", architecture)}});
+    for (const auto& emulator : emulation.available())
+        all.push_back(json::object{{"Platform", "linux/" + emulator.architecture}, {"Emulator", emulator.program}});
+    return all;
+}
+
 static Reply info(Api& api, http::Request& request) {
     auto& engine = api.engine();
     int running = 0, paused = 0, stopped = 0;
@@ -147,6 +158,7 @@ static Reply info(Api& api, http::Request& request) {
     body["OperatingSystem"] = host.operating_system;
     body["OSType"] = "linux";
     body["Architecture"] = host.machine;
+    body["Platforms"] = platforms(engine.emulation());
     body["IndexServerAddress"] = "https://index.docker.io/v1/";
     body["RegistryConfig"] = registry_config(api);
     body["NCPU"] = host.cpus;

@@ -19,7 +19,8 @@ Engine::Engine(EngineOptions options, Parts parts, ControlGroups groups)
       parts_(parts),
       groups_(std::move(groups)),
       table_(parts.store),
-      volumes_(options_.data_directory, parts.store, options_.id_map) {}
+      volumes_(options_.data_directory, parts.store, options_.id_map),
+      emulation_(options_.emulator_path) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(EngineOptions options, Parts parts) {
     if (options.cgroup_parent.empty()) options.cgroup_parent = "/" + options.instance;

@@ -21,6 +21,7 @@
 #include "engine/container.h"
 #include "engine/container_table.h"
 #include "engine/control_groups.h"
+#include "engine/emulation.h"
 #include "engine/exec.h"
 #include "engine/log_settings.h"
 #include "engine/names.h"
@@ -47,6 +48,7 @@ struct EngineOptions {
     std::string seccomp_profile;               // --seccomp-profile
     std::vector<std::string> cdi_directories;  // --cdi-spec-dir
     os::IdMap id_map;                          // --userns-remap; empty: containers have the host's ids
+    std::string emulator_path = "/usr/bin";    // where emulators of other processors are looked for
 };
 
 struct Parts {  // made by app/, outlive the engine
@@ -117,6 +119,7 @@ public:
     Parts& parts() { return parts_; }
     const SecurityDefaults& security() const { return security_; }
     const ControlGroups& groups() const { return groups_; }
+    const Emulation& emulation() const { return emulation_; }
     StatsHub& stats() { return *stats_; }
     TimerQueue& timers() { return *timers_; }
     WorkQueue& background() { return *background_; }
@@ -124,7 +127,9 @@ public:
     // The root file system of a container that is not running, by whoever is alone with it (FileAccess).
     Result<Fd> mount_root(const Container& container, snapshot::Writes writes, const os::UserNamespace* ids);
 
-    Result<Created> create_container(const Context& context, std::string_view name, const json::object& body);
+    // platform: what the image has to be for, "" for whatever it is; NotFound if it is for another.
+    Result<Created> create_container(const Context& context, std::string_view name, const json::object& body,
+                                     std::string_view platform = {});
     Result<Changed> start(const Context& context, std::string_view reference);
     // timeout in seconds, -1: wait for ever; unset: the container's own, or 10.
     Result<Changed> stop(const Context& context, std::string_view reference, std::optional<int> timeout,
@@ -216,6 +221,7 @@ private:
 
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);
+    Result<void> prepare_emulation(const Container& container);
     Result<void> launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
                         runtime::LogPlan log, const os::UserNamespace* ids);
     Result<network::Sandbox> attach_networks(const Context& context, const Container& container,
@@ -249,6 +255,7 @@ private:
     ContainerTable table_;
     Execs execs_;
     Volumes volumes_;
+    Emulation emulation_;
     KeyedLock operations_;
     KeyedLock transitions_;  // short: a start against the exit it may cause at once. Taken inside operations_
     std::unique_ptr<class LogFollower> follower_;

@@ -11,6 +11,8 @@
 #include "engine/engine.h"
 #include "engine/host_config_check.h"
 #include "engine/undo.h"
+#include "image/image_config.h"
+#include "image/platform.h"
 #include "os/capability.h"
 #include "os/file.h"
 
@@ -72,17 +74,43 @@ Result<std::vector<std::string>> settle_host_config(json::object& body, const Ho
     return warnings;
 }
 
+image::Platform platform_of(const image::Image& image) {
+    return {image.config.os, image.config.architecture, image.config.variant};
+}
+
+Result<void> check_platform(const image::Image& image, std::string_view name, std::string_view platform) {
+    if (platform.empty()) return {};
+    auto wanted = TRY(image::Platform::parse(platform)), offered = platform_of(image);
+    if (offered.fitness_for(wanted) > 0) return {};
+    // 404, by which the docker client knows that it has to pull.
+    return Error(Errc::NotFound,
+                 fmt::format("image with reference {} was found but its platform ({}) does not match the "
+                             "specified platform ({})",
+                             name, offered.text(), wanted.text()));
+}
+
+std::string foreign_image_warning(const image::Image& image) {
+    return fmt::format(
+        "The requested image's platform ({}) does not match the detected host platform (linux/{}) and no "
+        "specific platform was requested",
+        platform_of(image).text(), image::machine_architecture());
+}
+
 }  // namespace
 
-Result<Created> Engine::create_container(const Context& context, std::string_view name, const json::object& body) {
+Result<Created> Engine::create_container(const Context& context, std::string_view name, const json::object& body,
+                                         std::string_view platform) {
     TRY(context.check());
     auto id = random_hex(64);
     auto image_name = JsonReader(body).text("Image");
     if (image_name.empty()) return Error(Errc::Invalid, "Config cannot be empty in order to create a container");
     auto image = TRY(parts_.images.find(image_name));
+    TRY(check_platform(*image, image_name, platform));
     TRY(check_host_config(body));
     auto settled = body;
     auto warnings = TRY(settle_host_config(settled, groups_.limits(), options_.logs));
+    if (platform.empty() && !Emulation::is_native(image->config.architecture))
+        warnings.push_back(foreign_image_warning(*image));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));
     TRY(check_modes(*spec, table_));
     auto users = TRY(user_namespace_of(*spec));

@@ -137,6 +137,14 @@ Result<Fd> Engine::mount_root(const Container& container, snapshot::Writes write
     return parts_.snapshots.mount(container.id(), layers, writes, ids);
 }
 
+// A failure is kept for the error of a program that cannot run: the image may say something else than what is in it.
+Result<void> Engine::prepare_emulation(const Container& container) {
+    auto image = TRY(parts_.images.find(container.identity().image_id.text()));
+    if (Emulation::is_native(image->config.architecture)) return {};
+    TRY(emulation_.enable(image->config.architecture));
+    return {};
+}
+
 Result<void> Engine::launch(const Context& context, const ContainerPointer& container, network::Sandbox& sandbox,
                             runtime::LogPlan log, const os::UserNamespace* ids) {
     auto spec = container->spec();
@@ -148,6 +156,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     // What a container that goes with its end has written need never reach the disk.
     auto writes = spec->auto_remove ? snapshot::Writes::Volatile : snapshot::Writes::Durable;
     auto root = TRY(mount_root(*container, writes, ids));
+    auto emulated = prepare_emulation(*container);
     auto linked = TRY(linked_hosts(table_, *container));
     TRY(write_etc_files(directory, *spec, sandbox, linked, ids));
 
@@ -191,6 +200,7 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     auto started = supervisor_->start(context, plan, std::move(fds), container->take_pending(), std::move(prepared));
     if (!started) {
         auto error = started.take_error();
+        if (!emulated) error = Error(error.code(), error.message() + ": " + emulated.error().message());
         note_failed_start(*container, error,
                           error.code() == Errc::NotFound ? 127
                           : error.code() == Errc::Denied ? 126

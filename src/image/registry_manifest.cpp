@@ -52,61 +52,11 @@ Result<std::vector<ManifestDescriptor>> read_list(const json::object& object, st
     return found;
 }
 
-// Higher is better; 0: does not run there. An image without variant runs on any machine of its architecture.
-int fitness(const Platform& offered, const Platform& wanted) {
-    if (offered.os != wanted.os || offered.architecture != wanted.architecture) return 0;
-    if (offered.variant == wanted.variant) return 100;
-    auto level = [&](const std::string& variant) {
-        std::string_view fallback = wanted.architecture == "arm64" ? "v8" : wanted.architecture == "arm" ? "v7" : "v1";
-        std::string_view text = variant.empty() ? fallback : std::string_view(variant);
-        auto number = text.substr(0, 1) == "v" ? parse_uint(text.substr(1)) : std::nullopt;
-        return static_cast<int>(std::min<std::uint64_t>(number.value_or(99), 99));
-    };
-    int have = level(offered.variant);
-    return have > level(wanted.variant) ? 0 : have;
-}
-
 json::object descriptor_of(const std::string& media_type, const Digest& digest, std::uint64_t size) {
     return {{"mediaType", media_type}, {"size", size}, {"digest", digest.text()}};
 }
 
 }  // namespace
-
-Result<Platform> Platform::parse(std::string_view text) {
-    Platform platform{"linux", std::string(machine_architecture()), ""};
-    if (text.empty()) return platform;
-    auto parts = split(text, '/');
-    auto known = [](std::string_view name) -> std::pair<std::string, std::string> {
-        if (name == "x86_64" || name == "x86-64") return {"amd64", ""};
-        if (name == "aarch64") return {"arm64", ""};
-        if (name == "armhf") return {"arm", "v7"};
-        if (name == "armel") return {"arm", "v6"};
-        if (name == "i386") return {"386", ""};
-        return {std::string(name), ""};
-    };
-    bool valid = parts.size() <= 3;
-    for (auto part : parts)
-        valid =
-            valid && !part.empty() && part.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.-") == part.npos;
-    if (!valid)
-        return Error(Errc::Invalid, fmt::format("\"{}\" is an invalid component of a platform", printable(text)));
-    if (parts.size() == 1) {
-        bool is_os = parts[0] == "linux" || parts[0] == "windows" || parts[0] == "darwin" || parts[0] == "freebsd";
-        if (is_os)
-            platform.os = parts[0];
-        else
-            std::tie(platform.architecture, platform.variant) = known(parts[0]);
-        return platform;
-    }
-    platform.os = parts[0];
-    std::tie(platform.architecture, platform.variant) = known(parts[1]);
-    if (parts.size() == 3) platform.variant = parts[2];
-    return platform;
-}
-
-std::string Platform::text() const {
-    return os + "/" + architecture + (variant.empty() ? std::string() : "/" + variant);
-}
 
 Result<ParsedManifest> parse_manifest(std::string_view text, std::string_view content_type) {
     auto parsed = TRY(parse_json(text, {.max_bytes = max_manifest_bytes}).in("manifest"));
@@ -143,7 +93,7 @@ Result<ManifestDescriptor> choose_platform(const std::vector<ManifestDescriptor>
     int best_fitness = 0;
     for (const auto& entry : manifests) {
         if (!entry.platform) continue;
-        int fit = fitness(*entry.platform, wanted);
+        int fit = entry.platform->fitness_for(wanted);
         if (fit <= best_fitness) continue;
         best = &entry;
         best_fitness = fit;

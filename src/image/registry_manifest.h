@@ -9,6 +9,7 @@
 #include "image/digest.h"
 #include "image/image_store.h"
 #include "image/layer_store.h"
+#include "image/platform.h"
 
 namespace pila::image {
 
@@ -26,13 +27,6 @@ inline constexpr const char* oci_layer_gzip = "application/vnd.oci.image.layer.v
 inline constexpr const char* oci_layer_zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
 inline constexpr const char* oci_layer = "application/vnd.oci.image.layer.v1.tar";
 }  // namespace media
-
-struct Platform {
-    std::string os, architecture, variant;
-    // "linux/arm64/v8", "linux", "arm64", with the usual other names ("x86_64"); "" is this machine's.
-    static Result<Platform> parse(std::string_view text);
-    std::string text() const;
-};
 
 struct ManifestDescriptor {
     Digest digest;

@@ -56,7 +56,8 @@ class Layer:
         return self.buffer.getvalue()
 
 
-def busybox_layer():
+def busybox_layer(foreign=None):
+    """`foreign`: the program for another processor, of a version like ours."""
     busybox = shutil.which("busybox", path=os.environ.get("PATH", "") + ":/bin:/usr/bin:/sbin")
     if not busybox:
         sys.exit("make_images.py: busybox is not installed (package busybox-static)")
@@ -67,7 +68,7 @@ def busybox_layer():
     for name in ("bin", "dev", "etc", "home", "proc", "sys", "usr", "usr/bin", "usr/sbin", "var", "var/www"):
         layer.directory(name)
     layer.directory("root", 0o700).directory("tmp", 0o1777).directory("home/pila", 0o755, 1000)
-    layer.add("bin/busybox", data=Path(busybox).read_bytes(), mode=0o755)
+    layer.add("bin/busybox", data=Path(foreign or busybox).read_bytes(), mode=0o755)
     for applet in sorted(set(applets) - {"busybox"}):
         layer.add(f"bin/{applet}", tarfile.LNKTYPE, mode=0o755, target="bin/busybox")
     layer.add("etc/passwd", data=passwd.encode()).add("etc/group", data=group.encode())
@@ -93,10 +94,11 @@ def layers_of_changes():
     return [first.bytes(), second.bytes()]
 
 
-def image(layers, commands, **config):
+def image(layers, commands, architecture=None, **config):
     """(config bytes, layers) of an image."""
+    machine = os.uname().machine
     document = {
-        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
+        "architecture": architecture or {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine),
         "os": "linux", "created": created,
         "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **config},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]},

@@ -297,12 +297,15 @@ def test_the_end_of_an_earlier_run_is_not_taken_for_this_one(crashing, daemon):
     docker("start", "twice")
     pid = docker.inspect("twice")["State"]["Pid"]
     shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    confined = docker.inspect("twice")["AppArmorProfile"] not in ("", "unconfined")  # it forgets at exec with whose death it is to end
     if daemon == "down":
         engine.kill()
     os.kill(pid, signal.SIGSTOP)
     os.kill(shim, signal.SIGKILL)
+    if daemon == "down" and confined:
+        engine.start()
     wait_until(lambda: pid not in {one for one, _, _ in truth.processes()}, "it has ended with its shim")
-    if daemon == "down":
+    if daemon == "down" and not confined:
         engine.start()
     wait_until(lambda: docker.inspect("twice")["State"]["Status"] == "exited", "its end is known")
     assert docker.inspect("twice")["State"]["ExitCode"] in (137, 255)

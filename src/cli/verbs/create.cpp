@@ -9,6 +9,7 @@ namespace pila::cli {
 
 int create_verb(Invocation& invocation) {
     ContainerOptions options;
+    options.platform = default_platform();
     Flags flags(invocation, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create a new container",
                 Flags::Order::BeforeArguments);
     add_container_flags(flags, options);

@@ -46,7 +46,7 @@ Result<void> push_image(Api& api, const Reference& reference, const std::string&
 
 int pull_verb(Invocation& invocation) {
     bool all = false, quiet = false, distrust = true;
-    std::string platform;
+    std::string platform = default_platform();
     Flags flags(invocation, "[OPTIONS] NAME[:TAG|@DIGEST]", "Download an image from a registry");
     flags.add({{"all-tags", 'a', &all, "Download every tag of the repository"},
                {"platform", 0, &platform, "Platform of a multi-platform image", "", "", 32},

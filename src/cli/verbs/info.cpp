@@ -98,6 +98,7 @@ private:
         line_if("Operating System", get("OperatingSystem"));
         line_if("OSType", get("OSType"));
         line_if("Architecture", get("Architecture"));
+        platforms();
         line("CPUs", count("NCPU"));
         line("Total Memory", binary_size(real(info_, "MemTotal")));
         line_if("Name", get("Name"));
@@ -112,6 +113,16 @@ private:
             for (const auto& label : items(info_, "Labels")) out_ += fmt::format("  {}\n", as_text(label));
         }
         line("Experimental", flag("ExperimentalBuild"));
+    }
+
+    void platforms() {
+        if (items(info_, "Platforms").empty()) return;
+        out_ += " Platforms:\n";
+        for (const auto& one : items(info_, "Platforms")) {
+            auto emulator = text(one, "Emulator");
+            out_ += fmt::format("  {}{}\n", text(one, "Platform"),
+                                emulator.empty() ? "" : " (emulated by " + emulator + ")");
+        }
     }
 
     void network() {

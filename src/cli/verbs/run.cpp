@@ -116,6 +116,7 @@ private:
 
 int run_verb(Invocation& invocation) {
     ContainerOptions options;
+    options.platform = default_platform();
     RunOptions run;
     Flags flags(invocation, "[OPTIONS] IMAGE [COMMAND] [ARG...]", "Create and run a new container from an image",
                 Flags::Order::BeforeArguments);
