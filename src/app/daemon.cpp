@@ -181,16 +181,16 @@ Result<void> run_daemon(const DaemonOptions& options) {
     network_options.default_subnet = options.bridge_subnet;
     network_options.enabled = ::geteuid() == 0;
     auto networks = TRY(network::NetworkManager::create(network_options, *store));
-    engine::EngineOptions engine_options{options.instance,
-                                         options.data_directory,
-                                         options.run_directory,
-                                         runtime_exe,
-                                         "",
-                                         {options.log_driver, options.log_driver_options},
-                                         options.seccomp_profile,
-                                         options.cdi_directories,
-                                         TRY(remap_of(options)),
-                                         emulator_path()};
+    engine::EngineOptions engine_options;
+    engine_options.instance = options.instance;
+    engine_options.data_directory = options.data_directory;
+    engine_options.run_directory = options.run_directory;
+    engine_options.runtime_exe = runtime_exe;
+    engine_options.logs = {options.log_driver, options.log_driver_options};
+    engine_options.seccomp_profile = options.seccomp_profile;
+    engine_options.cdi_directories = options.cdi_directories;
+    engine_options.id_map = TRY(remap_of(options));
+    engine_options.emulator_path = emulator_path();
     TRY(engine::check_log_config(options.log_driver, options.log_driver_options).in("--log-driver, --log-opt"));
     auto engine =
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));

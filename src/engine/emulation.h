@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Programs of other processors: run by a user-mode emulator of CPUs (QEMU's) that the kernel calls for them. An emulator that the
-// distribution has registered is used; else an installed one is registered as "pila-NAME", for every daemon on the
-// machine, until `./dev uninstall`. Threads: any.
+// Programs of other processors: run by a user-mode emulator of CPUs (QEMU's) that the kernel calls for them. An
+// emulator that the distribution has registered is used; else an installed one is registered as "pila-NAME", for every
+// daemon on the machine, until `./dev uninstall`. Threads: any.
 
 #include <string>
 #include <string_view>

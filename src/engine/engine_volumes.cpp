@@ -235,7 +235,8 @@ Result<std::vector<MountSource>> Engine::open_mount_sources(const Container& con
     std::vector<MountSource> sources;
     if (auto spec = container.spec(); spec->ipc_mode.starts_with("container:")) {
         auto donor = TRY(table_.find(std::string_view(spec->ipc_mode).substr(10)));
-        sources.push_back({shared_memory_of_donor, TRY(clone_mount_of_process(donor->state().pid, "/dev/shm"))});
+        auto memory = TRY(clone_mount_of_process(donor->state().pid, "/dev/shm"));
+        sources.push_back({shared_memory_of_donor, std::move(memory)});
     }
     for (const auto& mount : container.volumes()) {
         if (mount.type != "image" && mount.subpath.empty()) continue;

@@ -87,7 +87,9 @@ Result<void> Shim::launch_container(std::vector<Fd> fds, FdView control) {
     fds.clear();
     listen();
     PILA_FAILPOINT("shim.start.listening");
-    PidRecord record{TRY(process_name(launch.pid())), TRY(process_name(::getpid()))};
+    PidRecord record;
+    record.container = TRY(process_name(launch.pid()));
+    record.shim = TRY(process_name(::getpid()));
     TRY(write_pid_record(plan_.state_directory, record));
     PILA_FAILPOINT("shim.start.recorded");
     TRY(launch.finish(control.get()));

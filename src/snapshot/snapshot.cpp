@@ -94,7 +94,9 @@ Result<void> Snapshots::check_mapping(const os::UserNamespace& ids) {
     TRY(prepare(trial));
     auto mounted = mount(trial, {}, Writes::Volatile, &ids);
     auto removed = remove(trial);
-    if (!mounted) return mounted.take_error().in("overlay on id-mapped layers (needs Linux 5.19 and ext4, xfs or btrfs; on tmpfs Linux 6.3)");
+    if (!mounted)
+        return mounted.take_error().in(
+            "overlay on id-mapped layers (needs Linux 5.19 and ext4, xfs or btrfs; on tmpfs Linux 6.3)");
     return removed;
 }
 

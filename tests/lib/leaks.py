@@ -96,6 +96,17 @@ def snapshot(engine):
             + descriptors(engine))
 
 
+def steady(engine, seconds=15):
+    """A snapshot that is still true a while later: what is made ahead in the background is there."""
+    last, deadline = snapshot(engine), time.monotonic() + seconds
+    while True:
+        time.sleep(0.5)
+        now = snapshot(engine)
+        if now == last or time.monotonic() > deadline:
+            return now
+        last = now
+
+
 def settle(engine, before, seconds=15):
     """What there is more than before, once things have had time to go away."""
     deadline = time.monotonic() + seconds

@@ -246,6 +246,7 @@ def test_two_hundred_idle_connections(engine):
             connection.close()
 
 
+@pytest.mark.ordinary_build("memory")
 def test_client_that_does_not_read_its_logs(engine):
     """A slow reader must not cost the engine memory without bound, nor stop the container."""
     container = engine.api("POST", "/containers/create", {

@@ -119,7 +119,7 @@ class Stage:
         undo(self.engine)
         self.kept = self.docker.inspect("kept")["State"]
         self.before = picture(self.engine)
-        self.clean = leaks.snapshot(self.engine)  # of a daemon that has done the work once, as the one in the end
+        self.clean = leaks.steady(self.engine)  # of a daemon that has done the work once, as the one in the end
 
     def arm(self, text):
         self.terms.write_text(text)

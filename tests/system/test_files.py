@@ -110,7 +110,7 @@ def test_what_a_container_mounts_itself_is_not_looked_at(engine, docker):
 
 def test_nothing_is_left(engine, docker):
     docker("run", "--rm", "busybox", "true")
-    before = leaks.snapshot(engine)
+    before = leaks.steady(engine)
     for start in (False, True):
         container = docker("create", "-v", "left:/data", "--tmpfs", "/scratch", "busybox", "sleep", "1000")
         if start:
@@ -154,6 +154,8 @@ class Highest:
         self.thread.join()
 
     def check(self, most=32 << 20):
+        if "PILA_SANITIZED" in os.environ:
+            return  # what was freed stays in quarantine
         assert self.highest < self.before + most, f"{self.before >> 20} MiB before, {self.highest >> 20} MiB in between"
 
 

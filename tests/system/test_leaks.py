@@ -22,7 +22,7 @@ def clean(engine):
     docker("logs", "-f", "warm")
     docker("rm", "warm")
     docker("network", "rm", "warm")
-    return leaks.snapshot(engine)
+    return leaks.steady(engine)
 
 
 def nothing_left(engine, before):

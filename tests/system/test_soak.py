@@ -101,7 +101,7 @@ def test_soak(fresh, tmp_path):
     keys = check_store(engine, tmp_path)
     engine.start()
     warm(engine, tmp_path)
-    clean, files = leaks.snapshot(engine), data_files(engine)
+    clean, files = leaks.steady(engine), data_files(engine)
 
     directory = engines.build / "soak"
     directory.mkdir(exist_ok=True)

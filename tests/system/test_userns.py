@@ -184,6 +184,7 @@ def test_standard_streams_can_be_opened_again(docker):
     assert docker("run", "--rm", "-u", "1000", "busybox", "sh", "-c", "echo out > /dev/stdout") == "out"
 
 
+@pytest.mark.ordinary_build("--init: such a runtime is not static")
 def test_terminal_and_init(docker):
     terminal = docker.terminal("run", "--rm", "-it", "--init", "busybox", "sh", "-c", "tty; stat -c %u $(tty); cat /proc/1/comm")
     terminal.expect("/dev/pts/0")

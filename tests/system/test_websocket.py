@@ -190,7 +190,7 @@ def test_nothing_is_left(engine, docker):
         client.send(b"x\n")
         client.read(2)
     docker("kill", container)
-    before = leaks.snapshot(engine)
+    before = leaks.steady(engine)
     for _ in range(3):
         container = docker("run", "-di", "busybox", "cat")
         clients = [WebSocket(engine, container) for _ in range(5)]
