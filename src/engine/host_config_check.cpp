@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "base/json_reader.h"
+#include "base/text.h"
 
 namespace pila::engine {
 
@@ -60,6 +61,27 @@ Result<void> check_conflicts(JsonReader& config, JsonReader& host) {
     return {};
 }
 
+// What stands in a line of /etc/hosts or /etc/resolv.conf must not become two.
+bool is_one_word(std::string_view text) {
+    return !text.empty() &&
+           std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f; });
+}
+
+Result<void> check_words(JsonReader& host) {
+    for (const auto& entry : host.strings("ExtraHosts")) {
+        auto colon = entry.find(':');
+        if (!is_one_word(entry) || colon == 0 || colon == std::string::npos || colon + 1 == entry.size())
+            return Error(Errc::Invalid, fmt::format("bad format for add-host: \"{}\"", printable(entry)));
+    }
+    for (auto [field, what] :
+         {std::pair{"Dns", "IP address"}, std::pair{"DnsSearch", "domain"}, std::pair{"DnsOptions", "DNS option"}})
+        for (const auto& entry : host.strings(field))
+            if (!is_one_word(entry))
+                return Error(Errc::Invalid,
+                             fmt::format("HostConfig.{}: invalid {}: \"{}\"", field, what, printable(entry)));
+    return {};
+}
+
 }  // namespace
 
 Result<void> check_host_config(const json::object& body) {
@@ -74,6 +96,7 @@ Result<void> check_host_config(const json::object& body) {
     JsonReader host(*own, "HostConfig");
     TRY(check_modes(host));
     TRY(check_conflicts(config, host));
+    TRY(check_words(host));
     TRY(config.check());
     return host.check();
 }

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
@@ -165,6 +166,26 @@ Result<void> enter_directory(const std::string& path) {
     return {};
 }
 
+// The shim's stdin of nobody is the host's /dev/null: whoever holds it may change the mode of the host's file.
+Result<void> use_own_null() {
+    auto is_null = [](int fd) {
+        struct stat info {};
+        return ::fstat(fd, &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
+    };
+    Fd own;
+    for (int fd = 0; fd < 3; ++fd) {
+        if (!is_null(fd)) continue;
+        if (!own) {
+            own = Fd(::open("/dev/null", O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+            if (!own && errno == ENOENT) return {};  // a bundle without /dev
+            if (!own) return Error::from_errno(errno, "open /dev/null of the container");
+            if (!is_null(own.get())) return Error(Errc::Invalid, "/dev/null of the container is not the null device");
+        }
+        if (::dup2(own.get(), fd) < 0) return Error::from_errno(errno, "use /dev/null of the container");
+    }
+    return {};
+}
+
 void default_signals() {
     for (int signal = 1; signal < NSIG; ++signal) {
         struct sigaction current {};
@@ -186,6 +207,10 @@ Error become(const Finish& finish) {
         TRY(set_labels(process, finish.host_proc));
         if (::syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
             return Error::from_errno(errno, "mark descriptors close-on-exec");
+        TRY(use_own_null());
+        // From here on we have no more rights than who is in the container already, and must not be his to trace or
+        // read: CVE-2016-9962. exec(2) takes it back.
+        if (::prctl(PR_SET_DUMPABLE, 0) < 0) return Error::from_errno(errno, "hide from tracers");
         TRY(become_unprivileged(process));
         ::umask(process.umask.value_or(022));
         TRY(enter_directory(process.working_directory));

@@ -26,6 +26,7 @@ def pytest_configure(config):
                  "slice3: networks and names", "slice5: every verb and endpoint", "failpoints: needs a build with PILA_WITH_FAILPOINTS", "slow: more than ten seconds",
                  "not_yet(reason): of a later slice, so far only dockerd passes it",
                  "ordinary_build(reason): measures what sanitizers change",
+                 "without_thread_sanitizer(reason): does what it does not allow",
                  "only_pila(reason): says something of pila that does not hold for dockerd"):
         config.addinivalue_line("markers", line)
 
@@ -45,6 +46,9 @@ def reason_to_skip(item):
     ordinary = item.get_closest_marker("ordinary_build")
     if ordinary and "PILA_SANITIZED" in os.environ:
         return f"not with sanitizers: {ordinary.args[0]}"
+    untraced = item.get_closest_marker("without_thread_sanitizer")
+    if untraced and os.environ.get("PILA_SANITIZED") == "thread":
+        return f"not with the thread sanitizer: {untraced.args[0]}"
     return None
 
 

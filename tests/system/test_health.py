@@ -55,6 +55,7 @@ def test_memory_kills_and_limits_after_the_daemon_was_killed(engine):
     assert engine.api("DELETE", "/containers/limited?force=1").status == 204
 
 
+@pytest.mark.ordinary_build("sanitizers have threads that wake up")
 def test_watching_costs_no_threads_and_not_watching_nothing(engine):
     create(engine, "watched", {})
     threads = lambda: len(list(Path(f"/proc/{engine.pid}/task").iterdir()))  # noqa: E731

@@ -14,6 +14,7 @@ from conftest import against, client_of, loaded
 from lib import engines
 from lib.engines import wait_until
 
+pytestmark = pytest.mark.without_thread_sanitizer("a process with threads may not make user namespaces, and that sanitizer has one")
 first, count = 231072, 65536  # of the subordinate ids that the sandbox's files get
 
 
