@@ -208,9 +208,6 @@ Error become(const Finish& finish) {
         if (::syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
             return Error::from_errno(errno, "mark descriptors close-on-exec");
         TRY(use_own_null());
-        // From here on we have no more rights than who is in the container already, and must not be his to trace or
-        // read: CVE-2016-9962. exec(2) takes it back.
-        if (::prctl(PR_SET_DUMPABLE, 0) < 0) return Error::from_errno(errno, "hide from tracers");
         TRY(become_unprivileged(process));
         ::umask(process.umask.value_or(022));
         TRY(enter_directory(process.working_directory));
@@ -230,6 +227,9 @@ Error become(const Finish& finish) {
         if (::read(finish.channel.get(), &word, 1) != 1 || word != word_go) ::_exit(1);
     }
     PILA_CRASHPOINT("init.before-exec");
+    // From the last capset on we have no more rights than who is in the container already, and must not be his to trace
+    // or read: CVE-2016-9962. exec(2) takes it back.
+    if (::prctl(PR_SET_DUMPABLE, 0) < 0) return Error::from_errno(errno, "hide from tracers");
     default_signals();
     // With no_new_privs the filter may come after the last capset; without it, it needs CAP_SYS_ADMIN.
     auto first = process.no_new_privileges ? finish_capabilities(process) : install_seccomp(process);
