@@ -96,6 +96,7 @@ static Reply prune(Api& api, http::Request& request) {
         deleted.emplace_back(volume.name);
         api.engine().publish_volume(request.context, volume.name, "destroy");
     }
+    publish_prune(api, request, "volume", reclaimed);
     return json_response(200,
                          json::object{{"VolumesDeleted", deleted.empty() ? json::value(nullptr) : json::value(deleted)},
                                       {"SpaceReclaimed", reclaimed}});
