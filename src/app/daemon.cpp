@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/daemon.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <malloc.h>
@@ -15,6 +14,8 @@
 #include <fmt/core.h>
 
 #include "app/notify.h"
+#include "app/process.h"
+#include "app/registry_verb.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "docker/api.h"
@@ -33,16 +34,6 @@
 
 namespace pila::app {
 
-// One daemon per data directory; the kernel drops the lock with the process.
-static Result<Fd> lock_directory(const std::string& directory) {
-    auto lock = TRY(os::open(directory + "/lock", O_RDWR | O_CREAT, 0600));
-    auto locked = os::lock_exclusively(lock);
-    if (locked) return lock;
-    if (locked.error().code() != Errc::Conflict) return std::move(locked).in(directory).take_error();
-    return Error(Errc::Conflict,
-                 fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
-}
-
 static Result<Fd> listen_on_socket(const std::string& path, const std::string& group) {
     if (os::connect_unix(path, SOCK_STREAM))
         return Error(Errc::Conflict, fmt::format("{} is in use by another program", path));
@@ -55,33 +46,16 @@ static Result<Fd> listen_on_socket(const std::string& path, const std::string& g
     return socket;
 }
 
-static Result<Fd> listen_on_tcp(const std::string& host, std::uint16_t port) {
-    in_addr address{};
-    if (::inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host.c_str(), &address) != 1)
-        return Error(Errc::Invalid, fmt::format("{} is no IPv4 address", host));
-    // Whoever reaches the API is root here: without TLS it is for this machine only (docs/security.md).
-    if ((ntohl(address.s_addr) >> 24) != 127)
-        return Error(Errc::Denied,
-                     fmt::format("refusing to serve the API on {} without TLS: use 127.0.0.1 and a tunnel", host));
-    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!socket) return Error::from_errno(errno, "create socket");
-    int on = 1;
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in where{};
-    where.sin_family = AF_INET;
-    where.sin_port = htons(port);
-    where.sin_addr = address;
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0 ||
-        ::listen(socket.get(), 512) < 0)
-        return Error::from_errno(errno, fmt::format("listen on {}:{}", host, port));
-    return socket;
-}
-
 static Result<Fd> listen_on(const std::string& address, const std::string& group) {
     auto endpoint = TRY(http::Endpoint::parse(address));
     if (endpoint.scheme == "unix") return listen_on_socket(endpoint.host, group);
     if (endpoint.scheme != "http")
         return Error(Errc::Invalid, fmt::format("cannot listen on {}: use unix:// or tcp://", address));
+    // Whoever reaches the API is root here: without TLS it is for this machine only (docs/security.md).
+    if (!is_loopback(endpoint.host))
+        return Error(
+            Errc::Denied,
+            fmt::format("refusing to serve the API on {} without TLS: use 127.0.0.1 and a tunnel", endpoint.host));
     return listen_on_tcp(endpoint.host, endpoint.port);
 }
 
@@ -116,27 +90,6 @@ static void keep_memory_small() {
     ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 }
 
-static Result<Fd> block_signals() {
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    for (int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
-    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-    Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
-    if (!fd) return Error::from_errno(errno, "signalfd");
-    return fd;
-}
-
-static void wait_for_end(const Fd& signals) {
-    for (;;) {
-        signalfd_siginfo info{};
-        if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
-        if (info.ssi_signo == SIGHUP) continue;  // nothing to reload yet; must not end the daemon
-        log::info("{}: ending; containers run on", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
-        return;
-    }
-}
-
 static Result<os::IdMap> remap_of(const DaemonOptions& options) {
     auto remap =
         TRY(engine::parse_user_remap(options.userns_remap, engine::AccountFiles::of_host()).in("--userns-remap"));
@@ -157,7 +110,12 @@ Result<void> run_daemon(const DaemonOptions& options) {
     auto runtime_exe = TRY(find_runtime(options.runtime_exe));
     TRY(os::make_directories(options.data_directory, 0711));
     TRY(os::make_directories(options.run_directory, 0711));
-    auto lock = TRY(lock_directory(options.data_directory));
+    auto lock = lock_directory(options.data_directory);
+    if (!lock && lock.error().code() == Errc::Conflict)
+        return Error(Errc::Conflict, fmt::format("another pila daemon or registry uses {}: give this one its own "
+                                                 "--instance or --data-dir",
+                                                 options.data_directory));
+    if (!lock) return lock.take_error();
 
     auto store = TRY(store::Store::open(options.data_directory + "/node.db", store::Durability::Relaxed));
     journal::Journal journal;
@@ -198,14 +156,20 @@ Result<void> run_daemon(const DaemonOptions& options) {
         auto further = TRY(listen_on(host, options.socket_group));
         TRY(server->listen(std::move(further)));
     }
+    auto registry_settings = options.registry;
+    registry_settings.server.insecure = options.insecure_registries;
+    auto registry_server =
+        TRY(RegistryListener::open(registry_settings, options.data_directory, images.get()).in("--registry-listen"));
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log::info("pila {} serves the Docker API on {} ({} ms after its start)", PILA_VERSION, options.docker_socket, took);
 
     if (auto told = notify_service_manager("READY=1"); !told) log::warning("{}", told.error().message());
-    wait_for_end(signals);
+    int signal = wait_for_signal(signals);
+    log::info("{}: ending; containers run on", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     ignore(notify_service_manager("STOPPING=1"), "it only makes a status line clearer");
     if (options.stop_containers_on_exit) engine->stop_all_containers();
     server->stop();
+    registry_server.reset();
     server.reset();  // streams first: they refer to what follows
     bool idle = !engine->has_running_containers();
     engine.reset();

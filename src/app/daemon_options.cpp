@@ -2,6 +2,7 @@
 #include "app/daemon_options.h"
 
 #include <functional>
+#include <list>
 
 #include <fmt/core.h>
 #include <yaml-cpp/yaml.h>
@@ -68,8 +69,16 @@ Result<void> add_log_option(DaemonOptions& options, const std::string& value) {
     return {};
 }
 
-const std::vector<Setting>& settings() {
-    static const std::vector<Setting> all = {
+// Those of `pila registry`, with another name here.
+void add_registry_settings(std::vector<Setting>& settings) {
+    static std::list<std::string> names;
+    for (const auto& row : registry_settings())
+        settings.push_back({names.emplace_back("registry-" + std::string(row.name)), row.argument, row.help,
+                            [&row](auto& options, auto& value) { return row.apply(options.registry, value); }});
+}
+
+std::vector<Setting> make_settings() {
+    std::vector<Setting> all = {
         {"instance", "NAME",
          "names of the bridge, firewall table and cgroup; several may run side by side (default pila)", set_instance},
         {"data-dir", "DIR", "images, containers, volumes (default /var/lib/INSTANCE)",
@@ -121,6 +130,12 @@ const std::vector<Setting>& settings() {
         {"stop-containers-on-exit", "", "stop them when the daemon is told to end, instead of leaving them running",
          [](auto& o, auto& v) { return set_switch(o.stop_containers_on_exit, v); }},
     };
+    add_registry_settings(all);
+    return all;
+}
+
+const std::vector<Setting>& settings() {
+    static const std::vector<Setting> all = make_settings();
     return all;
 }
 

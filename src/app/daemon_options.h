@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/registry_options.h"
 #include "base/log.h"
 #include "base/result.h"
 
@@ -29,6 +30,7 @@ struct DaemonOptions {
     std::map<std::string, std::string> log_driver_options;
     log::Level log_level = log::Level::Info;
     log::Format log_format = log::Format::Text;
+    RegistryOptions registry;  // listens nowhere: there is none
     bool stop_containers_on_exit = false;
     bool help = false;
 };

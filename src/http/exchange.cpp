@@ -29,6 +29,14 @@ public:
         if (!sent) failure_ = sent.error();
         return sent;
     }
+    Result<void> write_file(FdView file, std::uint64_t start, std::uint64_t count) override {
+        if (chunked_ || channel_.is_tls() || failure_) return BodyWriter::write_file(file, start, count);
+        if (left_ && count > *left_) return Error(Errc::Internal, "response body is longer than its Content-Length");
+        auto sent = channel_.send_file(file, start, count, patience_);
+        if (!sent) failure_ = sent.error();
+        if (sent && left_) *left_ -= count;
+        return sent;
+    }
     bool complete() const { return !failure_ && left_.value_or(0) == 0; }
 
 private:
@@ -112,6 +120,7 @@ Exchange::Outcome Exchange::run() {
     request.headers = std::move(head_.headers);
     request.body = &*body_;
     request.peer = connection_->peer;
+    request.is_tls = connection_->channel.is_tls();
     request.context.stop = connection_->stop.get_token();
     request.context.actor = connection_->peer.substr(0, connection_->peer.find(','));
     return respond(call_handler(request));

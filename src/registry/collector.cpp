@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/collector.h"
+
+#include <pthread.h>
+#include <ctime>
+
+#include "base/log.h"
+#include "os/file.h"
+
+namespace pila::registry {
+
+using image::Digest;
+using Clock = std::chrono::steady_clock;
+
+// Deletions come in groups.
+static constexpr std::chrono::seconds calm_down{5};
+
+Collector::Collector(Repositories& repositories, Uploads& uploads, std::chrono::seconds expiry)
+    : repositories_(repositories), uploads_(uploads), expiry_(expiry) {
+    due_ = Clock::now() + calm_down;  // what expired while nobody looked
+    thread_ = std::thread([this] { loop(); });
+}
+
+Collector::~Collector() {
+    {
+        Lock lock(mutex_);
+        stopping_ = true;
+        changed_.notify_all();
+    }
+    thread_.join();
+}
+
+void Collector::hurry() {
+    Lock lock(mutex_);
+    auto soon = Clock::now() + calm_down;
+    if (!due_ || *due_ > soon) due_ = soon;
+    changed_.notify_all();
+}
+
+void Collector::expect_upload() {
+    Lock lock(mutex_);
+    auto then = Clock::now() + expiry_ + calm_down;
+    if (due_ && *due_ <= then) return;
+    due_ = then;
+    changed_.notify_all();
+}
+
+void Collector::loop() {
+    ::pthread_setname_np(::pthread_self(), "registry-gc");
+    for (;;) {
+        {
+            Lock lock(mutex_);
+            while (!stopping_ && (!due_ || Clock::now() < *due_)) {
+                if (due_)
+                    changed_.wait_until(lock, *due_);
+                else
+                    changed_.wait(lock);
+            }
+            if (stopping_) return;
+            due_.reset();
+        }
+        run();
+    }
+}
+
+void Collector::run() {
+    Lock running(running_);
+    auto upload = uploads_.expire(expiry_);
+    oldest_.reset();
+    repositories_.in_flight().begin_collection();
+    sweep(mark());
+    repositories_.in_flight().end_collection();
+
+    std::optional<std::chrono::seconds> next = upload;
+    if (oldest_) {
+        auto left = std::max(std::chrono::seconds(*oldest_ - ::time(nullptr)) + expiry_, std::chrono::seconds(1));
+        next = next ? std::min(*next, left) : left;
+    }
+    if (!next) return;
+    Lock lock(mutex_);
+    auto then = Clock::now() + *next + calm_down;
+    if (!due_ || *due_ > then) due_ = then;
+    changed_.notify_all();
+}
+
+// What manifests name, and what was used so lately that a manifest may still come to name it.
+std::set<Digest> Collector::mark() {
+    std::set<Digest> live;
+    auto now = ::time(nullptr);
+    for (const auto& name : repositories_.all_names()) {
+        std::set<Digest> named;
+        for (const auto& digest : repositories_.manifests(name)) {
+            live.insert(digest);
+            auto manifest = repositories_.manifest(name, digest);
+            auto document = manifest ? read_document(manifest->bytes, manifest->media_type)
+                                     : Result<Document>(Error(Errc::NotFound, "gone meanwhile"));
+            if (document) named.insert(document->blobs.begin(), document->blobs.end());
+        }
+        live.insert(named.begin(), named.end());
+        for (const auto& use : repositories_.layer_uses(name)) {
+            if (named.contains(use.digest)) continue;
+            if (use.seconds + expiry_.count() > now) {
+                live.insert(use.digest);
+                oldest_ = oldest_ ? std::min(*oldest_, use.seconds) : use.seconds;
+                continue;
+            }
+            repositories_.in_flight().unless_kept(
+                use.digest, [&] { ignore(repositories_.remove_blob(name, use.digest), "tried again the next time"); });
+        }
+    }
+    return live;
+}
+
+void Collector::sweep(const std::set<Digest>& live) {
+    std::size_t removed = 0;
+    auto root = repositories_.tree().root() + "/blobs/";
+    for (const std::string algorithm : {"sha256", "sha512"}) {
+        auto names = os::list_directory(root + algorithm);
+        if (!names) continue;
+        for (const auto& hex : *names) {
+            auto digest = Digest::parse(algorithm + ":" + hex);
+            if (!digest || live.contains(*digest)) continue;
+            repositories_.in_flight().unless_kept(*digest, [&] {
+                if (repositories_.blobs().remove(*digest)) ++removed;
+            });
+        }
+    }
+    if (removed > 0) log::info("registry: {} blobs were garbage", removed);
+}
+
+}  // namespace pila::registry

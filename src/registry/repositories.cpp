@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/repositories.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/core.h>
+
+#include "base/text.h"
+#include "os/file.h"
+#include "registry/names.h"
+
+namespace pila::registry {
+
+using image::Digest;
+
+namespace {
+
+std::vector<std::string> list(const std::string& path) {
+    auto names = os::list_directory(path);
+    return names ? names.take() : std::vector<std::string>();
+}
+
+// ALGORITHM/HEX below a directory.
+std::vector<Digest> digests_in(const std::string& path) {
+    std::vector<Digest> found;
+    for (const auto& algorithm : list(path))
+        for (const auto& hex : list(path + "/" + algorithm))
+            if (auto digest = Digest::parse(algorithm + ":" + hex)) found.push_back(digest.take());
+    return found;
+}
+
+void find_names(const std::string& path, const std::string& name, std::vector<std::string>& found) {
+    bool repository = false;
+    for (const auto& entry : list(path)) {
+        if (entry.starts_with('_'))
+            repository = true;
+        else
+            find_names(path + "/" + entry, name.empty() ? entry : name + "/" + entry, found);
+    }
+    if (repository) found.push_back(name);
+}
+
+Result<void> copy_file(const std::string& from, const std::string& to) {
+    auto source = TRY(os::open(from, O_RDONLY));
+    auto target = TRY(os::open(to, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    constexpr std::size_t piece = 256U << 10;
+    auto buffer = std::make_unique_for_overwrite<char[]>(piece);
+    while (auto got = TRY(os::read_some(source, buffer.get(), piece))) TRY(os::write_all(target, {buffer.get(), got}));
+    return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Repositories>> Repositories::create(const std::string& root) {
+    auto tree = TRY(DurableTree::create(root));
+    auto made = std::unique_ptr<Repositories>(new Repositories(std::move(tree)));
+    made->blobs_ = TRY(image::BlobStore::create(root));
+    TRY(made->tree_.make_directories(root + "/blobs/sha512"));
+    TRY(made->tree_.make_directories(root + "/repositories"));
+    return made;
+}
+
+std::string Repositories::place(const std::string& name, std::string_view kind, const Digest& digest) const {
+    return fmt::format("{}/{}/{}/{}", directory(name), kind, digest.algorithm(), digest.hex());
+}
+
+std::vector<std::string> Repositories::all_names() const {
+    std::vector<std::string> found;
+    find_names(tree_.root() + "/repositories", "", found);
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+std::vector<std::string> Repositories::names() const {
+    auto found = all_names();
+    std::erase_if(found, [&](const auto& name) { return !exists(name); });
+    return found;
+}
+
+bool Repositories::exists(const std::string& name) const { return !manifests(name).empty(); }
+
+bool Repositories::has_blob(const std::string& name, const Digest& digest) const {
+    if (!blobs_->has(digest)) return false;
+    // One call: is it there, and it was needed now.
+    return ::utimensat(AT_FDCWD, place(name, "_layers", digest).c_str(), nullptr, 0) == 0;
+}
+
+Result<void> Repositories::add_blob(const std::string& name, const Digest& digest) {
+    if (has_blob(name, digest)) return {};
+    return tree_.put(place(name, "_layers", digest), "");
+}
+
+Result<void> Repositories::remove_blob(const std::string& name, const Digest& digest) {
+    return tree_.remove(place(name, "_layers", digest));
+}
+
+bool Repositories::has_manifest(const std::string& name, const Digest& digest) const {
+    return os::exists(place(name, "_manifests", digest)) && blobs_->has(digest);
+}
+
+Result<StoredManifest> Repositories::manifest(const std::string& name, const Digest& digest) const {
+    StoredManifest stored;
+    stored.media_type = TRY(os::read_file(place(name, "_manifests", digest), 1024));
+    stored.bytes = TRY(blobs_->read(digest, max_manifest_bytes));
+    stored.digest = digest;
+    return stored;
+}
+
+Result<void> Repositories::put_manifest(const std::string& name, const Document& document,
+                                        const StoredManifest& manifest, const std::string& tag) {
+    auto guard = changes_.lock(name);
+    TRY(put_content(manifest.digest, manifest.bytes));
+    if (document.subject) {
+        auto path = fmt::format("{}/_referrers/{}/{}", directory(name), document.subject->hex(), manifest.digest.hex());
+        TRY(tree_.put(path, describe_referrer(document, manifest.digest, manifest.bytes.size())));
+    }
+    TRY(tree_.put(place(name, "_manifests", manifest.digest), manifest.media_type));
+    if (!tag.empty()) TRY(tree_.put(fmt::format("{}/_tags/{}", directory(name), tag), manifest.digest.text()));
+    return {};
+}
+
+Result<void> Repositories::remove_manifest(const std::string& name, const Digest& digest) {
+    auto guard = changes_.lock(name);
+    auto stored = TRY(manifest(name, digest));
+    for (const auto& one : tags(name))
+        if (auto named = tag(name, one); named && *named == digest)
+            TRY(tree_.remove(fmt::format("{}/_tags/{}", directory(name), one)));
+    TRY(tree_.remove(place(name, "_manifests", digest)));
+    auto document = read_document(stored.bytes, stored.media_type);
+    if (document && document->subject)
+        ignore(
+            tree_.remove(fmt::format("{}/_referrers/{}/{}", directory(name), document->subject->hex(), digest.hex())),
+            "one that is left is not shown: its manifest is gone");
+    return {};
+}
+
+std::vector<Digest> Repositories::manifests(const std::string& name) const {
+    return digests_in(directory(name) + "/_manifests");
+}
+
+Result<Digest> Repositories::tag(const std::string& name, const std::string& tag) const {
+    auto text = TRY(os::read_file(fmt::format("{}/_tags/{}", directory(name), tag), 256));
+    return Digest::parse(text);
+}
+
+Result<void> Repositories::remove_tag(const std::string& name, const std::string& tag) {
+    auto guard = changes_.lock(name);
+    return tree_.remove(fmt::format("{}/_tags/{}", directory(name), tag));
+}
+
+std::vector<std::string> Repositories::tags(const std::string& name) const { return list(directory(name) + "/_tags"); }
+
+std::vector<std::string> Repositories::referrers(const std::string& name, const Digest& subject) const {
+    auto path = fmt::format("{}/_referrers/{}", directory(name), subject.hex());
+    std::vector<std::string> found;
+    for (const auto& hex : list(path)) {
+        auto digest = Digest::parse((hex.size() == 128 ? "sha512:" : "sha256:") + hex);
+        if (!digest || !has_manifest(name, *digest)) continue;
+        if (auto text = os::read_file(path + "/" + hex, max_manifest_bytes)) found.push_back(text.take());
+    }
+    return found;
+}
+
+Result<void> Repositories::put_content(const Digest& digest, std::string_view bytes) {
+    if (blobs_->has(digest)) return {};
+    return tree_.put(blobs_->path(digest), bytes);
+}
+
+Result<void> Repositories::link_content(const Digest& digest, const std::string& file) {
+    if (blobs_->has(digest)) return {};
+    auto temporary = tree_.temporary();
+    auto made = [&]() -> Result<void> {
+        // Another file system, or as many names as an inode may have: a copy is as good.
+        if (::link(file.c_str(), temporary.c_str()) < 0) TRY(copy_file(file, temporary));
+        return tree_.adopt(temporary, blobs_->path(digest));
+    }();
+    if (!made) ignore(os::remove_file(temporary), "may not have come to exist");
+    return made;
+}
+
+std::vector<Repositories::Use> Repositories::layer_uses(const std::string& name) const {
+    std::vector<Use> uses;
+    for (auto& digest : digests_in(directory(name) + "/_layers")) {
+        struct stat info {};
+        if (::stat(place(name, "_layers", digest).c_str(), &info) == 0) uses.push_back({digest, info.st_mtime});
+    }
+    return uses;
+}
+
+}  // namespace pila::registry
