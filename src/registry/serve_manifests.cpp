@@ -19,6 +19,18 @@ http::Response blob_missing(const Digest& digest) {
     return refuse(Problem::ManifestBlobUnknown, {}, fmt::format(R"({{"digest":"{}"}})", digest.text()));
 }
 
+// Reads on for a while, so that a client that first sends all and then listens hears why it was refused.
+http::Response too_large(http::BodyReader& body) {
+    constexpr std::size_t piece = 64U << 10, most = 16U << 20;
+    auto waste = std::make_unique_for_overwrite<char[]>(piece);
+    for (std::size_t read = 0; read < most;) {
+        auto got = body.read(waste.get(), piece);
+        if (!got || *got == 0) break;
+        read += *got;
+    }
+    return refuse(Problem::ManifestTooLarge);
+}
+
 Digest digest_as(std::string_view algorithm, std::string_view bytes) {
     image::Hasher hasher(algorithm);
     hasher.update(bytes);
@@ -81,9 +93,9 @@ Result<http::Response> Service::put_manifest(http::Request& request, const Route
         return refuse(Problem::DigestInvalid, by_digest.error().message());
     if (!by_digest && !is_tag(route.reference)) return refuse(Problem::TagInvalid, "invalid tag");
     if (auto length = parse_uint(request.headers.get("Content-Length")); length && *length > max_manifest_bytes)
-        return refuse(Problem::ManifestTooLarge);
+        return too_large(*request.body);
     auto bytes = request.body->read_all(max_manifest_bytes);
-    if (!bytes && bytes.error().code() == Errc::Exhausted) return refuse(Problem::ManifestTooLarge);
+    if (!bytes && bytes.error().code() == Errc::Exhausted) return too_large(*request.body);
     if (!bytes) return bytes.take_error();
 
     StoredManifest manifest{"", bytes.take(), {}};
