@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Registries on the loopback, Docker's and pila's own, filled with skopeo."""
+import contextlib
 import hashlib
 import http.client
 import json
@@ -69,8 +70,9 @@ class Registry:
         """One request; underscores in names of headers stand for dashes."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request(method, target, body, {name.replace("_", "-"): value for name, value in headers.items()},
-                               encode_chunked="Transfer_Encoding" in headers)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
+                connection.request(method, target, body, {name.replace("_", "-"): value for name, value in headers.items()},
+                                   encode_chunked="Transfer_Encoding" in headers)
             answer = connection.getresponse()
             answer.content = answer.read()
             return answer
