@@ -23,6 +23,7 @@
 #include "engine/user_remap.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "http/tls.h"
 #include "image/image_store.h"
 #include "image/registry.h"
 #include "journal/journal.h"
@@ -46,17 +47,36 @@ static Result<Fd> listen_on_socket(const std::string& path, const std::string& g
     return socket;
 }
 
-static Result<Fd> listen_on(const std::string& address, const std::string& group) {
+// Whoever reaches the API is root here (docs/security.md).
+static Result<std::shared_ptr<http::TlsAcceptor>> make_tls(const DaemonOptions& options) {
+    if (!options.tls && !options.tls_verify) {
+        bool stray = !options.tls_ca.empty() || !options.tls_certificate.empty() || !options.tls_key.empty();
+        if (stray) return Error(Errc::Invalid, "--tlscacert, --tlscert and --tlskey are of no use without --tlsverify");
+        return std::shared_ptr<http::TlsAcceptor>();
+    }
+    if (options.tls_certificate.empty() || options.tls_key.empty())
+        return Error(Errc::Invalid, "--tls and --tlsverify need --tlscert and --tlskey");
+    if (options.tls_verify && options.tls_ca.empty()) return Error(Errc::Invalid, "--tlsverify needs --tlscacert");
+    return http::TlsAcceptor::create(
+        {options.tls_certificate, options.tls_key, options.tls_verify ? options.tls_ca : ""});
+}
+
+static Result<void> listen_on(http::Server& server, const std::string& address, const DaemonOptions& options,
+                              const std::shared_ptr<http::TlsAcceptor>& tls) {
     auto endpoint = TRY(http::Endpoint::parse(address));
-    if (endpoint.scheme == "unix") return listen_on_socket(endpoint.host, group);
+    if (endpoint.scheme == "unix") {
+        auto socket = TRY(listen_on_socket(endpoint.host, options.socket_group));
+        return server.listen(std::move(socket));
+    }
     if (endpoint.scheme != "http")
         return Error(Errc::Invalid, fmt::format("cannot listen on {}: use unix:// or tcp://", address));
-    // Whoever reaches the API is root here: without TLS it is for this machine only (docs/security.md).
-    if (!is_loopback(endpoint.host))
-        return Error(
-            Errc::Denied,
-            fmt::format("refusing to serve the API on {} without TLS: use 127.0.0.1 and a tunnel", endpoint.host));
-    return listen_on_tcp(endpoint.host, endpoint.port);
+    if (!is_loopback(endpoint.host) && !options.tls_verify)
+        return Error(Errc::Denied,
+                     fmt::format("refusing to serve the API on {} without TLS and certificates of clients: "
+                                 "use --tlsverify, or 127.0.0.1 and a tunnel",
+                                 endpoint.host));
+    auto socket = TRY(listen_on_tcp(endpoint.host, endpoint.port));
+    return server.listen(std::move(socket), tls);
 }
 
 static Result<std::string> find_runtime(const std::string& given) {
@@ -150,12 +170,10 @@ Result<void> run_daemon(const DaemonOptions& options) {
     docker::Api api(*engine, {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
     auto server =
         TRY(http::Server::create([&](http::Request& request) { return api.handle(request); }, docker::error_response));
+    auto tls = TRY(make_tls(options));
     auto socket = TRY(listen_on_socket(options.docker_socket, options.socket_group));
     TRY(server->listen(std::move(socket)));
-    for (const auto& host : options.hosts) {
-        auto further = TRY(listen_on(host, options.socket_group));
-        TRY(server->listen(std::move(further)));
-    }
+    for (const auto& host : options.hosts) TRY(listen_on(*server, host, options, tls));
     auto registry_settings = options.registry;
     registry_settings.server.insecure = options.insecure_registries;
     auto registry_server =

@@ -90,7 +90,17 @@ std::vector<Setting> make_settings() {
         {"socket-group", "GROUP",
          "group that may use the socket: its members are root on this machine (default: root only)",
          [](auto& o, auto& v) { return set(o.socket_group, v); }},
-        {"host", "ADDRESS", "a further address to listen on: unix:///PATH or tcp://127.0.0.1:PORT (repeatable)",
+        {"tls", "", "tcp:// addresses speak TLS", [](auto& o, auto& v) { return set_switch(o.tls, v); }},
+        {"tlsverify", "", "... and serve only clients with a certificate of --tlscacert",
+         [](auto& o, auto& v) { return set_switch(o.tls_verify, v); }},
+        {"tlscacert", "FILE", "authorities of the clients' certificates (PEM)",
+         [](auto& o, auto& v) { return set_path(o.tls_ca, v); }},
+        {"tlscert", "FILE", "the daemon's certificate (PEM)",
+         [](auto& o, auto& v) { return set_path(o.tls_certificate, v); }},
+        {"tlskey", "FILE", "the key of that certificate (PEM)",
+         [](auto& o, auto& v) { return set_path(o.tls_key, v); }},
+        {"host", "ADDRESS",
+         "a further address to listen on: unix:///PATH, tcp://127.0.0.1:PORT, with --tlsverify any tcp:// (repeatable)",
          [](auto& o, auto& v) -> Result<void> {
              o.hosts.push_back(v);
              return {};

@@ -15,11 +15,13 @@ namespace pila::app {
 
 struct DaemonOptions {
     std::string instance = "pila";
-    std::string data_directory;      // /var/lib/INSTANCE
-    std::string run_directory;       // /run/INSTANCE
-    std::string docker_socket;       // RUN_DIR/docker.sock
-    std::string socket_group;        // may use the socket; "": INSTANCE's group if there is one
-    std::vector<std::string> hosts;  // further addresses: tcp://127.0.0.1:2375, unix:///path
+    std::string data_directory;            // /var/lib/INSTANCE
+    std::string run_directory;             // /run/INSTANCE
+    std::string docker_socket;             // RUN_DIR/docker.sock
+    std::string socket_group;              // may use the socket; "": INSTANCE's group if there is one
+    std::vector<std::string> hosts;        // further addresses: tcp://127.0.0.1:2375, unix:///path
+    bool tls = false, tls_verify = false;  // of tcp:// hosts; verify: clients need certificates
+    std::string tls_ca, tls_certificate, tls_key;
     std::vector<std::string> registry_mirrors, insecure_registries;
     std::string bridge_subnet;                 // of the default network; "": chosen
     std::vector<std::string> cdi_directories;  // {"/etc/cdi", "/var/run/cdi"} if empty

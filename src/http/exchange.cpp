@@ -241,11 +241,20 @@ Exchange::Outcome Exchange::hijack(Response& response) {
     for (const auto& [name, value] : response.headers.all())
         head.append(name).append(": ").append(value).append("\r\n");
     head += "\r\n";
-    if (connection_->channel.is_tls()) return refuse(501, "hijacking a TLS connection is not supported");
     if (response.status != 0 && !connection_->channel.write(head, patience())) return Outcome::Close;
     Hijacked hijacked;
     hijacked.already_read = std::string(connection_->input.view());
-    hijacked.socket = core_.pump->take_socket(connection_);
+    auto channel = core_.pump->take_channel(connection_);
+    if (channel.is_tls()) {
+        auto plain = core_.relay.begin(std::move(channel));
+        if (!plain) {
+            log::warning("http: {}: hijack: {}", head_.method, plain.error().message());
+            return Outcome::GivenAway;
+        }
+        hijacked.socket = plain.take();
+    } else {
+        hijacked.socket = channel.release_socket();
+    }
     try {
         response.hijack(std::move(hijacked));
     } catch (const std::exception& error) {

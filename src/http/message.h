@@ -76,8 +76,8 @@ public:
     static constexpr std::size_t max_queued = 1U << 20;
 };
 
-// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; for a
-// WebSocket one end of a socket pair that is relayed (websocket.h).
+// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; with TLS and
+// for a WebSocket one end of a socket pair that is relayed (tls_relay.h, websocket.h).
 struct Hijacked {
     Fd socket;
     std::string already_read;

@@ -316,16 +316,16 @@ void Pump::close(const ConnectionPointer& connection) {
     connection->channel.close();
 }
 
-Fd Pump::take_socket(const ConnectionPointer& connection) {
+Channel Pump::take_channel(const ConnectionPointer& connection) {
     {
         Lock lock(mutex_);
         connections_.erase(connection->id);
         set_deadline(*connection, std::nullopt);
         set_listening(true);
     }
-    auto socket = connection->channel.release_socket();
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket.get(), nullptr);
-    return socket;
+    auto channel = std::move(connection->channel);
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.socket(), nullptr);
+    return channel;
 }
 
 void Pump::close_owned() {

@@ -29,7 +29,7 @@ public:
     void drain(
         const ConnectionPointer& connection);  // answered, then closed without destroying the answer (RFC 9112 9.6)
     void close(const ConnectionPointer& connection);
-    Fd take_socket(const ConnectionPointer& connection);  // for hijacking: no longer watched
+    Channel take_channel(const ConnectionPointer& connection);  // for hijacking: no longer watched
     void park(const ConnectionPointer& connection, const std::shared_ptr<ParkedStream>& stream);
     // A parked stream has bytes queued (or none any more); a stall of the client counts from here.
     void want_write(Connection& connection, bool wanted, std::chrono::milliseconds stall);

@@ -14,6 +14,7 @@ import urllib.request
 import pytest
 from conftest import against, client_of, images, loaded
 from lib import engines
+from lib.certificates import make_certificates
 from lib.registry import PilaRegistry, descriptor, digest_of, free_port, oci_manifest, path_of
 
 pytestmark = [pytest.mark.slice2, pytest.mark.only_pila("it is pila's own registry")]
@@ -280,29 +281,7 @@ def test_docker_logs_in(registries, users, engine, tmp_path, kind):
 # --- TLS --------------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """An authority, a server's and a client's certificate of it, and a client's certificate of nobody."""
-    place = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*words):
-        subprocess.run(["openssl", *words], cwd=place, check=True, capture_output=True)
-
-    def authority(name):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-                "-keyout", f"{name}.key", "-out", f"{name}.pem")
-
-    def certificate(name, signer, extension):
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-                "-out", f"{name}.csr")
-        (place / "extension").write_text(extension)
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{signer}.pem", "-CAkey", f"{signer}.key", "-CAcreateserial", "-days", "2",
-                "-extfile", "extension", "-out", f"{name}.pem")
-
-    authority("ca")
-    authority("stranger")
-    certificate("server", "ca", "subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth")
-    certificate("client", "ca", "extendedKeyUsage=clientAuth")
-    certificate("nobody", "stranger", "extendedKeyUsage=clientAuth")
-    return place
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def test_tls(registries, certificates, tmp_path):
