@@ -13,10 +13,10 @@ using image::Digest;
 using Clock = std::chrono::steady_clock;
 
 // Deletions come in groups.
-static constexpr std::chrono::seconds calm_down{5};
+static constexpr std::chrono::seconds calm_down{3};
 
-Collector::Collector(Repositories& repositories, Uploads& uploads, std::chrono::seconds expiry)
-    : repositories_(repositories), uploads_(uploads), expiry_(expiry) {
+Collector::Collector(Repositories& repositories, Uploads& uploads, std::chrono::seconds expiry, Twin twin)
+    : repositories_(repositories), uploads_(uploads), expiry_(expiry), twin_(std::move(twin)) {
     due_ = Clock::now() + calm_down;  // what expired while nobody looked
     thread_ = std::thread([this] { loop(); });
 }
@@ -119,7 +119,13 @@ void Collector::sweep(const std::set<Digest>& live) {
         if (!names) continue;
         for (const auto& hex : *names) {
             auto digest = Digest::parse(algorithm + ":" + hex);
-            if (!digest || live.contains(*digest)) continue;
+            if (!digest) continue;
+            if (live.contains(*digest)) {
+                // What the engine pulled from here lies there twice until now.
+                if (auto twin = twin_(*digest); !twin.empty())
+                    ignore(repositories_.share_content(*digest, twin), "two copies are as good");
+                continue;
+            }
             repositories_.in_flight().unless_kept(*digest, [&] {
                 if (repositories_.blobs().remove(*digest)) ++removed;
             });

@@ -3,6 +3,7 @@
 // Garbage: uploads nobody goes on with, blobs of no manifest. One thread, asleep until something was deleted or may
 // have expired. Runs beside pushes: in_flight.h says why that is safe.
 
+#include <functional>
 #include <thread>
 
 #include "registry/uploads.h"
@@ -11,7 +12,9 @@ namespace pila::registry {
 
 class Collector {
 public:
-    Collector(Repositories& repositories, Uploads& uploads, std::chrono::seconds expiry);
+    // `twin`: a file outside of the registry with that content, "" for none.
+    using Twin = std::function<std::string(const image::Digest&)>;
+    Collector(Repositories& repositories, Uploads& uploads, std::chrono::seconds expiry, Twin twin);
     ~Collector();
 
     void hurry();          // something was deleted: soon
@@ -26,6 +29,7 @@ private:
     Repositories& repositories_;
     Uploads& uploads_;
     const std::chrono::seconds expiry_;
+    const Twin twin_;
     Mutex running_;                                            // one run at a time
     std::optional<std::int64_t> oldest_ GUARDED_BY(running_);  // when the next blob without a manifest expires
 

@@ -182,6 +182,16 @@ Result<void> Repositories::link_content(const Digest& digest, const std::string&
     return made;
 }
 
+Result<void> Repositories::share_content(const Digest& digest, const std::string& file) {
+    struct stat own {
+    }, other{};
+    if (::stat(blobs_->path(digest).c_str(), &own) < 0 || ::stat(file.c_str(), &other) < 0) return {};
+    if (own.st_dev != other.st_dev || own.st_ino == other.st_ino || own.st_size != other.st_size) return {};
+    auto temporary = tree_.temporary();
+    if (::link(file.c_str(), temporary.c_str()) < 0) return {};
+    return tree_.adopt(temporary, blobs_->path(digest));
+}
+
 std::vector<Repositories::Use> Repositories::layer_uses(const std::string& name) const {
     std::vector<Use> uses;
     for (auto& digest : digests_in(directory(name) + "/_layers")) {

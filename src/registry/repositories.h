@@ -60,6 +60,8 @@ public:
     // Makes `bytes` content; a file becomes content by a link, or by a copy if it must be.
     Result<void> put_content(const image::Digest& digest, std::string_view bytes);
     Result<void> link_content(const image::Digest& digest, const std::string& file);
+    // Content that `file` has too becomes another name of it.
+    Result<void> share_content(const image::Digest& digest, const std::string& file);
 
     // For the collector:
     struct Use {

@@ -22,7 +22,10 @@ Result<std::unique_ptr<Service>> Service::create(Options options, image::ImageSt
         made->upstream_ = TRY(Upstream::create(made->options_, *made->repositories_));
     else if (images)
         made->local_ = image::LocalContent::create(*images);
-    made->collector_ = std::make_unique<Collector>(*made->repositories_, *made->uploads_, made->options_.expiry);
+    auto twin = [local = made->local_.get()](const image::Digest& digest) {
+        return local ? local->file_of(digest) : std::string();
+    };
+    made->collector_ = std::make_unique<Collector>(*made->repositories_, *made->uploads_, made->options_.expiry, twin);
     return made;
 }
 

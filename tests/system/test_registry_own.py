@@ -109,6 +109,21 @@ def test_push_to_the_own_registry_links(serving):
     docker("rmi", name)
 
 
+def test_pulled_from_the_own_registry_it_lies_there_once(serving, registries):
+    registry, docker = serving.registry, client_of(serving)
+    registry.push(images / "hello.tar", "lies/once:v1")
+    (layer, *_) = json.loads(registry.call("GET", "/v2/lies/once/manifests/v1").content)["layers"]
+    stored = serving.directory / "data/registry/blobs/sha256" / layer["digest"].split(":")[1]
+    docker("pull", f"{registry.address}/lies/once:v1")
+    gone = registry.put_image("lies/gone", "v1")
+    registry.call("DELETE", f"/v2/lies/gone/manifests/{gone}")  # garbage is looked for
+    engines.wait_until(lambda: os.lstat(stored).st_nlink == 2, "one file for both", 20, 0.1)
+    assert digest_of(registry.call("GET", f"/v2/lies/once/blobs/{layer['digest']}").content) == layer["digest"]
+    docker("rmi", f"{registry.address}/lies/once:v1")
+    engines.wait_until(lambda: os.lstat(stored).st_nlink == 1, "the engine removed its name alone", 20, 0.1)
+    assert digest_of(registry.call("GET", f"/v2/lies/once/blobs/{layer['digest']}").content) == layer["digest"]
+
+
 def test_what_was_pushed_wins(serving):
     registry = serving.registry
     assert client_of(serving)("tag", "busybox", "both/here:local") == ""
