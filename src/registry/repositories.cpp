@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/repositories.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,7 +82,16 @@ std::vector<std::string> Repositories::names() const {
     return found;
 }
 
-bool Repositories::exists(const std::string& name) const { return !manifests(name).empty(); }
+// Asked with every request: must not list thousands.
+bool Repositories::exists(const std::string& name) const {
+    for (const char* algorithm : {"sha256", "sha512"}) {
+        auto path = fmt::format("{}/_manifests/{}", directory(name), algorithm);
+        std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(path.c_str()), &::closedir);
+        while (auto* entry = entries ? ::readdir(entries.get()) : nullptr)
+            if (entry->d_name[0] != '.') return true;
+    }
+    return false;
+}
 
 bool Repositories::has_blob(const std::string& name, const Digest& digest) const {
     if (!blobs_->has(digest)) return false;

@@ -255,6 +255,17 @@ def test_tokens(registries, users):
     assert registry.call("GET", f"/v2/a/b/blobs/{digest}", Authorization="Bearer " + json.loads(answer.content)["access_token"]).status == 200
 
 
+def test_skopeo_and_tokens(registries, users, tmp_path):
+    registry = registries(arguments=["--htpasswd", users, "--auth", "token"])
+    with pytest.raises(subprocess.CalledProcessError):
+        registry.push(images / "layers.tar", "with/token:v1")
+    registry.push(images / "layers.tar", "with/token:v1", "--dest-creds", "me:secret")
+    registry.push(images / "layers.tar", "with/another:v1", "--dest-creds", "me:secret")  # mounts from the first
+    done = subprocess.run(["skopeo", "inspect", "--tls-verify=false", "--creds", "me:secret", f"docker://{registry.address}/with/another:v1"],
+                          capture_output=True, text=True)
+    assert done.returncode == 0 and json.loads(done.stdout)["RepoTags"] == ["v1"], done.stderr
+
+
 def test_mounting_needs_the_right_to_read(registries, users):
     registry = registries(arguments=["--htpasswd", users, "--auth", "token"])
     _, source = token(registry, "repository:secret/one:pull,push", Authorization=basic())
