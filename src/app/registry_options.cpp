@@ -22,12 +22,12 @@ Result<void> set_switch(bool& target, const std::string& value) {
 }
 
 // "90s", "15m", "24h"
-Result<void> set_expiry(RegistryOptions& options, const std::string& value) {
+Result<void> set_time(std::chrono::seconds& target, const std::string& value) {
     auto number = value.empty() ? std::nullopt : parse_uint(std::string_view(value).substr(0, value.size() - 1));
     std::uint64_t unit = value.ends_with('s') ? 1 : value.ends_with('m') ? 60 : value.ends_with('h') ? 3600 : 0;
     if (!number || unit == 0 || *number == 0 || *number > 100'000'000)
         return Error(Errc::Invalid, "must be a time like 90s, 15m or 24h");
-    options.server.expiry = std::chrono::seconds(*number * unit);
+    target = std::chrono::seconds(*number * unit);
     return {};
 }
 
@@ -77,7 +77,9 @@ const std::vector<RegistrySetting>& registry_settings() {
         {"proxy-password-file", "FILE", "holds the password of that user",
          [](auto& o, auto& v) { return set_path(o.upstream_password_file, v); }},
         {"expiry", "TIME", "when uploads that stopped, and blobs no manifest names, are deleted (default 24h)",
-         set_expiry},
+         [](auto& o, auto& v) { return set_time(o.server.expiry, v); }},
+        {"proxy-keep", "TIME", "how long a cache keeps what nobody asks for (default 168h)",
+         [](auto& o, auto& v) { return set_time(o.server.keep, v); }},
         {"read-only", "", "nothing can be pushed or deleted",
          [](auto& o, auto& v) { return set_switch(o.server.read_only, v); }},
         {"allow-insecure", "", "may listen beyond this machine without users or without TLS",

@@ -15,8 +15,8 @@ using Clock = std::chrono::steady_clock;
 // Deletions come in groups.
 static constexpr std::chrono::seconds calm_down{3};
 
-Collector::Collector(Repositories& repositories, Uploads& uploads, std::chrono::seconds expiry, Twin twin)
-    : repositories_(repositories), uploads_(uploads), expiry_(expiry), twin_(std::move(twin)) {
+Collector::Collector(Repositories& repositories, Uploads& uploads, Rules rules)
+    : repositories_(repositories), uploads_(uploads), rules_(std::move(rules)) {
     due_ = Clock::now() + calm_down;  // what expired while nobody looked
     thread_ = std::thread([this] { loop(); });
 }
@@ -39,7 +39,7 @@ void Collector::hurry() {
 
 void Collector::expect_upload() {
     Lock lock(mutex_);
-    auto then = Clock::now() + expiry_ + calm_down;
+    auto then = Clock::now() + rules_.expiry + calm_down;
     if (due_ && *due_ <= then) return;
     due_ = then;
     changed_.notify_all();
@@ -65,15 +65,16 @@ void Collector::loop() {
 
 void Collector::run() {
     Lock running(running_);
-    auto upload = uploads_.expire(expiry_);
-    oldest_.reset();
+    auto upload = uploads_.expire(rules_.expiry);
+    next_.reset();
+    if (rules_.keep) forget_unused();
     repositories_.in_flight().begin_collection();
     sweep(mark());
     repositories_.in_flight().end_collection();
 
-    std::optional<std::chrono::seconds> next = upload;
-    if (oldest_) {
-        auto left = std::max(std::chrono::seconds(*oldest_ - ::time(nullptr)) + expiry_, std::chrono::seconds(1));
+    auto next = upload;
+    if (next_) {
+        auto left = std::chrono::seconds(std::max<std::int64_t>(*next_ - ::time(nullptr), 1));
         next = next ? std::min(*next, left) : left;
     }
     if (!next) return;
@@ -81,6 +82,25 @@ void Collector::run() {
     auto then = Clock::now() + *next + calm_down;
     if (!due_ || *due_ > then) due_ = then;
     changed_.notify_all();
+}
+
+static void take_earlier(std::optional<std::int64_t>& next, std::int64_t then) {
+    next = next ? std::min(*next, then) : then;
+}
+
+// A cache need not have what nobody asked for lately. Its blobs follow when they have expired, too.
+void Collector::forget_unused() {
+    auto now = ::time(nullptr);
+    for (const auto& name : repositories_.names())
+        for (const auto& use : repositories_.manifest_uses(name)) {
+            auto until = use.seconds + rules_.keep->count();
+            if (until > now) {
+                take_earlier(next_, until);
+                continue;
+            }
+            log::info("registry: {} of {} was not asked for any more", use.digest.text(), name);
+            ignore(repositories_.remove_manifest(name, use.digest), "tried again the next time");
+        }
 }
 
 // What manifests name, and what was used so lately that a manifest may still come to name it.
@@ -99,9 +119,10 @@ std::set<Digest> Collector::mark() {
         live.insert(named.begin(), named.end());
         for (const auto& use : repositories_.layer_uses(name)) {
             if (named.contains(use.digest)) continue;
-            if (use.seconds + expiry_.count() > now) {
+            auto until = use.seconds + rules_.expiry.count();
+            if (until > now) {
                 live.insert(use.digest);
-                oldest_ = oldest_ ? std::min(*oldest_, use.seconds) : use.seconds;
+                take_earlier(next_, until);
                 continue;
             }
             repositories_.in_flight().unless_kept(
@@ -122,7 +143,7 @@ void Collector::sweep(const std::set<Digest>& live) {
             if (!digest) continue;
             if (live.contains(*digest)) {
                 // What the engine pulled from here lies there twice until now.
-                if (auto twin = twin_(*digest); !twin.empty())
+                if (auto twin = rules_.twin(*digest); !twin.empty())
                     ignore(repositories_.share_content(*digest, twin), "two copies are as good");
                 continue;
             }

@@ -12,9 +12,12 @@ namespace pila::registry {
 
 class Collector {
 public:
-    // `twin`: a file outside of the registry with that content, "" for none.
-    using Twin = std::function<std::string(const image::Digest&)>;
-    Collector(Repositories& repositories, Uploads& uploads, std::chrono::seconds expiry, Twin twin);
+    struct Rules {
+        std::chrono::seconds expiry;                            // of uploads, of blobs without a manifest
+        std::optional<std::chrono::seconds> keep;               // a cache: how long manifests stay that nobody asks for
+        std::function<std::string(const image::Digest&)> twin;  // a file elsewhere with that content; "": none
+    };
+    Collector(Repositories& repositories, Uploads& uploads, Rules rules);
     ~Collector();
 
     void hurry();          // something was deleted: soon
@@ -23,15 +26,15 @@ public:
 
 private:
     void loop();
+    void forget_unused();
     std::set<image::Digest> mark();
     void sweep(const std::set<image::Digest>& live);
 
     Repositories& repositories_;
     Uploads& uploads_;
-    const std::chrono::seconds expiry_;
-    const Twin twin_;
-    Mutex running_;                                            // one run at a time
-    std::optional<std::int64_t> oldest_ GUARDED_BY(running_);  // when the next blob without a manifest expires
+    const Rules rules_;
+    Mutex running_;                                          // one run at a time
+    std::optional<std::int64_t> next_ GUARDED_BY(running_);  // when something more will have expired
 
     Mutex mutex_;
     Condition changed_;

@@ -108,6 +108,10 @@ Result<void> Repositories::remove_blob(const std::string& name, const Digest& di
     return tree_.remove(place(name, "_layers", digest));
 }
 
+void Repositories::touch_manifest(const std::string& name, const Digest& digest) const {
+    ::utimensat(AT_FDCWD, place(name, "_manifests", digest).c_str(), nullptr, 0);
+}
+
 bool Repositories::has_manifest(const std::string& name, const Digest& digest) const {
     return os::exists(place(name, "_manifests", digest)) && blobs_->has(digest);
 }
@@ -202,13 +206,13 @@ Result<void> Repositories::share_content(const Digest& digest, const std::string
     return tree_.adopt(temporary, blobs_->path(digest));
 }
 
-std::vector<Repositories::Use> Repositories::layer_uses(const std::string& name) const {
-    std::vector<Use> uses;
-    for (auto& digest : digests_in(directory(name) + "/_layers")) {
+std::vector<Repositories::Use> Repositories::uses(const std::string& name, const char* kind) const {
+    std::vector<Use> found;
+    for (auto& digest : digests_in(fmt::format("{}/{}", directory(name), kind))) {
         struct stat info {};
-        if (::stat(place(name, "_layers", digest).c_str(), &info) == 0) uses.push_back({digest, info.st_mtime});
+        if (::stat(place(name, kind, digest).c_str(), &info) == 0) found.push_back({digest, info.st_mtime});
     }
-    return uses;
+    return found;
 }
 
 }  // namespace pila::registry

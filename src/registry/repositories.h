@@ -44,6 +44,7 @@ public:
     Result<void> remove_blob(const std::string& name, const image::Digest& digest);
 
     Result<StoredManifest> manifest(const std::string& name, const image::Digest& digest) const;
+    void touch_manifest(const std::string& name, const image::Digest& digest) const;  // it was used now
     bool has_manifest(const std::string& name, const image::Digest& digest) const;
     // The content and what it refers to are there. `tag` may be "".
     Result<void> put_manifest(const std::string& name, const Document& document, const StoredManifest& manifest,
@@ -68,12 +69,14 @@ public:
         image::Digest digest;
         std::int64_t seconds = 0;  // of its last use
     };
-    std::vector<Use> layer_uses(const std::string& name) const;
+    std::vector<Use> layer_uses(const std::string& name) const { return uses(name, "_layers"); }
+    std::vector<Use> manifest_uses(const std::string& name) const { return uses(name, "_manifests"); }
     std::vector<std::string> all_names() const;  // without manifests, too
 
 private:
     explicit Repositories(DurableTree tree) : tree_(std::move(tree)) {}
     std::string place(const std::string& name, std::string_view kind, const image::Digest& digest) const;
+    std::vector<Use> uses(const std::string& name, const char* kind) const;
     std::string directory(const std::string& name) const { return tree_.root() + "/repositories/" + name; }
 
     DurableTree tree_;

@@ -25,7 +25,9 @@ Result<std::unique_ptr<Service>> Service::create(Options options, image::ImageSt
     auto twin = [local = made->local_.get()](const image::Digest& digest) {
         return local ? local->file_of(digest) : std::string();
     };
-    made->collector_ = std::make_unique<Collector>(*made->repositories_, *made->uploads_, made->options_.expiry, twin);
+    auto keep = made->upstream_ ? std::optional(made->options_.keep) : std::nullopt;
+    made->collector_ = std::make_unique<Collector>(*made->repositories_, *made->uploads_,
+                                                   Collector::Rules{made->options_.expiry, keep, twin});
     return made;
 }
 

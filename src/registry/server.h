@@ -25,6 +25,7 @@ struct Options {
     std::string upstream_user, upstream_password;
     std::vector<std::string> insecure;       // registries whose certificate need not be good
     std::chrono::seconds expiry{24 * 3600};  // of uploads and blobs that no manifest has come to name
+    std::chrono::seconds keep{168 * 3600};   // of a cache: what nobody asked for that long goes
     bool read_only = false;
 };
 

@@ -94,11 +94,13 @@ Result<Digest> Upstream::current(const Context& context, const std::string& name
 Result<StoredManifest> Upstream::manifest(const Context& context, const std::string& name,
                                           const std::string& reference) {
     if (auto digest = Digest::parse(reference); digest) {
+        repositories_.touch_manifest(name, *digest);
         if (auto stored = repositories_.manifest(name, *digest)) return stored;
         return fetch_manifest(context, name, reference, "");
     }
     auto known = repositories_.tag(name, reference);
     if (!known) return fetch_manifest(context, name, reference, reference);
+    repositories_.touch_manifest(name, *known);
     auto now = current(context, name, reference);
     if (!now && is_outage(now.error())) return repositories_.manifest(name, *known);
     if (!now && now.error().code() == Errc::NotFound)

@@ -10,6 +10,7 @@ import threading
 import pytest
 from conftest import client_of, images
 
+from lib import engines
 from lib.registry import PilaRegistry, Registry, digest_of
 
 pytestmark = [pytest.mark.slice2, pytest.mark.only_pila("it is pila's own registry")]
@@ -150,6 +151,16 @@ def test_a_tag_that_moved(cache, source):
     assert cache.call("GET", f"/v2/moves/on/manifests/{first}", Accept=everything).status == 200
     source.call("DELETE", f"/v2/moves/on/manifests/{second}")
     assert cache.call("GET", "/v2/moves/on/manifests/latest", Accept=everything).status == 404
+
+
+def test_what_nobody_asks_for_goes(way, tmp_path):
+    cache = PilaRegistry(tmp_path / "cache", arguments=["--proxy", f"http://127.0.0.1:{way.server_port}", "--proxy-keep", "2s", "--expiry", "1s"]).start()
+    fetch_all(cache)
+    blobs = cache.directory / "data/registry/blobs/sha256"
+    assert len(os.listdir(blobs)) >= 3
+    engines.wait_until(lambda: not os.listdir(blobs), "the cache forgets", 30, 0.2)
+    fetch_all(cache)
+    cache.stop()
 
 
 def test_nothing_is_pushed_to_it(cache):
