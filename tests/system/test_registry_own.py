@@ -445,6 +445,40 @@ def test_kill_9_at_random(registries):
                 assert digest_of(registry.call("GET", f"/v2/{name}/blobs/{blob['digest']}").content) == blob["digest"]
 
 
+def test_a_power_cut(tmp_path):
+    """What the disk holds the moment a push is acknowledged, without whatever the kernel would still have written."""
+    disk, copy, place = tmp_path / "disk", tmp_path / "copy", tmp_path / "mounted"
+    place.mkdir()
+    with open(disk, "wb") as file:
+        file.truncate(400_000_000)
+    subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+    if subprocess.run(["mount", "-o", "loop", disk, place], capture_output=True).returncode:
+        pytest.skip("no loop device")
+    layers = [os.urandom(3_000_000), os.urandom(100)]
+    try:
+        registry = PilaRegistry(place).start()
+        first = registry.put_image("cut/off", "v1", layers)
+        second = registry.put_image("cut/off", "v2", [layers[0]], subject=descriptor(b"it", oci_manifest))
+        subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
+        registry.kill()
+    finally:
+        subprocess.run(["umount", place], check=True)
+    subprocess.run(["mount", "-o", "loop", copy, place], check=True)
+    try:
+        registry = PilaRegistry(place).start()
+        assert tags_of(registry, "cut/off") == ["v1", "v2"]
+        for tag, digest in (("v1", first), ("v2", second)):
+            answer = registry.call("GET", f"/v2/cut/off/manifests/{tag}")
+            assert digest_of(answer.content) == digest
+            for blob in [json.loads(answer.content)["config"], *json.loads(answer.content)["layers"]]:
+                assert digest_of(registry.call("GET", f"/v2/cut/off/blobs/{blob['digest']}").content) == blob["digest"]
+        (entry,) = json.loads(registry.call("GET", f"/v2/cut/off/referrers/{digest_of(b'it')}").content)["manifests"]
+        assert entry["digest"] == second
+        registry.stop()
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
 def test_garbage_goes_and_nothing_else(registries):
     registry = registries(arguments=["--expiry", "2s"])
     blobs = registry.directory / "data/registry/blobs/sha256"
