@@ -474,8 +474,8 @@ def test_a_power_cut(tmp_path):
                 assert digest_of(registry.call("GET", f"/v2/cut/off/blobs/{blob['digest']}").content) == blob["digest"]
         (entry,) = json.loads(registry.call("GET", f"/v2/cut/off/referrers/{digest_of(b'it')}").content)["manifests"]
         assert entry["digest"] == second
-        registry.stop()
     finally:
+        registry.kill()
         subprocess.run(["umount", place], check=True)
 
 
