@@ -13,7 +13,7 @@ using image::Digest;
 using Clock = std::chrono::steady_clock;
 
 // Deletions come in groups.
-static constexpr std::chrono::seconds calm_down{3};
+static constexpr std::chrono::seconds calm_down{3}, again_after{3600};
 
 Collector::Collector(Repositories& repositories, Uploads& uploads, Rules rules)
     : repositories_(repositories), uploads_(uploads), rules_(std::move(rules)) {
@@ -67,9 +67,11 @@ void Collector::run() {
     Lock running(running_);
     auto upload = uploads_.expire(rules_.expiry);
     next_.reset();
-    if (rules_.keep) forget_unused();
     repositories_.in_flight().begin_collection();
-    sweep(mark());
+    if (auto collected = collect(); !collected) {
+        log::warning("registry: no garbage is collected for now: {}", collected.error().message());
+        next_ = ::time(nullptr) + again_after.count();
+    }
     repositories_.in_flight().end_collection();
 
     auto next = upload;
@@ -88,11 +90,19 @@ static void take_earlier(std::optional<std::int64_t>& next, std::int64_t then) {
     next = next ? std::min(*next, then) : then;
 }
 
+// All or nothing: what cannot be read must not count as what refers to nothing.
+Result<void> Collector::collect() {
+    if (rules_.keep) TRY(forget_unused());
+    auto live = TRY(mark());
+    sweep(live);
+    return {};
+}
+
 // A cache need not have what nobody asked for lately. Its blobs follow when they have expired, too.
-void Collector::forget_unused() {
+Result<void> Collector::forget_unused() {
     auto now = ::time(nullptr);
-    for (const auto& name : repositories_.names())
-        for (const auto& use : repositories_.manifest_uses(name)) {
+    for (const auto& name : TRY(repositories_.names()))
+        for (const auto& use : TRY(repositories_.manifest_uses(name))) {
             auto until = use.seconds + rules_.keep->count();
             if (until > now) {
                 take_earlier(next_, until);
@@ -101,23 +111,25 @@ void Collector::forget_unused() {
             log::info("registry: {} of {} was not asked for any more", use.digest.text(), name);
             ignore(repositories_.remove_manifest(name, use.digest), "tried again the next time");
         }
+    return {};
 }
 
 // What manifests name, and what was used so lately that a manifest may still come to name it.
-std::set<Digest> Collector::mark() {
+Result<std::set<Digest>> Collector::mark() {
     std::set<Digest> live;
     auto now = ::time(nullptr);
-    for (const auto& name : repositories_.all_names()) {
+    for (const auto& name : TRY(repositories_.all_names())) {
         std::set<Digest> named;
-        for (const auto& digest : repositories_.manifests(name)) {
+        for (const auto& digest : TRY(repositories_.manifests(name))) {
             live.insert(digest);
             auto manifest = repositories_.manifest(name, digest);
-            auto document = manifest ? read_document(manifest->bytes, manifest->media_type)
-                                     : Result<Document>(Error(Errc::NotFound, "gone meanwhile"));
-            if (document) named.insert(document->blobs.begin(), document->blobs.end());
+            if (!manifest && manifest.error().code() == Errc::NotFound) continue;  // deleted meanwhile
+            if (!manifest) return manifest.take_error();
+            auto document = TRY(read_document(manifest->bytes, manifest->media_type).in(digest.text()));
+            named.insert(document.blobs.begin(), document.blobs.end());
         }
         live.insert(named.begin(), named.end());
-        for (const auto& use : repositories_.layer_uses(name)) {
+        for (const auto& use : TRY(repositories_.layer_uses(name))) {
             if (named.contains(use.digest)) continue;
             auto until = use.seconds + rules_.expiry.count();
             if (until > now) {
@@ -125,8 +137,7 @@ std::set<Digest> Collector::mark() {
                 take_earlier(next_, until);
                 continue;
             }
-            repositories_.in_flight().unless_kept(
-                use.digest, [&] { ignore(repositories_.remove_blob(name, use.digest), "tried again the next time"); });
+            repositories_.in_flight().unless_kept(use.digest, [&] { repositories_.forget_blob(name, use.digest); });
         }
     }
     return live;

@@ -26,8 +26,9 @@ public:
 
 private:
     void loop();
-    void forget_unused();
-    std::set<image::Digest> mark();
+    Result<void> collect();
+    Result<void> forget_unused();
+    Result<std::set<image::Digest>> mark();
     void sweep(const std::set<image::Digest>& live);
 
     Repositories& repositories_;

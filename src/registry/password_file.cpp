@@ -54,14 +54,17 @@ Result<std::unique_ptr<PasswordFile>> PasswordFile::open(const std::string& path
 Result<void> PasswordFile::refresh() const {
     auto file = TRY(os::open(path_, O_RDONLY));
     auto info = TRY(os::stat_of(file));
-    Lock lock(mutex_);
-    bool same =
-        info.st_ino == inode_ && info.st_mtim.tv_sec == changed_.tv_sec && info.st_mtim.tv_nsec == changed_.tv_nsec;
-    if (same) return {};
-    inode_ = info.st_ino;
-    changed_ = info.st_mtim;
+    {
+        Lock lock(mutex_);
+        if (info.st_ino == inode_ && info.st_mtim.tv_sec == changed_.tv_sec && info.st_mtim.tv_nsec == changed_.tv_nsec)
+            return {};
+    }
     auto text = TRY(os::read_all(file, 4U << 20));
-    hashes_ = TRY(parse(text).in(path_));
+    auto hashes = parse(text).in(path_);
+    Lock lock(mutex_);
+    inode_ = info.st_ino;  // a file that is wrong is complained of once
+    changed_ = info.st_mtim;
+    hashes_ = TRY(std::move(hashes));
     return {};
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
+#include <atomic>
 
 #include <doctest/doctest.h>
 
 #include "crypto/base64.h"
 #include "os/file.h"
 #include "registry/authority.h"
+#include "registry/collector.h"
 #include "registry/document.h"
 #include "registry/names.h"
 #include "registry/ranges.h"
@@ -203,6 +205,39 @@ TEST_CASE("what a request counts on is not collected") {
     CHECK(removed());
 }
 
+TEST_CASE("what cannot be read is no garbage") {
+    Files files;
+    auto& repositories = *files.repositories;
+    Uploads uploads(repositories);
+    REQUIRE(uploads.create_directory());
+    std::atomic<int> asked = 0;
+    Collector collector(repositories, uploads, {std::chrono::seconds(0), std::nullopt, [&](const auto&) {
+                                                    ++asked;
+                                                    return std::string();
+                                                }});
+    auto layer = Digest::of("layer"), orphan = Digest::of("orphan");
+    REQUIRE(repositories.put_content(layer, "layer"));
+    REQUIRE(repositories.put_content(orphan, "orphan"));
+    Document document;
+    document.media_type = "application/vnd.oci.image.manifest.v1+json";
+    StoredManifest manifest{document.media_type,
+                            R"({"schemaVersion":2,"layers":[],"config":{"digest":")" + layer.text() + R"(","size":5}})",
+                            {}};
+    manifest.digest = Digest::of(manifest.bytes);
+    REQUIRE(repositories.put_manifest("a/b", document, manifest, "v1"));
+    auto path = repositories.blobs().path(manifest.digest);
+    REQUIRE(os::replace_file(path, "damaged"));
+    collector.run();
+    CHECK(repositories.blobs().has(layer));
+    CHECK(repositories.blobs().has(orphan));
+    REQUIRE(os::replace_file(path, manifest.bytes));
+    collector.run();
+    CHECK(repositories.blobs().has(layer));
+    CHECK(repositories.blobs().has(manifest.digest));
+    CHECK_FALSE(repositories.blobs().has(orphan));
+    CHECK(asked == 2);
+}
+
 TEST_CASE("a manifest's tags, referrers, and what is left without it") {
     Files files;
     auto& repositories = *files.repositories;
@@ -218,14 +253,14 @@ TEST_CASE("a manifest's tags, referrers, and what is left without it") {
     CHECK_FALSE(repositories.exists("a/b"));
     REQUIRE(repositories.put_manifest("a/b", document, manifest, "v1"));
     REQUIRE(repositories.put_manifest("a/b", document, manifest, "v2.tmp-0123456789abcdef"));
-    CHECK(repositories.names() == std::vector<std::string>{"a/b"});
-    CHECK(repositories.tags("a/b") == std::vector<std::string>{"v1", "v2.tmp-0123456789abcdef"});
+    CHECK(repositories.names().take() == std::vector<std::string>{"a/b"});
+    CHECK(repositories.tags("a/b").take() == std::vector<std::string>{"v1", "v2.tmp-0123456789abcdef"});
     CHECK(repositories.tag("a/b", "v1").take() == manifest.digest);
-    CHECK(repositories.referrers("a/b", subject).size() == 1);
+    CHECK(repositories.referrers("a/b", subject).take().size() == 1);
     REQUIRE(repositories.remove_manifest("a/b", manifest.digest));
-    CHECK(repositories.tags("a/b").empty());
-    CHECK(repositories.referrers("a/b", subject).empty());
-    CHECK(repositories.names().empty());
+    CHECK(repositories.tags("a/b").take().empty());
+    CHECK(repositories.referrers("a/b", subject).take().empty());
+    CHECK(repositories.names().take().empty());
     CHECK(repositories.remove_manifest("a/b", manifest.digest).error().code() == Errc::NotFound);
 }
 

@@ -20,29 +20,32 @@ using image::Digest;
 
 namespace {
 
-std::vector<std::string> list(const std::string& path) {
+// What is not there has nothing in it; what cannot be read is an error, which the collector must not take for absence.
+Result<std::vector<std::string>> list(const std::string& path) {
     auto names = os::list_directory(path);
-    return names ? names.take() : std::vector<std::string>();
+    if (!names && names.error().code() == Errc::NotFound) return std::vector<std::string>();
+    return names;
 }
 
 // ALGORITHM/HEX below a directory.
-std::vector<Digest> digests_in(const std::string& path) {
+Result<std::vector<Digest>> digests_in(const std::string& path) {
     std::vector<Digest> found;
-    for (const auto& algorithm : list(path))
-        for (const auto& hex : list(path + "/" + algorithm))
+    for (const auto& algorithm : TRY(list(path)))
+        for (const auto& hex : TRY(list(path + "/" + algorithm)))
             if (auto digest = Digest::parse(algorithm + ":" + hex)) found.push_back(digest.take());
     return found;
 }
 
-void find_names(const std::string& path, const std::string& name, std::vector<std::string>& found) {
+Result<void> find_names(const std::string& path, const std::string& name, std::vector<std::string>& found) {
     bool repository = false;
-    for (const auto& entry : list(path)) {
+    for (const auto& entry : TRY(list(path))) {
         if (entry.starts_with('_'))
             repository = true;
         else
-            find_names(path + "/" + entry, name.empty() ? entry : name + "/" + entry, found);
+            TRY(find_names(path + "/" + entry, name.empty() ? entry : name + "/" + entry, found));
     }
     if (repository) found.push_back(name);
+    return {};
 }
 
 Result<void> copy_file(const std::string& from, const std::string& to) {
@@ -69,15 +72,15 @@ std::string Repositories::place(const std::string& name, std::string_view kind, 
     return fmt::format("{}/{}/{}/{}", directory(name), kind, digest.algorithm(), digest.hex());
 }
 
-std::vector<std::string> Repositories::all_names() const {
+Result<std::vector<std::string>> Repositories::all_names() const {
     std::vector<std::string> found;
-    find_names(tree_.root() + "/repositories", "", found);
+    TRY(find_names(tree_.root() + "/repositories", "", found));
     std::sort(found.begin(), found.end());
     return found;
 }
 
-std::vector<std::string> Repositories::names() const {
-    auto found = all_names();
+Result<std::vector<std::string>> Repositories::names() const {
+    auto found = TRY(all_names());
     std::erase_if(found, [&](const auto& name) { return !exists(name); });
     return found;
 }
@@ -112,6 +115,10 @@ void Repositories::touch_manifest(const std::string& name, const Digest& digest)
     ::utimensat(AT_FDCWD, place(name, "_manifests", digest).c_str(), nullptr, 0);
 }
 
+void Repositories::forget_blob(const std::string& name, const Digest& digest) {
+    ignore(os::remove_file(place(name, "_layers", digest)), "the next collection tries again");
+}
+
 bool Repositories::has_manifest(const std::string& name, const Digest& digest) const {
     return os::exists(place(name, "_manifests", digest)) && blobs_->has(digest);
 }
@@ -140,7 +147,7 @@ Result<void> Repositories::put_manifest(const std::string& name, const Document&
 Result<void> Repositories::remove_manifest(const std::string& name, const Digest& digest) {
     auto guard = changes_.lock(name);
     auto stored = TRY(manifest(name, digest));
-    for (const auto& one : tags(name))
+    for (const auto& one : TRY(tags(name)))
         if (auto named = tag(name, one); named && *named == digest)
             TRY(tree_.remove(fmt::format("{}/_tags/{}", directory(name), one)));
     TRY(tree_.remove(place(name, "_manifests", digest)));
@@ -152,7 +159,7 @@ Result<void> Repositories::remove_manifest(const std::string& name, const Digest
     return {};
 }
 
-std::vector<Digest> Repositories::manifests(const std::string& name) const {
+Result<std::vector<Digest>> Repositories::manifests(const std::string& name) const {
     return digests_in(directory(name) + "/_manifests");
 }
 
@@ -166,12 +173,14 @@ Result<void> Repositories::remove_tag(const std::string& name, const std::string
     return tree_.remove(fmt::format("{}/_tags/{}", directory(name), tag));
 }
 
-std::vector<std::string> Repositories::tags(const std::string& name) const { return list(directory(name) + "/_tags"); }
+Result<std::vector<std::string>> Repositories::tags(const std::string& name) const {
+    return list(directory(name) + "/_tags");
+}
 
-std::vector<std::string> Repositories::referrers(const std::string& name, const Digest& subject) const {
+Result<std::vector<std::string>> Repositories::referrers(const std::string& name, const Digest& subject) const {
     auto path = fmt::format("{}/_referrers/{}", directory(name), subject.hex());
     std::vector<std::string> found;
-    for (const auto& hex : list(path)) {
+    for (const auto& hex : TRY(list(path))) {
         auto digest = Digest::parse((hex.size() == 128 ? "sha512:" : "sha256:") + hex);
         if (!digest || !has_manifest(name, *digest)) continue;
         if (auto text = os::read_file(path + "/" + hex, max_manifest_bytes)) found.push_back(text.take());
@@ -206,9 +215,9 @@ Result<void> Repositories::share_content(const Digest& digest, const std::string
     return tree_.adopt(temporary, blobs_->path(digest));
 }
 
-std::vector<Repositories::Use> Repositories::uses(const std::string& name, const char* kind) const {
+Result<std::vector<Repositories::Use>> Repositories::uses(const std::string& name, const char* kind) const {
     std::vector<Use> found;
-    for (auto& digest : digests_in(fmt::format("{}/{}", directory(name), kind))) {
+    for (auto& digest : TRY(digests_in(fmt::format("{}/{}", directory(name), kind)))) {
         struct stat info {};
         if (::stat(place(name, kind, digest).c_str(), &info) == 0) found.push_back({digest, info.st_mtime});
     }

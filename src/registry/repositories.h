@@ -37,7 +37,7 @@ public:
     const DurableTree& tree() const { return tree_; }
     InFlight& in_flight() { return in_flight_; }
 
-    std::vector<std::string> names() const;                                       // with a manifest, sorted
+    Result<std::vector<std::string>> names() const;                               // with a manifest, sorted
     bool exists(const std::string& name) const;                                   // has a manifest
     bool has_blob(const std::string& name, const image::Digest& digest) const;    // counts as a use of it
     Result<void> add_blob(const std::string& name, const image::Digest& digest);  // its content is there
@@ -50,13 +50,13 @@ public:
     Result<void> put_manifest(const std::string& name, const Document& document, const StoredManifest& manifest,
                               const std::string& tag);
     Result<void> remove_manifest(const std::string& name, const image::Digest& digest);  // and the tags that name it
-    std::vector<image::Digest> manifests(const std::string& name) const;
+    Result<std::vector<image::Digest>> manifests(const std::string& name) const;
 
     Result<image::Digest> tag(const std::string& name, const std::string& tag) const;
     Result<void> remove_tag(const std::string& name, const std::string& tag);
-    std::vector<std::string> tags(const std::string& name) const;  // sorted
+    Result<std::vector<std::string>> tags(const std::string& name) const;  // sorted
 
-    std::vector<std::string> referrers(const std::string& name, const image::Digest& subject) const;
+    Result<std::vector<std::string>> referrers(const std::string& name, const image::Digest& subject) const;
 
     // Makes `bytes` content; a file becomes content by a link, or by a copy if it must be.
     Result<void> put_content(const image::Digest& digest, std::string_view bytes);
@@ -65,18 +65,19 @@ public:
     Result<void> share_content(const image::Digest& digest, const std::string& file);
 
     // For the collector:
+    void forget_blob(const std::string& name, const image::Digest& digest);  // need not outlast a power cut
     struct Use {
         image::Digest digest;
         std::int64_t seconds = 0;  // of its last use
     };
-    std::vector<Use> layer_uses(const std::string& name) const { return uses(name, "_layers"); }
-    std::vector<Use> manifest_uses(const std::string& name) const { return uses(name, "_manifests"); }
-    std::vector<std::string> all_names() const;  // without manifests, too
+    Result<std::vector<Use>> layer_uses(const std::string& name) const { return uses(name, "_layers"); }
+    Result<std::vector<Use>> manifest_uses(const std::string& name) const { return uses(name, "_manifests"); }
+    Result<std::vector<std::string>> all_names() const;  // without manifests, too
 
 private:
     explicit Repositories(DurableTree tree) : tree_(std::move(tree)) {}
     std::string place(const std::string& name, std::string_view kind, const image::Digest& digest) const;
-    std::vector<Use> uses(const std::string& name, const char* kind) const;
+    Result<std::vector<Use>> uses(const std::string& name, const char* kind) const;
     std::string directory(const std::string& name) const { return tree_.root() + "/repositories/" + name; }
 
     DurableTree tree_;

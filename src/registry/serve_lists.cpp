@@ -58,7 +58,7 @@ Result<http::Response> Service::get_tags(http::Request& request, const Route& ro
         if (!found && found.error().code() != Errc::NotFound) return found.take_error();
         if (found) tags = found.take();
     } else if (repositories_->exists(route.name)) {
-        tags = repositories_->tags(route.name);
+        tags = TRY(repositories_->tags(route.name));
     } else if (local_) {
         for (const auto& name : local_names(request, route.name))
             for (auto& tag : local_->tags(name)) tags.push_back(std::move(tag));
@@ -73,7 +73,7 @@ Result<http::Response> Service::get_tags(http::Request& request, const Route& ro
 }
 
 Result<http::Response> Service::get_catalog(http::Request& request, const Route&) {
-    auto names = repositories_->names();
+    auto names = TRY(repositories_->names());
     if (local_) {
         auto prefix = std::string(request.headers.get("Host")) + "/";
         for (auto& name : local_->repositories()) {
