@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
 #include <unistd.h>
 #include <atomic>
 
@@ -203,6 +204,25 @@ TEST_CASE("what a request counts on is not collected") {
     CHECK_FALSE(removed());  // the collection looked before the reference was made
     in_flight.end_collection();
     CHECK(removed());
+}
+
+TEST_CASE("somebody else's file becomes content only if it is that") {
+    Files files;
+    auto digest = Digest::of("content");
+    auto path = files.directory + "/other";
+    REQUIRE(os::replace_file(path, "c0ntent"));
+    CHECK(files.repositories->link_content(digest, path).error().code() == Errc::Invalid);
+    CHECK_FALSE(files.repositories->blobs().has(digest));
+    REQUIRE(files.repositories->put_content(digest, "content"));
+    CHECK_FALSE(files.repositories->share_content(digest, path));
+    REQUIRE(os::replace_file(path, "content"));
+    REQUIRE(files.repositories->share_content(digest, path));
+    struct stat info {};
+    REQUIRE(::stat(path.c_str(), &info) == 0);
+    CHECK(info.st_nlink == 2);
+    REQUIRE(files.repositories->blobs().remove(digest));
+    REQUIRE(files.repositories->link_content(digest, path));
+    CHECK(files.repositories->blobs().read(digest, 100).take() == "content");
 }
 
 TEST_CASE("what cannot be read is no garbage") {

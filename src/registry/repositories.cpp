@@ -48,6 +48,17 @@ Result<void> find_names(const std::string& path, const std::string& name, std::v
     return {};
 }
 
+// A file of somebody else, which a power cut may have left with the right name and size only.
+Result<void> check_content(const std::string& path, const Digest& digest) {
+    auto file = TRY(os::open(path, O_RDONLY));
+    constexpr std::size_t piece = 256U << 10;
+    auto buffer = std::make_unique_for_overwrite<char[]>(piece);
+    image::Hasher hasher(digest.algorithm());
+    while (auto got = TRY(os::read_some(file, buffer.get(), piece))) hasher.update({buffer.get(), got});
+    if (hasher.finish() == digest) return {};
+    return Error(Errc::Invalid, fmt::format("{} is not {}", path, digest.text()));
+}
+
 Result<void> copy_file(const std::string& from, const std::string& to) {
     auto source = TRY(os::open(from, O_RDONLY));
     auto target = TRY(os::open(to, O_WRONLY | O_CREAT | O_EXCL, 0600));
@@ -195,6 +206,7 @@ Result<void> Repositories::put_content(const Digest& digest, std::string_view by
 
 Result<void> Repositories::link_content(const Digest& digest, const std::string& file) {
     if (blobs_->has(digest)) return {};
+    TRY(check_content(file, digest));
     auto temporary = tree_.temporary();
     auto made = [&]() -> Result<void> {
         // Another file system, or as many names as an inode may have: a copy is as good.
@@ -210,6 +222,7 @@ Result<void> Repositories::share_content(const Digest& digest, const std::string
     }, other{};
     if (::stat(blobs_->path(digest).c_str(), &own) < 0 || ::stat(file.c_str(), &other) < 0) return {};
     if (own.st_dev != other.st_dev || own.st_ino == other.st_ino || own.st_size != other.st_size) return {};
+    TRY(check_content(file, digest));
     auto temporary = tree_.temporary();
     if (::link(file.c_str(), temporary.c_str()) < 0) return {};
     return tree_.adopt(temporary, blobs_->path(digest));

@@ -58,7 +58,8 @@ public:
 
     Result<std::vector<std::string>> referrers(const std::string& name, const image::Digest& subject) const;
 
-    // Makes `bytes` content; a file becomes content by a link, or by a copy if it must be.
+    // Makes `bytes` content; a file becomes content by a link, or by a copy if it must be. Invalid: it is something
+    // else.
     Result<void> put_content(const image::Digest& digest, std::string_view bytes);
     Result<void> link_content(const image::Digest& digest, const std::string& file);
     // Content that `file` has too becomes another name of it.

@@ -83,7 +83,7 @@ Result<bool> Service::ensure_blob(http::Request& request, const std::string& nam
     if (repositories_->has_blob(name, digest)) return true;
     auto adopted = adopt_local(request, name, digest);
     if (adopted) return true;
-    if (adopted.error().code() == Errc::NotFound) return false;
+    if (adopted.error().code() == Errc::NotFound || adopted.error().code() == Errc::Invalid) return false;
     return adopted.take_error();
 }
 

@@ -73,6 +73,8 @@ class Registry:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
                 connection.request(method, target, body, {name.replace("_", "-"): value for name, value in headers.items()},
                                    encode_chunked="Transfer_Encoding" in headers)
+            if connection.sock is None:
+                raise ConnectionError("the connection was refused")
             answer = connection.getresponse()
             answer.content = answer.read()
             return answer
