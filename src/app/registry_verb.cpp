@@ -48,13 +48,14 @@ Result<std::shared_ptr<http::TlsAcceptor>> make_tls(const RegistryOptions& optio
 struct Place {
     std::string host;
     std::uint16_t port = 0;
+    std::string text;
 };
 Result<Place> parse_place(const std::string& text) {
     auto colon = text.rfind(':');
     auto port = colon == std::string::npos ? std::nullopt : parse_uint(std::string_view(text).substr(colon + 1));
     if (!port || *port == 0 || *port > 65535)
         return Error(Errc::Invalid, fmt::format("cannot listen on {}: must be ADDRESS:PORT", text));
-    return Place{text.substr(0, colon), static_cast<std::uint16_t>(*port)};
+    return Place{text.substr(0, colon), static_cast<std::uint16_t>(*port), text};
 }
 
 }  // namespace
@@ -79,13 +80,16 @@ Result<std::unique_ptr<RegistryListener>> RegistryListener::open(const RegistryO
     limits.max_body_bytes = 1ULL << 40;  // a layer; manifests and forms have limits of their own
     made->server_ = TRY(http::Server::create([handler](http::Request& request) { return handler->handle(request); },
                                              registry::error_body, limits));
+    std::vector<Place> places;
     for (const auto& text : options.listen) {
-        auto place = TRY(parse_place(text));
-        TRY(check_exposure(options, place.host));
+        places.push_back(TRY(parse_place(text)));
+        TRY(check_exposure(options, places.back().host));
+    }
+    for (const auto& place : places) {
         auto socket = TRY(listen_on_tcp(place.host, place.port));
         TRY(made->server_->listen(std::move(socket), tls));
         log::info("registry: serves {} on {}{}", settings.upstream.empty() ? settings.directory : settings.upstream,
-                  text, tls ? " (TLS)" : "");
+                  place.text, tls ? " (TLS)" : "");
     }
     return made;
 }
