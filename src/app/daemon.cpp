@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/daemon.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <malloc.h>
@@ -15,6 +14,8 @@
 #include <fmt/core.h>
 
 #include "app/notify.h"
+#include "app/process.h"
+#include "app/registry_verb.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "docker/api.h"
@@ -22,6 +23,7 @@
 #include "engine/user_remap.h"
 #include "http/client.h"
 #include "http/server.h"
+#include "http/tls.h"
 #include "image/image_store.h"
 #include "image/registry.h"
 #include "journal/journal.h"
@@ -32,16 +34,6 @@
 #include "store/store.h"
 
 namespace pila::app {
-
-// One daemon per data directory; the kernel drops the lock with the process.
-static Result<Fd> lock_directory(const std::string& directory) {
-    auto lock = TRY(os::open(directory + "/lock", O_RDWR | O_CREAT, 0600));
-    auto locked = os::lock_exclusively(lock);
-    if (locked) return lock;
-    if (locked.error().code() != Errc::Conflict) return std::move(locked).in(directory).take_error();
-    return Error(Errc::Conflict,
-                 fmt::format("another pila daemon uses {}: give this one its own --instance or --data-dir", directory));
-}
 
 // Services have a short $PATH, or none.
 static std::string emulator_path() {
@@ -61,34 +53,36 @@ static Result<Fd> listen_on_socket(const std::string& path, const std::string& g
     return socket;
 }
 
-static Result<Fd> listen_on_tcp(const std::string& host, std::uint16_t port) {
-    in_addr address{};
-    if (::inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host.c_str(), &address) != 1)
-        return Error(Errc::Invalid, fmt::format("{} is no IPv4 address", host));
-    // Whoever reaches the API is root here: without TLS it is for this machine only (docs/security.md).
-    if ((ntohl(address.s_addr) >> 24) != 127)
-        return Error(Errc::Denied,
-                     fmt::format("refusing to serve the API on {} without TLS: use 127.0.0.1 and a tunnel", host));
-    Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!socket) return Error::from_errno(errno, "create socket");
-    int on = 1;
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in where{};
-    where.sin_family = AF_INET;
-    where.sin_port = htons(port);
-    where.sin_addr = address;
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) < 0 ||
-        ::listen(socket.get(), 512) < 0)
-        return Error::from_errno(errno, fmt::format("listen on {}:{}", host, port));
-    return socket;
+// Whoever reaches the API is root here (docs/security.md).
+static Result<std::shared_ptr<http::TlsAcceptor>> make_tls(const DaemonOptions& options) {
+    if (!options.tls && !options.tls_verify) {
+        bool stray = !options.tls_ca.empty() || !options.tls_certificate.empty() || !options.tls_key.empty();
+        if (stray) return Error(Errc::Invalid, "--tlscacert, --tlscert and --tlskey are of no use without --tlsverify");
+        return std::shared_ptr<http::TlsAcceptor>();
+    }
+    if (options.tls_certificate.empty() || options.tls_key.empty())
+        return Error(Errc::Invalid, "--tls and --tlsverify need --tlscert and --tlskey");
+    if (options.tls_verify && options.tls_ca.empty()) return Error(Errc::Invalid, "--tlsverify needs --tlscacert");
+    return http::TlsAcceptor::create(
+        {options.tls_certificate, options.tls_key, options.tls_verify ? options.tls_ca : ""});
 }
 
-static Result<Fd> listen_on(const std::string& address, const std::string& group) {
+static Result<void> listen_on(http::Server& server, const std::string& address, const DaemonOptions& options,
+                              const std::shared_ptr<http::TlsAcceptor>& tls) {
     auto endpoint = TRY(http::Endpoint::parse(address));
-    if (endpoint.scheme == "unix") return listen_on_socket(endpoint.host, group);
+    if (endpoint.scheme == "unix") {
+        auto socket = TRY(listen_on_socket(endpoint.host, options.socket_group));
+        return server.listen(std::move(socket));
+    }
     if (endpoint.scheme != "http")
         return Error(Errc::Invalid, fmt::format("cannot listen on {}: use unix:// or tcp://", address));
-    return listen_on_tcp(endpoint.host, endpoint.port);
+    if (!is_loopback(endpoint.host) && !options.tls_verify)
+        return Error(Errc::Denied,
+                     fmt::format("refusing to serve the API on {} without TLS and certificates of clients: "
+                                 "use --tlsverify, or 127.0.0.1 and a tunnel",
+                                 endpoint.host));
+    auto socket = TRY(listen_on_tcp(endpoint.host, endpoint.port));
+    return server.listen(std::move(socket), tls);
 }
 
 static Result<std::string> find_runtime(const std::string& given) {
@@ -122,27 +116,6 @@ static void keep_memory_small() {
     ::mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 }
 
-static Result<Fd> block_signals() {
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    for (int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&signals, signal);
-    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-    Fd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
-    if (!fd) return Error::from_errno(errno, "signalfd");
-    return fd;
-}
-
-static void wait_for_end(const Fd& signals) {
-    for (;;) {
-        signalfd_siginfo info{};
-        if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
-        if (info.ssi_signo == SIGHUP) continue;  // nothing to reload yet; must not end the daemon
-        log::info("{}: ending; containers run on", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
-        return;
-    }
-}
-
 static Result<os::IdMap> remap_of(const DaemonOptions& options) {
     auto remap =
         TRY(engine::parse_user_remap(options.userns_remap, engine::AccountFiles::of_host()).in("--userns-remap"));
@@ -163,7 +136,12 @@ Result<void> run_daemon(const DaemonOptions& options) {
     auto runtime_exe = TRY(find_runtime(options.runtime_exe));
     TRY(os::make_directories(options.data_directory, 0711));
     TRY(os::make_directories(options.run_directory, 0711));
-    auto lock = TRY(lock_directory(options.data_directory));
+    auto lock = lock_directory(options.data_directory);
+    if (!lock && lock.error().code() == Errc::Conflict)
+        return Error(Errc::Conflict, fmt::format("another pila daemon or registry uses {}: give this one its own "
+                                                 "--instance or --data-dir",
+                                                 options.data_directory));
+    if (!lock) return lock.take_error();
 
     auto store = TRY(store::Store::open(options.data_directory + "/node.db", store::Durability::Relaxed));
     journal::Journal journal;
@@ -199,20 +177,24 @@ Result<void> run_daemon(const DaemonOptions& options) {
     docker::Api api(*engine, {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
     auto server =
         TRY(http::Server::create([&](http::Request& request) { return api.handle(request); }, docker::error_response));
+    auto tls = TRY(make_tls(options));
     auto socket = TRY(listen_on_socket(options.docker_socket, options.socket_group));
     TRY(server->listen(std::move(socket)));
-    for (const auto& host : options.hosts) {
-        auto further = TRY(listen_on(host, options.socket_group));
-        TRY(server->listen(std::move(further)));
-    }
+    for (const auto& host : options.hosts) TRY(listen_on(*server, host, options, tls));
+    auto registry_settings = options.registry;
+    registry_settings.server.insecure = options.insecure_registries;
+    auto registry_server =
+        TRY(RegistryListener::open(registry_settings, options.data_directory, images.get()).in("--registry-listen"));
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log::info("pila {} serves the Docker API on {} ({} ms after its start)", PILA_VERSION, options.docker_socket, took);
 
     if (auto told = notify_service_manager("READY=1"); !told) log::warning("{}", told.error().message());
-    wait_for_end(signals);
+    int signal = wait_for_signal(signals);
+    log::info("{}: ending; containers run on", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     ignore(notify_service_manager("STOPPING=1"), "it only makes a status line clearer");
     if (options.stop_containers_on_exit) engine->stop_all_containers();
     server->stop();
+    registry_server.reset();
     server.reset();  // streams first: they refer to what follows
     bool idle = !engine->has_running_containers();
     engine.reset();

@@ -2,6 +2,7 @@
 #include "app/daemon_options.h"
 
 #include <functional>
+#include <list>
 
 #include <fmt/core.h>
 #include <yaml-cpp/yaml.h>
@@ -68,8 +69,16 @@ Result<void> add_log_option(DaemonOptions& options, const std::string& value) {
     return {};
 }
 
-const std::vector<Setting>& settings() {
-    static const std::vector<Setting> all = {
+// Those of `pila registry`, with another name here.
+void add_registry_settings(std::vector<Setting>& settings) {
+    static std::list<std::string> names;
+    for (const auto& row : registry_settings())
+        settings.push_back({names.emplace_back("registry-" + std::string(row.name)), row.argument, row.help,
+                            [&row](auto& options, auto& value) { return row.apply(options.registry, value); }});
+}
+
+std::vector<Setting> make_settings() {
+    std::vector<Setting> all = {
         {"instance", "NAME",
          "names of the bridge, firewall table and cgroup; several may run side by side (default pila)", set_instance},
         {"data-dir", "DIR", "images, containers, volumes (default /var/lib/INSTANCE)",
@@ -81,7 +90,17 @@ const std::vector<Setting>& settings() {
         {"socket-group", "GROUP",
          "group that may use the socket: its members are root on this machine (default: root only)",
          [](auto& o, auto& v) { return set(o.socket_group, v); }},
-        {"host", "ADDRESS", "a further address to listen on: unix:///PATH or tcp://127.0.0.1:PORT (repeatable)",
+        {"tls", "", "tcp:// addresses speak TLS", [](auto& o, auto& v) { return set_switch(o.tls, v); }},
+        {"tlsverify", "", "... and serve only clients with a certificate of --tlscacert",
+         [](auto& o, auto& v) { return set_switch(o.tls_verify, v); }},
+        {"tlscacert", "FILE", "authorities of the clients' certificates (PEM)",
+         [](auto& o, auto& v) { return set_path(o.tls_ca, v); }},
+        {"tlscert", "FILE", "the daemon's certificate (PEM)",
+         [](auto& o, auto& v) { return set_path(o.tls_certificate, v); }},
+        {"tlskey", "FILE", "the key of that certificate (PEM)",
+         [](auto& o, auto& v) { return set_path(o.tls_key, v); }},
+        {"host", "ADDRESS",
+         "a further address to listen on: unix:///PATH, tcp://127.0.0.1:PORT, with --tlsverify any tcp:// (repeatable)",
          [](auto& o, auto& v) -> Result<void> {
              o.hosts.push_back(v);
              return {};
@@ -121,6 +140,12 @@ const std::vector<Setting>& settings() {
         {"stop-containers-on-exit", "", "stop them when the daemon is told to end, instead of leaving them running",
          [](auto& o, auto& v) { return set_switch(o.stop_containers_on_exit, v); }},
     };
+    add_registry_settings(all);
+    return all;
+}
+
+const std::vector<Setting>& settings() {
+    static const std::vector<Setting> all = make_settings();
     return all;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/registry_options.h"
 #include "base/log.h"
 #include "base/result.h"
 
@@ -14,11 +15,13 @@ namespace pila::app {
 
 struct DaemonOptions {
     std::string instance = "pila";
-    std::string data_directory;      // /var/lib/INSTANCE
-    std::string run_directory;       // /run/INSTANCE
-    std::string docker_socket;       // RUN_DIR/docker.sock
-    std::string socket_group;        // may use the socket; "": INSTANCE's group if there is one
-    std::vector<std::string> hosts;  // further addresses: tcp://127.0.0.1:2375, unix:///path
+    std::string data_directory;            // /var/lib/INSTANCE
+    std::string run_directory;             // /run/INSTANCE
+    std::string docker_socket;             // RUN_DIR/docker.sock
+    std::string socket_group;              // may use the socket; "": INSTANCE's group if there is one
+    std::vector<std::string> hosts;        // further addresses: tcp://127.0.0.1:2375, unix:///path
+    bool tls = false, tls_verify = false;  // of tcp:// hosts; verify: clients need certificates
+    std::string tls_ca, tls_certificate, tls_key;
     std::vector<std::string> registry_mirrors, insecure_registries;
     std::string bridge_subnet;                 // of the default network; "": chosen
     std::vector<std::string> cdi_directories;  // {"/etc/cdi", "/var/run/cdi"} if empty
@@ -29,6 +32,7 @@ struct DaemonOptions {
     std::map<std::string, std::string> log_driver_options;
     log::Level log_level = log::Level::Info;
     log::Format log_format = log::Format::Text;
+    RegistryOptions registry;  // listens nowhere: there is none
     bool stop_containers_on_exit = false;
     bool help = false;
 };

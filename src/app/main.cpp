@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/daemon.h"
+#include "app/registry_verb.h"
 #include "cli/cli.h"
 
 static int daemon_main(pila::cli::Invocation& invocation) {
@@ -22,7 +23,24 @@ static int daemon_main(pila::cli::Invocation& invocation) {
     return 1;
 }
 
+static int registry_main(pila::cli::Invocation& invocation) {
+    auto options = pila::app::parse_registry_arguments(invocation.arguments);
+    if (!options) {
+        std::fprintf(stderr, "pila registry: %s\nSee 'pila registry --help'.\n", options.error().message().c_str());
+        return 2;
+    }
+    if (options->help) {
+        std::fputs(pila::app::registry_help().c_str(), stdout);
+        return 0;
+    }
+    auto ended = pila::app::run_registry(*options);
+    if (ended) return 0;
+    std::fprintf(stderr, "pila registry: %s\n", ended.error().message().c_str());
+    return 1;
+}
+
 static constexpr pila::cli::Verb verbs[] = {
+    {"registry", "Run an OCI registry", registry_main, pila::cli::Section::Management},
     {"daemon", "Run the engine", daemon_main, pila::cli::Section::Management},
 };
 

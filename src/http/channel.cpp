@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/channel.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <algorithm>
 #include <cerrno>
@@ -94,6 +96,30 @@ Result<void> Channel::write(iovec* parts, int count, const Patience& patience) {
 Result<void> Channel::write(std::string_view bytes, const Patience& patience) {
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     return write(&part, bytes.empty() ? 0 : 1, patience);
+}
+
+// sendfile(2) has no MSG_DONTWAIT: the socket itself is non-blocking meanwhile.
+Result<void> Channel::send_file(FdView file, std::uint64_t start, std::uint64_t count, const Patience& patience) {
+    const int mode = ::fcntl(socket_.get(), F_GETFL);
+    if (mode < 0 || ::fcntl(socket_.get(), F_SETFL, mode | O_NONBLOCK) < 0)
+        return Error::from_errno(errno, "mode of connection");
+    auto sent = [&]() -> Result<void> {
+        auto offset = static_cast<off_t>(start);
+        while (count > 0) {
+            if (patience.stop.stop_requested()) return Error(Errc::Unavailable, "cancelled");
+            constexpr std::uint64_t most = 4ULL << 20;  // a stop is noticed between two of these
+            auto step = ::sendfile(socket_.get(), file.get(), &offset, std::min(count, most));
+            if (step > 0) count -= static_cast<std::uint64_t>(step);
+            if (step == 0) return Error(Errc::Internal, "file to send is shorter than it was");
+            if (step < 0 && errno == EAGAIN)
+                TRY(wait(POLLOUT, patience));
+            else if (step < 0 && errno != EINTR)
+                return gone(errno, "send file to connection");
+        }
+        return {};
+    }();
+    ::fcntl(socket_.get(), F_SETFL, mode);
+    return sent;
 }
 
 void Channel::close() {

@@ -30,8 +30,9 @@ public:
     virtual ~TlsSession() = default;
     virtual Result<Step> try_read(char* buffer, std::size_t size) = 0;
     virtual Result<Step> try_write(const char* bytes, std::size_t size) = 0;
-    virtual void goodbye() = 0;             // close_notify, best effort
-    virtual bool has_buffered() const = 0;  // decrypted bytes that poll(2) does not know of
+    virtual void goodbye() = 0;               // close_notify, best effort
+    virtual bool has_buffered() const = 0;    // decrypted bytes that poll(2) does not know of
+    virtual bool is_established() const = 0;  // the handshake is over; reading and writing drive it
 };
 
 class Channel {
@@ -49,6 +50,8 @@ public:
     // All parts; `parts` is used up.
     Result<void> write(iovec* parts, int count, const Patience& patience);
     Result<void> write(std::string_view bytes, const Patience& patience);
+    // A part of a file, without its bytes coming by here. Not with TLS.
+    Result<void> send_file(FdView file, std::uint64_t start, std::uint64_t count, const Patience& patience);
     // Timeout, or Unavailable when `patience.stop` fired. Returns the poll(2) events that came.
     Result<short> wait(short events, const Patience& patience);
 
@@ -59,6 +62,7 @@ public:
     bool is_open() const { return socket_.valid(); }
     bool is_tls() const { return tls_ != nullptr; }
     bool has_buffered() const { return tls_ && tls_->has_buffered(); }
+    bool is_established() const { return !tls_ || tls_->is_established(); }
 
 private:
     Fd socket_;

@@ -28,6 +28,7 @@ struct Connection {
     std::size_t searched = 0;  // bytes of `input` that hold no end of a head
     std::size_t head = 0;      // size of the head at the start of `input`
     std::size_t drained = 0;   // pump only
+    bool wants_write = false;  // pump only: TLS can go on only after that
     bool served = false;       // had a request; owner only
 
     // Disconnection while a worker has it: noticed by the pump, which then fires `stop`. A TCP peer that only finished

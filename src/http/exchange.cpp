@@ -29,6 +29,14 @@ public:
         if (!sent) failure_ = sent.error();
         return sent;
     }
+    Result<void> write_file(FdView file, std::uint64_t start, std::uint64_t count) override {
+        if (chunked_ || channel_.is_tls() || failure_) return BodyWriter::write_file(file, start, count);
+        if (left_ && count > *left_) return Error(Errc::Internal, "response body is longer than its Content-Length");
+        auto sent = channel_.send_file(file, start, count, patience_);
+        if (!sent) failure_ = sent.error();
+        if (sent && left_) *left_ -= count;
+        return sent;
+    }
     bool complete() const { return !failure_ && left_.value_or(0) == 0; }
 
 private:
@@ -112,6 +120,7 @@ Exchange::Outcome Exchange::run() {
     request.headers = std::move(head_.headers);
     request.body = &*body_;
     request.peer = connection_->peer;
+    request.is_tls = connection_->channel.is_tls();
     request.context.stop = connection_->stop.get_token();
     request.context.actor = connection_->peer.substr(0, connection_->peer.find(','));
     return respond(call_handler(request));
@@ -232,11 +241,20 @@ Exchange::Outcome Exchange::hijack(Response& response) {
     for (const auto& [name, value] : response.headers.all())
         head.append(name).append(": ").append(value).append("\r\n");
     head += "\r\n";
-    if (connection_->channel.is_tls()) return refuse(501, "hijacking a TLS connection is not supported");
     if (response.status != 0 && !connection_->channel.write(head, patience())) return Outcome::Close;
     Hijacked hijacked;
     hijacked.already_read = std::string(connection_->input.view());
-    hijacked.socket = core_.pump->take_socket(connection_);
+    auto channel = core_.pump->take_channel(connection_);
+    if (channel.is_tls()) {
+        auto plain = core_.relay.begin(std::move(channel));
+        if (!plain) {
+            log::warning("http: {}: hijack: {}", head_.method, plain.error().message());
+            return Outcome::GivenAway;
+        }
+        hijacked.socket = plain.take();
+    } else {
+        hijacked.socket = channel.release_socket();
+    }
     try {
         response.hijack(std::move(hijacked));
     } catch (const std::exception& error) {

@@ -4,6 +4,7 @@
 
 #include "http/head.h"
 #include "http/pump.h"
+#include "http/tls_relay.h"
 #include "http/worker_pool.h"
 
 namespace pila::http {
@@ -14,6 +15,7 @@ struct ServerCore {
     ServerLimits limits;
     std::shared_ptr<Pump> pump;
     std::unique_ptr<WorkerPool> pool;
+    TlsRelay relay;
     std::atomic<bool> stopping{false};
 
     void serve(const ConnectionPointer& connection);  // as many requests as come without a pause

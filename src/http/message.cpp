@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/message.h"
 
+#include <unistd.h>
 #include <algorithm>
+#include <cerrno>
 
 #include "http/text.h"
 
@@ -127,6 +129,21 @@ Result<std::string> BodyReader::read_all(std::size_t max_bytes) {
         if (all.size() > max_bytes)
             return Error(Errc::Exhausted, "body of more than " + std::to_string(max_bytes) + " bytes");
     }
+}
+
+Result<void> BodyWriter::write_file(FdView file, std::uint64_t start, std::uint64_t count) {
+    constexpr std::size_t piece = 256U << 10;
+    auto buffer = std::make_unique_for_overwrite<char[]>(std::min<std::uint64_t>(count, piece));
+    while (count > 0) {
+        auto got = ::pread(file.get(), buffer.get(), std::min<std::uint64_t>(count, piece), static_cast<off_t>(start));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return Error::from_errno(errno, "read file to send");
+        if (got == 0) return Error(Errc::Internal, "file to send is shorter than it was");
+        TRY(write({buffer.get(), static_cast<std::size_t>(got)}));
+        start += static_cast<std::uint64_t>(got);
+        count -= static_cast<std::uint64_t>(got);
+    }
+    return {};
 }
 
 static Response typed(int status, const char* type, std::string body) {

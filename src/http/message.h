@@ -59,6 +59,8 @@ class BodyWriter {
 public:
     virtual ~BodyWriter() = default;
     virtual Result<void> write(std::string_view bytes) = 0;  // reaches the wire at once
+    // A part of a file, by sendfile(2) where that is possible. Internal if the file ends before.
+    virtual Result<void> write_file(FdView file, std::uint64_t start, std::uint64_t count);
 };
 
 // A response body whose producer comes later and holds no thread (wait, events, logs -f, watch). Threads: any.
@@ -74,8 +76,8 @@ public:
     static constexpr std::size_t max_queued = 1U << 20;
 };
 
-// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; for a
-// WebSocket one end of a socket pair that is relayed (websocket.h).
+// A connection taken over from HTTP. For plain sockets this is the client's own socket, in blocking mode; with TLS and
+// for a WebSocket one end of a socket pair that is relayed (tls_relay.h, websocket.h).
 struct Hijacked {
     Fd socket;
     std::string already_read;
@@ -87,8 +89,9 @@ struct Request {
     std::string path;    // decoded, without query; "." and ".." segments are refused before a handler sees it
     Query query;
     Headers headers;
-    BodyReader* body = nullptr;           // valid while the handler runs
-    std::string peer;                     // "unix:uid=0,pid=12" or "tcp:127.0.0.1:4711"
+    BodyReader* body = nullptr;  // valid while the handler runs
+    std::string peer;            // "unix:uid=0,pid=12" or "tcp:127.0.0.1:4711"
+    bool is_tls = false;
     std::vector<std::string> parameters;  // of the route, in order
     Context context;                      // stop: the client went away or the server stops
 };

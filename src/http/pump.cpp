@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -158,9 +159,12 @@ void Pump::peer_left(const ConnectionPointer& connection, std::uint32_t events) 
 }
 
 void Pump::read_head(const ConnectionPointer& connection) {
-    auto step = connection->channel.try_read(scratch_.get(), scratch_size);
-    if (!step || step->end) return close(connection);
-    if (step->bytes > 0) connection->input.append({scratch_.get(), step->bytes});
+    do {
+        auto step = connection->channel.try_read(scratch_.get(), scratch_size);
+        if (!step || step->end) return close(connection);
+        if (step->bytes > 0) connection->input.append({scratch_.get(), step->bytes});
+        connection->wants_write = (step->wait & POLLOUT) != 0;
+    } while (connection->channel.has_buffered());  // the rest of one TLS record
     examine(connection);
 }
 
@@ -178,15 +182,17 @@ void Pump::rest(const ConnectionPointer& connection) {
         // Too many, and none was idle when the last one came: the first to become idle again makes room.
         if (connection->served && connection->input.empty() && connections_.size() > limits_.max_connections)
             stays = false;
-        if (stays && !connection->input.empty()) {
+        bool begun = !connection->input.empty() || !connection->channel.is_established();
+        if (stays && begun) {
             if (!connection->deadline)
                 set_deadline(*connection, std::chrono::steady_clock::now() + limits_.header_timeout);
         } else if (stays && !connection->in_idle_list) {
+            set_deadline(*connection, std::nullopt);
             connection->idle_place = idle_.insert(idle_.end(), connection->id);
             connection->in_idle_list = true;
         }
         // Armed with the lock held: afterwards the connection may be gone at any time.
-        if (stays) watch(*connection, EPOLLIN | EPOLLRDHUP);
+        if (stays) watch(*connection, (connection->wants_write ? EPOLLOUT : EPOLLIN) | EPOLLRDHUP);
     }
     if (!stays) close(connection);
 }
@@ -238,6 +244,8 @@ void Pump::expire() {
         }
         if (owner == Owner::Stream && stream) {
             stream->lost();
+        } else if (owner == Owner::Pump && !connection->channel.is_established()) {
+            close(connection);
         } else if (owner == Owner::Pump) {
             connection->refusal = 408;
             hand_over(connection);
@@ -249,7 +257,7 @@ void Pump::expire() {
 
 void Pump::give_back(const ConnectionPointer& connection) {
     if (connection->input.empty() && !connection->channel.has_buffered()) return rest(connection);
-    post([this, connection] { examine(connection); });
+    post([this, connection] { connection->channel.has_buffered() ? read_head(connection) : examine(connection); });
 }
 
 void Pump::drain(const ConnectionPointer& connection) {
@@ -308,16 +316,16 @@ void Pump::close(const ConnectionPointer& connection) {
     connection->channel.close();
 }
 
-Fd Pump::take_socket(const ConnectionPointer& connection) {
+Channel Pump::take_channel(const ConnectionPointer& connection) {
     {
         Lock lock(mutex_);
         connections_.erase(connection->id);
         set_deadline(*connection, std::nullopt);
         set_listening(true);
     }
-    auto socket = connection->channel.release_socket();
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket.get(), nullptr);
-    return socket;
+    auto channel = std::move(connection->channel);
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, channel.socket(), nullptr);
+    return channel;
 }
 
 void Pump::close_owned() {

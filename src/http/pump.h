@@ -24,12 +24,12 @@ public:
     void shut();     // after quiesce(): ends and joins the thread
 
     // Threads: any.
-    Result<void> listen(Fd socket);
+    Result<void> listen(Fd socket, std::shared_ptr<TlsAcceptor> tls);
     void give_back(const ConnectionPointer& connection);  // from Worker or Stream, after a complete exchange
     void drain(
         const ConnectionPointer& connection);  // answered, then closed without destroying the answer (RFC 9112 9.6)
     void close(const ConnectionPointer& connection);
-    Fd take_socket(const ConnectionPointer& connection);  // for hijacking: no longer watched
+    Channel take_channel(const ConnectionPointer& connection);  // for hijacking: no longer watched
     void park(const ConnectionPointer& connection, const std::shared_ptr<ParkedStream>& stream);
     // A parked stream has bytes queued (or none any more); a stall of the client counts from here.
     void want_write(Connection& connection, bool wanted, std::chrono::milliseconds stall);
@@ -42,13 +42,14 @@ private:
     struct Listener {
         Fd socket;
         bool is_unix;
+        std::shared_ptr<TlsAcceptor> tls;  // null: none
     };
 
     void run();
     void handle(ConnectionId id, std::uint32_t events);
     void run_tasks();
     void accept_from(Listener& listener);
-    void admit(Fd socket, bool is_unix, std::string peer);
+    void admit(Fd socket, Listener& listener, std::string peer);
     void read_head(const ConnectionPointer& connection);
     void examine(const ConnectionPointer& connection);
     void read_drain(const ConnectionPointer& connection);

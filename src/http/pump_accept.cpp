@@ -12,11 +12,12 @@
 
 #include "base/log.h"
 #include "http/pump.h"
+#include "http/tls.h"
 #include "os/socket.h"
 
 namespace pila::http {
 
-Result<void> Pump::listen(Fd socket) {
+Result<void> Pump::listen(Fd socket, std::shared_ptr<TlsAcceptor> tls) {
     int family = 0;
     socklen_t size = sizeof family;
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &family, &size) < 0)
@@ -37,7 +38,7 @@ Result<void> Pump::listen(Fd socket) {
     epoll_event event{EPOLLIN, {.u64 = id}};
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket.get(), &event) < 0)
         return Error::from_errno(errno, "watch listening socket");
-    listeners_[id] = std::make_unique<Listener>(Listener{std::move(socket), family == AF_UNIX});
+    listeners_[id] = std::make_unique<Listener>(Listener{std::move(socket), family == AF_UNIX, std::move(tls)});
     return {};
 }
 
@@ -71,7 +72,7 @@ void Pump::accept_from(Listener& listener) {
         if (accepted >= 0) {
             Fd socket(accepted);
             auto peer = name_of(socket, listener.is_unix, address);
-            admit(std::move(socket), listener.is_unix, std::move(peer));
+            admit(std::move(socket), listener, std::move(peer));
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -85,11 +86,17 @@ void Pump::accept_from(Listener& listener) {
     }
 }
 
-void Pump::admit(Fd socket, bool is_unix, std::string peer) {
+void Pump::admit(Fd socket, Listener& listener, std::string peer) {
     auto connection = std::make_shared<Connection>();
-    connection->channel = Channel(std::move(socket));
+    if (listener.tls) {
+        auto session = listener.tls->accept(socket);
+        if (!session) return log::warning("http: {}", session.error().message());
+        connection->channel = Channel(std::move(socket), session.take());
+    } else {
+        connection->channel = Channel(std::move(socket));
+    }
     connection->peer = std::move(peer);
-    connection->is_unix = is_unix;
+    connection->is_unix = listener.is_unix;
     bool full;
     {
         Lock lock(mutex_);

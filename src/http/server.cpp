@@ -30,7 +30,9 @@ public:
         return core_.pump->start();
     }
 
-    Result<void> listen(Fd listening_socket) override { return core_.pump->listen(std::move(listening_socket)); }
+    Result<void> listen(Fd listening_socket, std::shared_ptr<TlsAcceptor> tls) override {
+        return core_.pump->listen(std::move(listening_socket), std::move(tls));
+    }
 
     void stop() override {
         using namespace std::chrono_literals;

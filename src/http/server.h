@@ -20,6 +20,8 @@ struct ServerLimits {
     unsigned max_connections = 4096;
 };
 
+class TlsAcceptor;  // tls.h
+
 using Handler = std::function<Response(Request&)>;
 
 class Server {
@@ -29,8 +31,8 @@ public:
     static Result<std::unique_ptr<Server>> create(Handler handler, ErrorBody error_body, ServerLimits limits = {});
     virtual ~Server() = default;
 
-    // A socket that is already bound and listening, unix or TCP. May be called again for more.
-    virtual Result<void> listen(Fd socket) = 0;
+    // A socket that is already bound and listening, unix or TCP, perhaps with TLS. May be called again for more.
+    virtual Result<void> listen(Fd socket, std::shared_ptr<TlsAcceptor> tls = nullptr) = 0;
     // No new requests; fires the stop token of busy ones and waits for them, at most 5 s. Parked streams see on_closed.
     // A handler that ignores its token still runs then, and the destructor waits for it.
     virtual void stop() = 0;

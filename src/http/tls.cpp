@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <climits>
 
+#include <fmt/core.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -78,6 +79,16 @@ const BIO_METHOD* socket_method() {
     return method.get();
 }
 
+// Over a socket that outlives it.
+Result<Ssl> session_over(SSL_CTX* context, const Fd& socket) {
+    Ssl ssl(SSL_new(context));
+    BIO* bio = ssl ? BIO_new(socket_method()) : nullptr;
+    if (!bio) return tls_error(Errc::Internal, "TLS connection");
+    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket.get())));
+    SSL_set_bio(ssl.get(), bio, bio);
+    return ssl;
+}
+
 class OpenSslSession : public TlsSession {
 public:
     OpenSslSession(Ssl ssl, bool verify) : ssl_(std::move(ssl)), verify_(verify) {}
@@ -99,6 +110,7 @@ public:
         ERR_clear_error();
     }
     bool has_buffered() const override { return SSL_pending(ssl_.get()) > 0; }
+    bool is_established() const override { return SSL_is_init_finished(ssl_.get()) == 1; }
     SSL* get() const { return ssl_.get(); }
 
 private:
@@ -120,6 +132,16 @@ private:
         }
     }
     Error refused(std::string_view doing) const {
+        if (SSL_is_server(ssl_.get()) == 1 && ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST) {
+            static constexpr std::string_view answer =
+                "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+                "Client sent an HTTP request to an HTTPS server.\n";
+            int socket = descriptor(SSL_get_wbio(ssl_.get()));
+            char rest[4096];  // what is not read when the socket closes would destroy the answer
+            while (::recv(socket, rest, sizeof rest, MSG_DONTWAIT) == sizeof rest) {
+            }
+            ::send(socket, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
         auto verdict = SSL_get_verify_result(ssl_.get());
         if (verdict == X509_V_OK || !verify_) return tls_error(Errc::Unavailable, doing);
         ERR_clear_error();
@@ -142,11 +164,7 @@ public:
     explicit OpenSslContext(SslContext context, bool verify) : context_(std::move(context)), verify_(verify) {}
 
     Result<Channel> connect(Fd socket, const std::string& host, const Patience& patience) override {
-        Ssl ssl(SSL_new(context_.get()));
-        BIO* bio = ssl ? BIO_new(socket_method()) : nullptr;
-        if (!bio) return tls_error(Errc::Internal, "TLS connection");
-        BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket.get())));
-        SSL_set_bio(ssl.get(), bio, bio);
+        auto ssl = TRY(session_over(context_.get(), socket));
         TRY(name_peer(ssl.get(), host));
         auto session = std::make_unique<OpenSslSession>(std::move(ssl), verify_);
         auto* handshake = session.get();
@@ -178,15 +196,63 @@ private:
     const bool verify_;
 };
 
-}  // namespace
+class OpenSslAcceptor : public TlsAcceptor {
+public:
+    OpenSslAcceptor(SslContext context, bool verify) : context_(std::move(context)), verify_(verify) {}
+    Result<std::unique_ptr<TlsSession>> accept(const Fd& socket) override {
+        auto ssl = TRY(session_over(context_.get(), socket));
+        SSL_set_accept_state(ssl.get());
+        return std::unique_ptr<TlsSession>(std::make_unique<OpenSslSession>(std::move(ssl), verify_));
+    }
 
-Result<std::shared_ptr<TlsContext>> TlsContext::for_client(const ClientOptions& options) {
+private:
+    SslContext context_;
+    const bool verify_;
+};
+
+Result<void> use_certificate(SSL_CTX* context, const std::string& certificate, const std::string& key,
+                             const std::string& whose) {
+    if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1)
+        return tls_error(Errc::Invalid, fmt::format("load {} certificate {}", whose, certificate));
+    if (SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(context) != 1)
+        return tls_error(Errc::Invalid, fmt::format("load {} key {}", whose, key));
+    return {};
+}
+
+Result<SslContext> make_context(const SSL_METHOD* method) {
     ERR_clear_error();
-    SslContext context(SSL_CTX_new(TLS_client_method()));
+    SslContext context(SSL_CTX_new(method));
     if (!context) return tls_error(Errc::Internal, "initialise TLS");
     SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
     SSL_CTX_set_mode(context.get(),
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    return context;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<TlsAcceptor>> TlsAcceptor::create(const ServerTls& settings) {
+    auto context = TRY(make_context(TLS_server_method()));
+    SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    TRY(use_certificate(context.get(), settings.certificate, settings.key, "server"));
+    bool verify = !settings.client_ca.empty();
+    if (verify) {
+        const auto* file = settings.client_ca.c_str();
+        auto* names = SSL_load_client_CA_file(file);
+        if (!names || SSL_CTX_load_verify_locations(context.get(), file, nullptr) != 1)
+            return tls_error(Errc::Invalid, "load CA certificates " + settings.client_ca);
+        SSL_CTX_set_client_CA_list(context.get(), names);
+        SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    }
+    // A session that is resumed was verified by the same server: OpenSSL wants that said.
+    static constexpr unsigned char name[] = "pila";
+    SSL_CTX_set_session_id_context(context.get(), name, sizeof name - 1);
+    return std::shared_ptr<TlsAcceptor>(std::make_shared<OpenSslAcceptor>(std::move(context), verify));
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::for_client(const ClientOptions& options) {
+    auto context = TRY(make_context(TLS_client_method()));
     SSL_CTX_set_verify(context.get(), options.verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
     if (options.verify_peer) {
         bool loaded = options.ca_file.empty()
@@ -196,10 +262,7 @@ Result<std::shared_ptr<TlsContext>> TlsContext::for_client(const ClientOptions& 
     }
     if (!options.client_certificate.empty()) {
         const auto& key = options.client_key.empty() ? options.client_certificate : options.client_key;
-        if (SSL_CTX_use_certificate_chain_file(context.get(), options.client_certificate.c_str()) != 1)
-            return tls_error(Errc::Invalid, "load client certificate " + options.client_certificate);
-        if (SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1)
-            return tls_error(Errc::Invalid, "load client key " + key);
+        TRY(use_certificate(context.get(), options.client_certificate, key, "client"));
     }
     return std::shared_ptr<TlsContext>(std::make_shared<OpenSslContext>(std::move(context), options.verify_peer));
 }

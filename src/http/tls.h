@@ -16,4 +16,19 @@ public:
     virtual Result<Channel> connect(Fd socket, const std::string& host, const Patience& patience) = 0;
 };
 
+// What a server proves itself with, and perhaps asks of its clients.
+struct ServerTls {
+    std::string certificate, key;  // PEM files, the certificate with its chain
+    std::string client_ca;         // PEM file: clients must have a certificate of these; "": anybody
+};
+
+// The server's side. Threads: any.
+class TlsAcceptor {
+public:
+    static Result<std::shared_ptr<TlsAcceptor>> create(const ServerTls& settings);
+    virtual ~TlsAcceptor() = default;
+    // Over a connected socket, which must outlive it. The handshake happens while it is read.
+    virtual Result<std::unique_ptr<TlsSession>> accept(const Fd& socket) = 0;
+};
+
 }  // namespace pila::http

@@ -3,11 +3,11 @@
 
 #include <fcntl.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include <fmt/core.h>
 
 #include "base/random.h"
-#include "os/file.h"
 
 namespace pila::image {
 
@@ -49,18 +49,23 @@ Result<void> BlobWriter::write(std::string_view bytes) {
     return os::write_all(file_, bytes);
 }
 
-Result<Digest> BlobWriter::commit() {
+Result<Digest> BlobWriter::commit(os::Sync sync) {
     if (expected_.size && size_ != *expected_.size)
         return Error(Errc::Invalid,
                      fmt::format("blob {}: {} bytes instead of {}", expected_.digest.text(), size_, *expected_.size));
     auto digest = hasher_.finish();
     if (!expected_.digest.empty() && digest != expected_.digest)
         return Error(Errc::Invalid, fmt::format("blob {}: its content is {}", expected_.digest.text(), digest.text()));
+    if (sync == os::Sync::Yes && ::fsync(file_.get()) < 0) return Error::from_errno(errno, "fsync " + temporary_);
     TRY(std::move(file_).close());
     auto place = fmt::format("{}/{}", directory_, digest.algorithm());
     TRY(os::make_directories(place, 0700));
     TRY(os::rename(temporary_, fmt::format("{}/{}", place, digest.hex())));
     temporary_.clear();
+    if (sync == os::Sync::Yes) {
+        auto directory = TRY(os::open(place, O_RDONLY | O_DIRECTORY));
+        if (::fsync(directory.get()) < 0) return Error::from_errno(errno, "fsync " + place);
+    }
     return digest;
 }
 

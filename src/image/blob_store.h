@@ -8,6 +8,7 @@
 
 #include "http/message.h"
 #include "image/digest.h"
+#include "os/file.h"
 
 namespace pila::image {
 
@@ -24,7 +25,8 @@ public:
     BlobWriter& operator=(BlobWriter&& other) noexcept;
     ~BlobWriter();
     Result<void> write(std::string_view bytes);  // Invalid as soon as it is longer than expected
-    Result<Digest> commit();                     // Invalid: not what was expected
+    // Invalid: not what was expected. Sync::Yes: on the disk when this returns.
+    Result<Digest> commit(os::Sync sync = os::Sync::No);
     std::uint64_t size() const { return size_; }
 
 private:

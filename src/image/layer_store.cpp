@@ -282,6 +282,8 @@ Result<std::unique_ptr<http::BodyReader>> LayerStore::open_tar(const Digest& dif
     return std::unique_ptr<http::BodyReader>(std::make_unique<VerifyingReader>(std::move(reader), diff_id));
 }
 
+bool LayerStore::has_recipe(const Digest& diff_id) const { return os::exists(path(diff_id) + "/recipe.zst"); }
+
 std::vector<LayerBlob> LayerStore::blobs(const Digest& diff_id) const {
     Lock lock(mutex_);
     auto found = layers_.find(diff_id);

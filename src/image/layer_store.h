@@ -71,6 +71,7 @@ public:
     std::optional<std::uint64_t> tar_size(const Digest& diff_id) const;
     std::vector<Digest> all() const;
     std::string tree(const Digest& diff_id) const;
+    bool has_recipe(const Digest& diff_id) const;  // otherwise a blob gives its tar back
     [[nodiscard]] LayerPin pin(const Digest& diff_id);
 
     enum class KeepTar : std::uint8_t { Recipe, No };  // No: a compressed blob is kept instead

@@ -126,11 +126,32 @@ Result<http::ClientResponse> RegistryConnection::get(const Context& context, con
     }
 }
 
-Result<RegistryConnection::Fetched> RegistryConnection::manifest(const Context& context,
-                                                                 const std::string& tag_or_digest) {
-    http::ClientRequest request;
+static http::ClientRequest manifest_request(const char* method) {
+    http::ClientRequest request{.method = method};
     for (const char* type : {media::docker_manifest, media::docker_list, media::oci_manifest, media::oci_index})
         request.headers.add("Accept", type);
+    return request;
+}
+
+Result<Digest> RegistryConnection::resolve(const Context& context, const std::string& tag) {
+    auto target = path("manifests/" + tag);
+    auto response = TRY(expect(get(context, target, manifest_request("HEAD")), {200}, "ask for " + target));
+    return Digest::parse(response.headers.get("Docker-Content-Digest")).in("ask for " + target);
+}
+
+Result<std::optional<std::uint64_t>> RegistryConnection::blob_size(const Context& context, const Digest& digest) {
+    auto target = path("blobs/" + digest.text());
+    auto response = TRY(get(context, target, {.method = "HEAD"}));
+    if (response.status == 404) return std::optional<std::uint64_t>();
+    if (response.status != 200) return registry_error(response.status, "", "look for " + target);
+    auto length = parse_uint(response.headers.get("Content-Length"));
+    if (!length) return Error(Errc::Invalid, "look for " + target + ": no Content-Length");
+    return std::optional(*length);
+}
+
+Result<RegistryConnection::Fetched> RegistryConnection::manifest(const Context& context,
+                                                                 const std::string& tag_or_digest) {
+    auto request = manifest_request("GET");
     auto target = path("manifests/" + tag_or_digest);
     auto response = TRY(expect(get(context, target, request), {200}, "get " + target));
     Fetched fetched;

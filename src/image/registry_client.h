@@ -56,6 +56,9 @@ public:
     Result<OpenBlob> blob(const Context& context, const Digest& digest, std::uint64_t offset);
     Result<std::vector<std::string>> tags(const Context& context);
 
+    Result<Digest> resolve(const Context& context, const std::string& tag);  // by HEAD; NotFound
+    // By HEAD; nullopt: not there.
+    Result<std::optional<std::uint64_t>> blob_size(const Context& context, const Digest& digest);
     Result<bool> has_blob(const Context& context, const Digest& digest, std::uint64_t size);
     // False: not there, or not for us.
     Result<bool> mount(const Context& context, const Digest& digest, const std::string& from_repository);
