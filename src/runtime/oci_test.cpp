@@ -51,7 +51,7 @@ TEST_CASE("everything else that a configuration may say") {
     CHECK(plan->process.umask == 18U);
     CHECK(plan->process.terminal_columns == 80);
     CHECK(plan->mounts[0].source == "/bundle/rel");
-    CHECK(plan->mounts[0].recursive_readonly);
+    CHECK(plan->mounts[0].recursive_set == MOUNT_ATTR_RDONLY);
     CHECK(plan->mounts[0].propagation == (MS_SLAVE | MS_REC));
     CHECK(plan->mounts[1].target == "/t");
     CHECK(plan->mounts[1].copy_up);
