@@ -203,7 +203,13 @@ Result<void> set_affinity(const std::vector<std::uint64_t>& cpus, const char* wh
     return {};
 }
 
-Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_proc) {
+// What was true before the clone: inside of a user namespace everybody looks like root.
+struct Before {
+    bool user_namespace = false;  // entered on the way
+    bool limits_by_parent = false;
+};
+
+Result<void> enter_container(const ExecInput& input, FdView channel, const Before& first, Fd& host_proc) {
     host_proc = TRY(init::open_host_proc());
     TRY(set_affinity(input.process.extras.initial_cpus, "initial"));
     if (input.cgroup.mode() == os::CgroupMode::V1) {
@@ -214,7 +220,7 @@ Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_pr
     int flags = 0;
     for (const auto& kind : kinds)
         if (kind.type != Namespace::Pid && init::has_namespace(input.container, kind.type)) flags |= kind.flag;
-    if (enters_user_namespace_first(input.container)) {
+    if (first.user_namespace) {
         TRY(init::become_mapped_root());
         flags &= ~CLONE_NEWUSER;
     }
@@ -227,16 +233,15 @@ Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_pr
     return init::place_stdio(input.stdio, input.process);
 }
 
-[[noreturn]] void run_exec(const ExecInput& input, FdView channel) {
+[[noreturn]] void run_exec(const ExecInput& input, FdView channel, const Before& first) {
     Fd host_proc;
-    bool limits_by_parent = sets_limits(input.container);
-    auto entered = enter_container(input, channel, host_proc);
+    auto entered = enter_container(input, channel, first, host_proc);
     if (!entered) init::report_and_exit(channel, entered.error());
     init::Finish finish{.process = input.process,
                         .channel = channel,
                         .host_proc = host_proc,
                         .die_with_parent = input.die_with_parent,
-                        .limits_by_parent = limits_by_parent};
+                        .limits_by_parent = first.limits_by_parent};
     auto failed = init::become(finish);
     init::report_and_exit(finish.channel, failed);
 }
@@ -252,7 +257,8 @@ Result<Launch> Launch::exec(const ExecInput& input) {
     {
         Borrowed borrowed;
         bool pids = init::has_namespace(input.container, Namespace::Pid);
-        if (enters_user_namespace_first(input.container)) {
+        Before first{enters_user_namespace_first(input.container), sets_limits(input.container)};
+        if (first.user_namespace) {
             launch.pid_ =
                 TRY(clone_within(input.init_pidfd, CLONE_NEWUSER | (pids ? CLONE_NEWPID : 0), 0, group, pidfd));
         } else {
@@ -262,7 +268,7 @@ Result<Launch> Launch::exec(const ExecInput& input) {
         if (launch.pid_ < 0) return Error::from_errno(errno, "clone a process for exec");
         if (launch.pid_ == 0) {
             ours.reset();
-            run_exec(input, theirs);
+            run_exec(input, theirs, first);
         }
     }
     set_with_our_rights(input.container, input.process, input.stdio, launch.pid_);

