@@ -431,14 +431,14 @@ def test_mount_options(runtime):
 
 
 def test_masked_and_readonly_paths_devices_and_limits_of_the_process(runtime):
-    runtime.config["linux"]["devices"] = [{"path": "/dev/own", "type": "c", "major": 10, "minor": 200, "fileMode": 0o666, "uid": 3, "gid": 4}]
-    runtime.config["linux"]["resources"]["devices"].append({"allow": True, "type": "c", "major": 10, "minor": 200, "access": "r"})
+    runtime.config["linux"]["devices"] = [{"path": "/dev/own", "type": "c", "major": 10, "minor": 232, "fileMode": 0o666, "uid": 3, "gid": 4}]
+    runtime.config["linux"]["resources"]["devices"].append({"allow": True, "type": "c", "major": 10, "minor": 232, "access": "r"})
     runtime.config["linux"]["sysctl"] = {"net.ipv4.ip_unprivileged_port_start": "77"}
     runtime.config["process"]["oomScoreAdj"] = 500
     script = ("wc -c < /proc/keys; echo x > /proc/sys/kernel/hostname; stat -c '%a %u %g %t %T' /dev/own; (: < /dev/own) 2>&1 | grep -c permitted; (: > /dev/own) 2>&1 | grep -c permitted;"
               "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/self/oom_score_adj; ulimit -n; readlink /dev/fd; readlink /dev/ptmx; ls /dev/pts")
     done = runtime.run(*sh, script, check=False)
-    assert done.stdout.split() == ["0", "666", "3", "4", "a", "c8", "0", "1", "77", "500", "1024", "/proc/self/fd", "pts/ptmx", "ptmx"]
+    assert done.stdout.split() == ["0", "666", "3", "4", "a", "e8", "0", "1", "77", "500", "1024", "/proc/self/fd", "pts/ptmx", "ptmx"]
     assert "Read-only" in done.stderr
 
 
