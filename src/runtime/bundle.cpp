@@ -67,7 +67,7 @@ Result<void> Bundle::prepare_cgroup() {
     auto& path = plan_.cgroup_path;
     layout_ = TRY(os::probe_cgroup_layout());
     if (call_.systemd_cgroup) {
-        scope_ = TRY(parse_scope(path, options_.id, call_.rootless));
+        scope_ = TRY(locate_scope(path, options_.id, call_.rootless));
         path = scope_.cgroup_path;
     }
     if (path.empty()) path = options_.id;
@@ -81,6 +81,8 @@ Result<void> Bundle::prepare_cgroup() {
         impossible = !made;
         cgroup_made_ = made.ok();
     }
+    // The rest of the tree is systemd's own; of v1 it does not know all controllers.
+    if (!scope_.unit.empty() && cgroup_.mode() == os::CgroupMode::V2) cgroup_made_ = true;
     if (!impossible) return {};
     if (wants_limits(plan_.resources))
         return Error(Errc::Unsupported, "linux.resources: resource limits need root or a delegated cgroup");
@@ -131,6 +133,11 @@ Result<void> Bundle::launch_prepared(Gate gate) {
     return {};
 }
 
+std::function<Result<void>(pid_t)> Bundle::scope_maker() const {
+    if (scope_.unit.empty()) return {};
+    return [this](pid_t pid) { return start_scope(scope_, options_.id, pid, plan_.resources, cgroup_.mode()); };
+}
+
 Result<void> Bundle::launch_process(Gate gate, FdView console) {
     Fd start;
     if (gate == Gate::Start) start = TRY(os::listen_unix(directory_->start_socket(), SOCK_SEQPACKET));
@@ -140,6 +147,7 @@ Result<void> Bundle::launch_process(Gate gate, FdView console) {
                                          .layout = layout_,
                                          .cgroup = cgroup_,
                                          .cgroup_made = cgroup_made_,
+                                         .make_group = scope_maker(),
                                          .die_with_parent = !options_.detached,
                                          .start_socket = start.get()}));
     auto pid = launch.pid();

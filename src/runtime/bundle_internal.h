@@ -46,6 +46,7 @@ private:
     Result<void> launch_prepared(Gate gate);
     Result<void> launch_process(Gate gate, FdView console);
     Result<void> write_record(pid_t pid);
+    std::function<Result<void>(pid_t)> scope_maker() const;
 
     const Invocation& call_;
     const BundleOptions& options_;

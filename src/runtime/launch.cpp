@@ -136,7 +136,7 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     const Plan& plan = input.plan;
     TRY(check_plan(plan, input.fds.size()));
     auto [ours, theirs] = TRY(os::message_socket_pair());
-    bool born_inside = input.cgroup.mode() == os::CgroupMode::V2;
+    bool born_inside = input.cgroup.mode() == os::CgroupMode::V2 && !input.make_group;
     auto bind_sources = TRY(open_bind_sources(input));
     Fd group;
     if (born_inside) {
@@ -181,8 +181,9 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     std::vector<int> entrances;
     std::vector<Fd> opened;
     if (!born_inside) {
+        if (input.make_group) TRY(input.make_group(launch.pid_));
         TRY(make_cgroup(input));
-        opened = TRY(input.cgroup.entrances());
+        if (input.cgroup.mode() == os::CgroupMode::V1) opened = TRY(input.cgroup.entrances());
         for (const auto& entrance : opened) entrances.push_back(entrance.get());
     }
     TRY(launch.say(init::word_join, entrances));

@@ -26,6 +26,8 @@ struct LaunchInput {
     const os::CgroupLayout& layout;
     const os::Cgroup& cgroup;  // invalid: none
     bool cgroup_made = false;
+    // Somebody else makes the group around the process that exists already (systemd); empty: we make it.
+    std::function<Result<void>(pid_t pid)> make_group = {};
     int self_exe = -1;  // for plan.init
     bool die_with_parent = true;
     int start_socket = -1;  // >= 0: the process waits there for `start`
