@@ -187,8 +187,8 @@ std::vector<std::string> texts_of(const Message& message) {
     return texts;
 }
 
-Result<Connection> Connection::open(const std::string& path) {
-    Connection connection(TRY(os::connect_unix(path, SOCK_STREAM)));
+Result<Connection> Connection::open(const std::string& path, int patience_ms) {
+    Connection connection(TRY(os::connect_unix(path, SOCK_STREAM)), patience_ms);
     std::string uid = std::to_string(::geteuid());
     // SASL, "EXTERNAL": the kernel tells who we are.
     TRY(os::write_all(connection.socket_, fmt::format("{}AUTH EXTERNAL {}\r\n", '\0', hex(uid))));
@@ -202,11 +202,10 @@ Result<Connection> Connection::open(const std::string& path) {
 Result<std::string> Connection::receive(std::size_t size) {
     std::string bytes(size, '\0');
     std::size_t got = 0;
-    constexpr int patience_ms = 30000;
     while (got < size) {
         pollfd waiting{socket_.get(), POLLIN, 0};
-        int ready = ::poll(&waiting, 1, patience_ms);
-        if (ready == 0) return Error(Errc::Timeout, "systemd did not answer within 30 s");
+        int ready = ::poll(&waiting, 1, patience_ms_);
+        if (ready == 0) return Error(Errc::Timeout, fmt::format("systemd did not answer within {} ms", patience_ms_));
         if (ready < 0 && errno != EINTR) return Error::from_errno(errno, "wait for systemd");
         if (ready < 0) continue;
         auto part = TRY(os::read_some(socket_, bytes.data() + got, size - got));

@@ -52,20 +52,21 @@ Result<Message> decode(std::string_view bytes);
 // The texts (s, o) among the first values of a body; other values than numbers of 32 bits end it.
 std::vector<std::string> texts_of(const Message& message);
 
-// To a socket of systemd's; nothing takes longer than half a minute.
+// To a socket of systemd's. No answer is waited for longer than `patience_ms`.
 class Connection {
 public:
-    static Result<Connection> open(const std::string& socket);
+    static Result<Connection> open(const std::string& socket, int patience_ms);
     // The answer; messages that come in between are kept for wait_for_signal().
     Result<Message> call(Message message);
     Result<Message> wait_for_signal(std::string_view member, const std::string& first_object);
 
 private:
-    explicit Connection(Fd socket) : socket_(std::move(socket)) {}
+    Connection(Fd socket, int patience_ms) : socket_(std::move(socket)), patience_ms_(patience_ms) {}
     Result<std::string> receive(std::size_t size);
     Result<Message> next();
 
     Fd socket_;
+    int patience_ms_;
     std::uint32_t serial_ = 0;
     std::vector<Message> kept_;
 };

@@ -705,6 +705,42 @@ def test_features_are_true(only_pila):
     assert only_pila.run("true", check=False).returncode == 1
 
 
+systemd_script = """
+mount --make-rprivate / && mkdir -p /run/systemd && mount -t tmpfs x /run/systemd && mkdir /run/systemd/system || exit 77
+export XDG_RUNTIME_DIR={place}/xdg DBUS_SESSION_BUS_ADDRESS=
+group=/sys/fs/cgroup/systemd/pila-oci-$$
+mkdir -m 700 $XDG_RUNTIME_DIR && mkdir $group || exit 77
+sh -c "echo \\$\\$ > $group/cgroup.procs; exec /lib/systemd/systemd --user --unit=basic.target" > {place}/systemd.log 2>&1 &
+for i in $(seq 100); do [ -S $XDG_RUNTIME_DIR/systemd/private ] && break; sleep 0.1; done
+ln -s $XDG_RUNTIME_DIR/systemd/private /run/systemd/private
+[ -S /run/systemd/private ] || exit 77
+{pila} --root {place}/state --systemd-cgroup create --bundle {bundle} c > /dev/null 2> {place}/errors < /dev/null || cat {place}/errors
+cat /proc/$({pila} --root {place}/state ps -f json c | tr -d '[]')/cgroup
+systemctl --user show pre-c.scope -p Slice,Delegate,MemoryLimit,TasksMax,CPUShares,CPUQuotaPerSecUSec
+{pila} --root {place}/state delete --force c
+kill %1; wait
+find $group /sys/fs/cgroup/*/my.slice -depth -type d -exec rmdir {{}} + 2> /dev/null
+exit 0
+"""
+
+
+@v1
+@pytest.mark.skipif(not Path("/lib/systemd/systemd").exists(), reason="systemd is not installed")
+def test_a_scope_of_systemd(only_pila):
+    """Asked of a real one: a user instance of root's, where it finds the hierarchy it needs."""
+    only_pila.config["linux"]["cgroupsPath"] = "my-own.slice:pre:c"
+    only_pila.config["linux"]["resources"].update(memory={"limit": 64 << 20}, pids={"limit": 20}, cpu={"shares": 512, "quota": 20000, "period": 100000})
+    only_pila.write()
+    script = systemd_script.format(place=only_pila.place, pila=pila, bundle=only_pila.bundle)
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    if done.returncode == 77:
+        pytest.skip("systemd does not run here")
+    groups = [line.split(":")[2] for line in done.stdout.splitlines() if line[:1].isdigit()]
+    assert groups.count("/my.slice/my-own.slice/pre-c.scope") >= 8, done
+    assert {"Slice=my-own.slice", "Delegate=yes", "MemoryLimit=67108864", "TasksMax=20", "CPUShares=512", "CPUQuotaPerSecUSec=200ms"} <= set(
+        done.stdout.splitlines())
+
+
 class TestRootless:
     who = {"user": 65534, "group": 65534, "extra_groups": []}
 
