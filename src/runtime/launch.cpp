@@ -79,20 +79,6 @@ Result<Borrowed> borrow_namespaces(const LaunchInput& input) {
     return borrowed;
 }
 
-std::string map_text(const std::vector<IdMapping>& mappings) {
-    std::string text;
-    for (const auto& entry : mappings) text += fmt::format("{} {} {}\n", entry.container_id, entry.host_id, entry.size);
-    return text;
-}
-
-Result<void> write_maps(const Plan& plan, pid_t pid) {
-    auto base = fmt::format("/proc/{}/", pid);
-    // user_namespaces(7): without CAP_SETGID outside, the group map may be written only once setgroups is denied.
-    if (::geteuid() != 0) TRY(os::write_file(base + "setgroups", "deny"));
-    TRY(os::write_file(base + "uid_map", map_text(plan.uid_mappings)));
-    return os::write_file(base + "gid_map", map_text(plan.gid_mappings));
-}
-
 std::uint64_t flags_at_clone(const Plan& plan) {
     std::uint64_t flags = 0;
     for (const auto& kind : kinds)

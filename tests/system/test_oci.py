@@ -711,6 +711,7 @@ export XDG_RUNTIME_DIR={place}/xdg DBUS_SESSION_BUS_ADDRESS=
 group=/sys/fs/cgroup/systemd/pila-oci-$$
 mkdir -m 700 $XDG_RUNTIME_DIR && mkdir $group || exit 77
 sh -c "echo \\$\\$ > $group/cgroup.procs; exec /lib/systemd/systemd --user --unit=basic.target" > {place}/systemd.log 2>&1 &
+systemd=$!
 for i in $(seq 100); do [ -S $XDG_RUNTIME_DIR/systemd/private ] && break; sleep 0.1; done
 ln -s $XDG_RUNTIME_DIR/systemd/private /run/systemd/private
 [ -S /run/systemd/private ] || exit 77
@@ -718,7 +719,7 @@ ln -s $XDG_RUNTIME_DIR/systemd/private /run/systemd/private
 cat /proc/$({pila} --root {place}/state ps -f json c | tr -d '[]')/cgroup
 systemctl --user show pre-c.scope -p Slice,Delegate,MemoryLimit,TasksMax,CPUShares,CPUQuotaPerSecUSec
 {pila} --root {place}/state delete --force c
-kill %1; wait
+kill -KILL $systemd; wait $systemd
 find $group /sys/fs/cgroup/*/my.slice -depth -type d -exec rmdir {{}} + 2> /dev/null
 exit 0
 """
