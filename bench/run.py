@@ -134,6 +134,25 @@ def bench_runtime(options):
             done = sum(len(client.communicate()[0].splitlines()) + 2 for client in clients)  # 2 to warm up
             text += f"{name} rate {done / (time.monotonic() - begin):.2f}\n"
     show("runtime: run /bin/true, 2 at a time", collect(text), list(contenders), "per second")
+    bench_life(bundle, config, contenders, prefix, rounds // 2)
+
+
+def bench_life(bundle, config, contenders, prefix, rounds):
+    """What an engine asks of a runtime: three calls a container, one a further program."""
+    config["process"]["args"] = ["/bin/sleep", "1000"]
+    (bundle / "config.json").write_text(json.dumps(config))
+    script = ('id=$1; shift; "$@" create --bundle /run/bundle "$id" < /dev/null > /dev/null 2>&1 && "$@" start "$id" && '
+              '"$@" delete --force "$id"')
+    arguments, executions = [], []
+    for name, command in contenders.items():
+        arguments += ["--", name, "sh", "-c", script, "sh", "{}", *command]
+        executions += ["--", name, *command, "exec", "stay", "/bin/true"]
+    show("runtime: create, start and delete --force", collect(output_of(*prefix, programs / "timer", rounds, 0, *arguments[1:])), list(contenders), "ms")
+    # One namespace for all of it: crun would not find its groups again.
+    begin = "; ".join(f"{' '.join(map(str, command))} run --detach --bundle /run/bundle stay < /dev/null > /dev/null 2>&1" for command in contenders.values())
+    end = "; ".join(f"{' '.join(map(str, command))} delete --force stay" for command in contenders.values())
+    whole = ["unshare", "--mount", "sh", "-c", f'umount /sys/fs/cgroup/unified 2> /dev/null; {begin}; "$@"; {end}', "sh"]
+    show("runtime: exec /bin/true", collect(output_of(*whole, programs / "timer", rounds, 0, *executions[1:])), list(contenders), "ms")
 
 
 # --- engine -----------------------------------------------------------------------------------------------------------

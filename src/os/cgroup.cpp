@@ -82,7 +82,7 @@ Result<void> Cgroup::create_v1(const Group& group) const {
 
 // Every ancestor must hand its controllers down. A refusal is not fatal here: a limit that then cannot be set is.
 static void pass_controllers_down(const std::string& directory) {
-    static constexpr std::string_view wanted[] = {"cpu", "cpuset", "io", "memory", "pids"};
+    static constexpr std::string_view wanted[] = {"cpu", "cpuset", "io", "memory", "pids", "hugetlb", "rdma"};
     auto available = read_file(directory + "/cgroup.controllers", largest_file);
     auto passed = read_file(directory + "/cgroup.subtree_control", largest_file);
     if (!available || !passed) return;
@@ -172,6 +172,11 @@ Result<void> Cgroup::freeze(bool frozen) const {
     }
     if (frozen) return Error(Errc::Timeout, "freeze cgroup " + path_ + ": still freezing after a second");
     return {};
+}
+
+bool Cgroup::is_frozen() const {
+    auto text = mode_ == CgroupMode::V2 ? read("", "cgroup.freeze") : read("freezer", "freezer.state");
+    return text && (trim(*text) == "1" || trim(*text) == "FROZEN" || trim(*text) == "FREEZING");
 }
 
 Result<void> Cgroup::kill_all() const {

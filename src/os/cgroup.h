@@ -63,6 +63,7 @@ public:
 
     Result<std::vector<pid_t>> processes() const;
     Result<void> freeze(bool frozen) const;
+    bool is_frozen() const;
     Result<void> kill_all() const;
     std::uint64_t oom_kills() const;  // 0 when unknown
     // Fine if missing. Waits a little for processes that are just ending.

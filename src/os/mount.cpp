@@ -115,6 +115,14 @@ Result<void> pivot_into(FdView root) {
     return {};
 }
 
+Result<void> move_into(FdView root) {
+    if (::fchdir(root.get()) < 0) return Error::from_errno(errno, "enter the root directory");
+    if (::mount(".", "/", nullptr, MS_MOVE, nullptr) < 0) return Error::from_errno(errno, "move the root over \"/\"");
+    if (::chroot(".") < 0) return Error::from_errno(errno, "chroot");
+    if (::chdir("/") < 0) return Error::from_errno(errno, "enter the new root");
+    return {};
+}
+
 Result<std::uint64_t> filesystem_type(FdView file) {
     struct statfs info {};
     if (::fstatfs(file.get(), &info) < 0) return Error::from_errno(errno, "statfs");

@@ -33,6 +33,8 @@ MountAttributes attributes_of_flags(std::uint64_t flags);
 Result<void> set_propagation(const char* path, std::uint64_t propagation);
 // The directory behind `root` becomes "/" of this mount namespace, the former tree is gone.
 Result<void> pivot_into(FdView root);
+// The same where "/" is the initial RAM disk, which cannot be pivoted away: moved over it, which hides but keeps it.
+Result<void> move_into(FdView root);
 // statfs(2) f_type.
 Result<std::uint64_t> filesystem_type(FdView file);
 

@@ -84,11 +84,12 @@ Result<UserNamespace> UserNamespace::create(IdMap map) {
     return UserNamespace{std::move(fd), std::move(map)};
 }
 
-Result<void> map_mount_ids(FdView mount, FdView user_namespace) {
+Result<void> map_mount_ids(FdView mount, FdView user_namespace, Recursive recursive) {
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_IDMAP;
     attributes.userns_fd = static_cast<std::uint64_t>(user_namespace.get());
-    if (::mount_setattr(mount.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+    unsigned flags = AT_EMPTY_PATH | (recursive == Recursive::Yes ? AT_RECURSIVE : 0U);
+    if (::mount_setattr(mount.get(), "", flags, &attributes, sizeof attributes) < 0)
         return Error::from_errno(errno, "map the ids of a mount");
     return {};
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "os/mount.h"
 
 namespace pila::os {
 
@@ -42,7 +43,7 @@ struct UserNamespace {
 
 // `mount` (detached) shows what is on disk as id N as the id that the namespace maps N to (Linux 5.12; not every file
 // system).
-Result<void> map_mount_ids(FdView mount, FdView user_namespace);
+Result<void> map_mount_ids(FdView mount, FdView user_namespace, Recursive recursive = Recursive::No);
 
 // From here on the calling thread makes files as these ids, with all the capabilities it had: an id-mapped mount takes
 // none from ids that it does not map.

@@ -32,6 +32,10 @@ bool makes_namespace(const Plan& plan, Namespace type) {
     });
 }
 
+bool has_parent_hooks(const Plan& plan) {
+    return !plan.bundle.hooks.prestart.empty() || !plan.bundle.hooks.create_runtime.empty();
+}
+
 Result<void> expect(Setup& setup, char word, std::vector<Fd>* fds) {
     auto message = os::receive_message(setup.channel);
     // Nobody left to report to, or a parent that gave up.
@@ -101,7 +105,7 @@ Result<void> join_namespaces(const Setup& setup, bool after_cgroups) {
 }
 
 Result<void> name_host(const Plan& plan) {
-    if (!makes_namespace(plan, Namespace::Uts)) return {};
+    if (!has_namespace(plan, Namespace::Uts)) return {};
     if (!plan.hostname.empty() && ::sethostname(plan.hostname.data(), plan.hostname.size()) < 0)
         return Error::from_errno(errno, "set host name");
     if (!plan.domainname.empty() && ::setdomainname(plan.domainname.data(), plan.domainname.size()) < 0)
@@ -120,12 +124,14 @@ Result<void> build_container(Setup& setup) {
     // Here rather than in clone: it takes longer than all else, and the parent makes the cgroups meanwhile.
     if (makes_namespace(plan, Namespace::Network) && ::unshare(CLONE_NEWNET) < 0)
         return Error::from_errno(errno, "new network namespace");
+    TRY(make_time_namespace(setup));
     TRY(name_host(plan));
     ::umask(0);
     PILA_FAILPOINT("init.before-root");
     TRY(enter_root(setup));
     TRY(build_mounts(setup));
     TRY(make_devices(setup));
+    TRY(take_part_in_hooks(setup));
     if (plan.process.terminal)
         TRY(open_terminal(setup.root, setup.channel, plan.process, true));
     else
@@ -153,8 +159,11 @@ void run(Setup& setup) {
                   .host_proc = setup.host_proc,
                   .self_exe = setup.plan.init ? setup.self_exe : -1,
                   .die_with_parent = setup.die_with_parent,
-                  .limits_by_parent = setup.limits_by_parent};
-    report_and_exit(setup.channel, become(finish));
+                  .limits_by_parent = setup.limits_by_parent,
+                  .start_socket = setup.start_socket,
+                  .container = &setup.plan};
+    auto failed = become(finish);
+    report_and_exit(finish.channel, failed);
 }
 
 }  // namespace pila::runtime::init

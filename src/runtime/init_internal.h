@@ -14,11 +14,14 @@
 namespace pila::runtime::init {
 
 // Words on the channel. Parent to child:
-constexpr char word_mapped = 'U';  // uid_map and gid_map are written
-constexpr char word_join = 'J';    // the cgroups exist; entrances come along (v1)
-constexpr char word_go = 'G';      // execute
+constexpr char word_mapped = 'U';    // uid_map and gid_map are written
+constexpr char word_join = 'J';      // the cgroups exist; entrances come along (v1)
+constexpr char word_go = 'G';        // execute
+constexpr char word_hooks = 'H';     // both ways: it is time for the hooks of the parent; they have ended
+constexpr char word_listener = 'S';  // both ways: number of the seccomp listener here (4 bytes); somebody has it
 // Child to parent; the end of the channel means that exec succeeded:
 constexpr char word_terminal = 'T';  // master of the terminal comes along
+constexpr char word_created = 'C';   // waits at its start socket from now on
 constexpr char word_failed = 'E';    // code (1 byte), errno (4 bytes), text
 
 struct Setup {
@@ -31,6 +34,7 @@ struct Setup {
     Fd host_proc;  // O_PATH of the host's /proc, checked to be one
     int self_exe = -1;
     bool die_with_parent = true;
+    int start_socket = -1;            // listens for word_go of `start`; -1: nobody else is waited for
     bool limits_by_parent = false;    // resource limits, out-of-memory score: who is in a user namespace may not
     bool new_user_namespace = false;  // its maps are yet to be written
     bool in_user_namespace = false;   // new or joined
@@ -43,6 +47,7 @@ struct Setup {
 
 bool has_namespace(const Plan& plan, Namespace type);
 bool makes_namespace(const Plan& plan, Namespace type);  // a new one rather than a joined one
+bool has_parent_hooks(const Plan& plan);                 // between clone and pivot_root
 
 // Root of the user namespace that the process is in.
 Result<void> become_mapped_root();
@@ -73,7 +78,14 @@ Result<void> leave_host(Setup& setup);  // pivot_root and what follows
 // init_terminal.cpp: a terminal of the container's own devpts; its slave becomes 0, 1, 2.
 Result<void> open_terminal(FdView root, FdView channel, const ProcessPlan& process, bool console);
 
-// init_process.cpp
+// init_hooks.cpp
+pid_t pid_on_host(FdView host_proc);
+Result<void> take_part_in_hooks(Setup& setup);
+Result<void> make_time_namespace(const Setup& setup);  // if it has offsets; others are made by clone
+// The connection over which start was said; it replaces `channel`.
+Fd wait_for_start(FdView channel, int start_socket, unsigned preserved_fds);
+
+// init_process.cpp, init_identity.cpp
 Result<Fd> open_host_proc();
 Result<void> write_sysctl(FdView host_proc, const Plan& plan);
 Result<void> place_stdio(const Stdio& stdio, const ProcessPlan& process);
@@ -84,10 +96,13 @@ struct Finish {
     int self_exe = -1;  // >= 0: run it as init around the payload
     bool die_with_parent = true;
     bool limits_by_parent = false;
-    bool wait_for_go = true;
+    int start_socket = -1;
+    const Plan* container = nullptr;  // of its first process
+    Fd connection;                    // in place of `channel` once `start` was said
 };
-// Everything of the process itself, in the container's root; ends in exec.
-Error become(const Finish& finish);
+// Everything of the process itself, in the container's root; ends in exec. An error is for finish.channel as it is
+// then.
+Error become(Finish& finish);
 
 [[noreturn]] void report_and_exit(FdView channel, const Error& error);
 [[noreturn]] void run(Setup& setup);

@@ -4,8 +4,11 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <linux/filter.h>
+#include <linux/ioprio.h>
+#include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <linux/seccomp.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,6 +19,7 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <cstring>
 
 #include <fmt/core.h>
 
@@ -25,6 +29,7 @@
 #include "os/file.h"
 #include "os/mount.h"
 #include "runtime/check_internal.h"
+#include "runtime/hooks_internal.h"
 #include "runtime/init_internal.h"
 #include "runtime/init_program_internal.h"
 
@@ -104,14 +109,26 @@ Result<void> set_labels(const ProcessPlan& process, FdView host_proc) {
     return {};
 }
 
-Result<void> install_seccomp(const ProcessPlan& process) {
+// The filter may stop us from now on until somebody listens: nothing but write(2) and read(2) until then.
+Result<void> pass_listener(int listener, FdView channel) {
+    char message[1 + sizeof listener] = {word_listener};
+    std::memcpy(message + 1, &listener, sizeof listener);
+    char answer = 0;
+    if (::write(channel.get(), message, sizeof message) != sizeof message || ::read(channel.get(), &answer, 1) != 1 ||
+        answer != word_listener)
+        return Error(Errc::Unavailable, "pass the seccomp listener on: nobody took it");
+    return {};
+}
+
+Result<void> install_seccomp(const ProcessPlan& process, FdView channel) {
     if (process.seccomp_bpf.empty()) return {};
     sock_fprog program{};
     program.len = static_cast<unsigned short>(process.seccomp_bpf.size() / sizeof(sock_filter));
     program.filter = reinterpret_cast<sock_filter*>(const_cast<char*>(process.seccomp_bpf.data()));
-    if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process.seccomp_flags, &program) < 0)
-        return Error::from_errno(errno, "install the seccomp filter");
-    return {};
+    auto outcome = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, process.seccomp_flags, &program);
+    if (outcome < 0)
+        return Error::from_errno(errno, fmt::format("install the seccomp filter (flags {:#x})", process.seccomp_flags));
+    return process.extras.seccomp_listener ? pass_listener(static_cast<int>(outcome), channel) : Result<void>{};
 }
 
 Result<void> become_user(const ProcessPlan& process) {
@@ -186,6 +203,43 @@ Result<void> use_own_null() {
     return {};
 }
 
+Result<void> set_scheduler(const SchedulerPlan& plan) {
+    struct {  // struct sched_attr, which glibc 2.36 does not have
+        std::uint32_t size, policy;
+        std::uint64_t flags;
+        std::int32_t nice;
+        std::uint32_t priority;
+        std::uint64_t runtime, deadline, period;
+    } attributes{48, plan.policy, plan.flags, plan.nice, plan.priority, plan.runtime, plan.deadline, plan.period};
+    if (::syscall(SYS_sched_setattr, 0, &attributes, 0) < 0) return Error::from_errno(errno, "process.scheduler");
+    return {};
+}
+
+Result<void> set_extras(const ProcessExtras& extras) {
+    if (!extras.keyring.empty() &&
+        ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, extras.keyring.c_str(), 0, 0, 0) < 0 && errno != ENOSYS)
+        return Error::from_errno(errno, "new session keyring (--no-new-keyring keeps the caller's)");
+    if (extras.scheduler) TRY(set_scheduler(*extras.scheduler));
+    if (extras.io_priority && ::syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, *extras.io_priority) < 0)
+        return Error::from_errno(errno, "process.ioPriority");
+    if (extras.personality && ::personality(*extras.personality) < 0)
+        return Error::from_errno(errno, "linux.personality");
+    return {};
+}
+
+// Of `create`: waits for `start`. Then the hooks that come last.
+Result<void> be_started(Finish& finish) {
+    if (!finish.container) return {};
+    const auto& hooks = finish.container->bundle.hooks.start_container;
+    std::string state;
+    if (!hooks.empty()) state = state_text(*finish.container, "created", pid_on_host(finish.host_proc));
+    if (finish.start_socket >= 0) {
+        finish.connection = wait_for_start(finish.channel, finish.start_socket, finish.process.extras.preserved_fds);
+        finish.channel = finish.connection;
+    }
+    return run_hooks(hooks, "startContainer", state);
+}
+
 void default_signals() {
     for (int signal = 1; signal < NSIG; ++signal) {
         struct sigaction current {};
@@ -200,12 +254,13 @@ void default_signals() {
 
 }  // namespace
 
-Error become(const Finish& finish) {
+Error become(Finish& finish) {
     const ProcessPlan& process = finish.process;
     auto prepare = [&]() -> Result<void> {
         if (!finish.limits_by_parent) TRY(set_limits(process, finish.host_proc));
+        TRY(set_extras(process.extras));
         TRY(set_labels(process, finish.host_proc));
-        if (::syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
+        if (::syscall(SYS_close_range, 3 + process.extras.preserved_fds, UINT_MAX, CLOSE_RANGE_CLOEXEC) < 0)
             return Error::from_errno(errno, "mark descriptors close-on-exec");
         TRY(use_own_null());
         TRY(become_unprivileged(process));
@@ -221,20 +276,21 @@ Error become(const Finish& finish) {
     auto program = find_program(process);
     if (!program) return program.take_error();
     PILA_CRASHPOINT("init.before-go");
-    if (finish.wait_for_go) {
-        // Also notices a parent that ended before the parent-death signal was set.
-        char word = 0;
-        if (::read(finish.channel.get(), &word, 1) != 1 || word != word_go) ::_exit(1);
-    }
+    // Also notices a parent that ended before the parent-death signal was set.
+    char word = 0;
+    if (::read(finish.channel.get(), &word, 1) != 1 || word != word_go) ::_exit(1);
+    if (auto ready = be_started(finish); !ready) return ready.take_error();
     PILA_CRASHPOINT("init.before-exec");
     // From the last capset on we have no more rights than who is in the container already, and must not be his to trace
     // or read: CVE-2016-9962. exec(2) takes it back.
-    if (::prctl(PR_SET_DUMPABLE, 0) < 0) return Error::from_errno(errno, "hide from tracers");
+    // Who takes a listener out of us without root has to be able to.
+    if (!process.extras.seccomp_listener && ::prctl(PR_SET_DUMPABLE, 0) < 0)
+        return Error::from_errno(errno, "hide from tracers");
     default_signals();
     // With no_new_privs the filter may come after the last capset; without it, it needs CAP_SYS_ADMIN.
-    auto first = process.no_new_privileges ? finish_capabilities(process) : install_seccomp(process);
+    auto first = process.no_new_privileges ? finish_capabilities(process) : install_seccomp(process, finish.channel);
     if (!first) return first.take_error();
-    auto second = process.no_new_privileges ? install_seccomp(process) : finish_capabilities(process);
+    auto second = process.no_new_privileges ? install_seccomp(process, finish.channel) : finish_capabilities(process);
     if (!second) return second.take_error();
     return execute(process, *program, environment, finish.self_exe);
 }

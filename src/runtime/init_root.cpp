@@ -90,7 +90,16 @@ static Result<void> bind(const Setup& setup, const MountPlan& mount) {
     if (attributes.set != 0 || attributes.clear != 0)
         TRY(os::change_mount(source, attributes.set, attributes.clear, 0, os::Recursive::No));
     if (mount.recursive_readonly) TRY(set_recursive_readonly(source));
+    if ((mount.recursive_set | mount.recursive_clear) != 0)
+        TRY(os::change_mount(source, mount.recursive_set, mount.recursive_clear, 0, os::Recursive::Yes));
     return os::attach_mount(source, target);
+}
+
+// "remount": what is there gets other attributes.
+static Result<void> change_placed(const Setup& setup, const MountPlan& mount) {
+    auto placed = TRY(os::open_in_root(setup.root, mount.target, O_PATH));
+    auto attributes = os::attributes_of_flags(mount.flags);
+    return os::change_mount(placed, attributes.set, attributes.clear, 0, os::Recursive::No);
 }
 
 // proc and sysfs must really be where their name says: a link in the image could otherwise make the paths that are
@@ -120,16 +129,24 @@ static Result<void> mount_filesystem(const Setup& setup, const MountPlan& mount)
     if (mount.target == "/dev") flags &= ~std::uint64_t{MS_RDONLY};
     if (mount.copy_up) return mount_with_copy(mount, target, flags);
     auto data = mount.type == "tmpfs" ? tmpfs_data(mount, target, existed) : mount.data;
+    const auto& label = setup.plan.bundle.mount_label;
+    if (!label.empty() && mount.type != "proc" && mount.type != "sysfs" && mount.type != "mqueue")
+        data += fmt::format("{}context=\"{}\"", data.empty() ? "" : ",", label);
     if (::fchdir(target.get()) < 0) return Error::from_errno(errno, "enter mount target");
     if (::mount(mount.source.c_str(), ".", mount.type.c_str(), flags, data.c_str()) < 0)
         return Error::from_errno(errno, fmt::format("mount {} ({})", mount.type, printable(data)));
-    return {};
+    if ((mount.recursive_set | mount.recursive_clear) == 0) return {};
+    auto placed = TRY(os::open_in_root(setup.root, mount.target, O_PATH));
+    return os::change_mount(placed, mount.recursive_set, mount.recursive_clear, 0, os::Recursive::Yes);
 }
 
+static constexpr std::uint64_t bind_remount = MS_BIND | MS_REMOUNT;
+
 static Result<void> make_mount(Setup& setup, const MountPlan& mount) {
-    auto outcome = is_cgroup(mount)               ? mount_cgroups(setup, mount)
-                   : (mount.flags & MS_BIND) != 0 ? bind(setup, mount)
-                                                  : mount_filesystem(setup, mount);
+    auto outcome = is_cgroup(mount)                               ? mount_cgroups(setup, mount)
+                   : (mount.flags & bind_remount) == bind_remount ? change_placed(setup, mount)
+                   : (mount.flags & MS_BIND) != 0                 ? bind(setup, mount)
+                                                                  : mount_filesystem(setup, mount);
     if (outcome && mount.propagation != 0) outcome = set_mount_propagation(setup, mount);
     if (outcome) return {};
     return std::move(outcome).in(fmt::format("mount {} on {}", printable(mount.source), printable(mount.target)));
@@ -158,7 +175,9 @@ Result<void> build_mounts(Setup& setup) {
 }
 
 Result<void> build_late_mounts(Setup& setup) {
-    for (const auto* mount : setup.late_mounts) TRY(make_mount(setup, *mount));
+    auto mounts = std::move(setup.late_mounts);
+    setup.late_mounts.clear();
+    for (const auto* mount : mounts) TRY(make_mount(setup, *mount));
     return {};
 }
 
@@ -224,7 +243,7 @@ Result<void> hide_paths(Setup& setup) {
 Result<void> leave_host(Setup& setup) {
     bool shared = (setup.plan.root_propagation & (MS_SHARED | MS_SLAVE)) != 0;
     // Detaching the old tree must not reach the host through shared mounts; ours alone are shared from here on.
-    TRY(os::pivot_into(setup.root));
+    TRY(setup.plan.bundle.no_pivot ? os::move_into(setup.root) : os::pivot_into(setup.root));
     if (shared) TRY(os::set_propagation("/", setup.plan.root_propagation));
     for (const auto& mount : setup.plan.mounts) {
         if (mount.target != "/dev" || (mount.flags & MS_RDONLY) == 0 || (mount.flags & MS_BIND) != 0) continue;

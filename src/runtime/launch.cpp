@@ -79,24 +79,11 @@ Result<Borrowed> borrow_namespaces(const LaunchInput& input) {
     return borrowed;
 }
 
-std::string map_text(const std::vector<IdMapping>& mappings) {
-    std::string text;
-    for (const auto& entry : mappings) text += fmt::format("{} {} {}\n", entry.container_id, entry.host_id, entry.size);
-    return text;
-}
-
-Result<void> write_maps(const Plan& plan, pid_t pid) {
-    auto base = fmt::format("/proc/{}/", pid);
-    // user_namespaces(7): without CAP_SETGID outside, the group map may be written only once setgroups is denied.
-    if (::geteuid() != 0) TRY(os::write_file(base + "setgroups", "deny"));
-    TRY(os::write_file(base + "uid_map", map_text(plan.uid_mappings)));
-    return os::write_file(base + "gid_map", map_text(plan.gid_mappings));
-}
-
 std::uint64_t flags_at_clone(const Plan& plan) {
     std::uint64_t flags = 0;
     for (const auto& kind : kinds)
         if (kind.at_clone && init::makes_namespace(plan, kind.type)) flags |= static_cast<unsigned>(kind.flag);
+    if (!plan.bundle.time_offsets.empty()) flags &= ~std::uint64_t{CLONE_NEWTIME};  // make_time_namespace
     return flags;
 }
 
@@ -135,8 +122,8 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     const Plan& plan = input.plan;
     TRY(check_plan(plan, input.fds.size()));
     auto [ours, theirs] = TRY(os::message_socket_pair());
-    bool born_inside = input.cgroup.mode() == os::CgroupMode::V2;
-    auto bind_sources = open_bind_sources(input);
+    bool born_inside = input.cgroup.mode() == os::CgroupMode::V2 && !input.make_group;
+    auto bind_sources = TRY(open_bind_sources(input));
     Fd group;
     if (born_inside) {
         TRY(make_cgroup(input));
@@ -147,8 +134,9 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     {
         auto user_namespace = TRY(joined_user_namespace(input));
         auto borrowed = TRY(borrow_namespaces(input));
-        launch.pid_ = user_namespace ? TRY(clone_within(user_namespace, flags_at_clone(plan), group, pidfd))
-                                     : clone_process(flags_at_clone(plan), group, pidfd);
+        launch.pid_ = user_namespace
+                          ? TRY(clone_within(user_namespace, CLONE_NEWUSER, flags_at_clone(plan), group, pidfd))
+                          : clone_process(flags_at_clone(plan), group, pidfd);
         if (launch.pid_ < 0) return Error::from_errno(errno, "clone the container's first process");
         if (launch.pid_ == 0) {
             ours.reset();
@@ -157,6 +145,7 @@ Result<Launch> Launch::container(const LaunchInput& input) {
             setup.channel = std::move(theirs);
             setup.self_exe = input.self_exe;
             setup.die_with_parent = input.die_with_parent;
+            setup.start_socket = input.start_socket;
             setup.new_user_namespace = init::makes_namespace(plan, Namespace::User);
             setup.in_user_namespace = init::has_namespace(plan, Namespace::User);
             setup.bind_sources = std::move(bind_sources);
@@ -178,8 +167,9 @@ Result<Launch> Launch::container(const LaunchInput& input) {
     std::vector<int> entrances;
     std::vector<Fd> opened;
     if (!born_inside) {
+        if (input.make_group) TRY(input.make_group(launch.pid_));
         TRY(make_cgroup(input));
-        opened = TRY(input.cgroup.entrances());
+        if (input.cgroup.mode() == os::CgroupMode::V1) opened = TRY(input.cgroup.entrances());
         for (const auto& entrance : opened) entrances.push_back(entrance.get());
     }
     TRY(launch.say(init::word_join, entrances));
@@ -188,23 +178,39 @@ Result<Launch> Launch::container(const LaunchInput& input) {
 
 namespace {
 
-struct ExecInput {
-    const Plan& container;
-    const ProcessPlan& process;
-    const Stdio& stdio;
-    const os::Cgroup& cgroup;
-    FdView init_pidfd;
+// Without root: only from within its user namespace is there a right to enter the others.
+bool enters_user_namespace_first(const Plan& container) {
+    return ::geteuid() != 0 && init::has_namespace(container, Namespace::User);
+}
+
+Result<void> set_affinity(const std::vector<std::uint64_t>& cpus, const char* which) {
+    if (cpus.empty()) return {};
+    if (::syscall(SYS_sched_setaffinity, 0, cpus.size() * sizeof cpus[0], cpus.data()) < 0)
+        return Error::from_errno(errno, fmt::format("process.execCPUAffinity.{}", which));
+    return {};
+}
+
+// What was true before the clone: inside of a user namespace everybody looks like root.
+struct Before {
+    bool user_namespace = false;  // entered on the way
+    bool limits_by_parent = false;
 };
 
-Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_proc) {
+Result<void> enter_container(const ExecInput& input, FdView channel, const Before& first, Fd& host_proc) {
     host_proc = TRY(init::open_host_proc());
+    TRY(set_affinity(input.process.extras.initial_cpus, "initial"));
     if (input.cgroup.mode() == os::CgroupMode::V1) {
         auto entrances = TRY(input.cgroup.entrances());
         TRY(os::enter_cgroups(entrances));
     }
+    TRY(set_affinity(input.process.extras.final_cpus, "final"));
     int flags = 0;
     for (const auto& kind : kinds)
         if (kind.type != Namespace::Pid && init::has_namespace(input.container, kind.type)) flags |= kind.flag;
+    if (first.user_namespace) {
+        TRY(init::become_mapped_root());
+        flags &= ~CLONE_NEWUSER;
+    }
     if (flags != 0 && ::setns(input.init_pidfd.get(), flags) < 0)
         return Error::from_errno(errno, "enter the container's namespaces");
     if ((flags & CLONE_NEWUSER) != 0) TRY(init::become_mapped_root());
@@ -214,41 +220,79 @@ Result<void> enter_container(const ExecInput& input, FdView channel, Fd& host_pr
     return init::place_stdio(input.stdio, input.process);
 }
 
-[[noreturn]] void run_exec(const ExecInput& input, FdView channel) {
+[[noreturn]] void run_exec(const ExecInput& input, FdView channel, const Before& first) {
     Fd host_proc;
-    bool limits_by_parent = sets_limits(input.container);
-    auto entered = enter_container(input, channel, host_proc);
+    auto entered = enter_container(input, channel, first, host_proc);
     if (!entered) init::report_and_exit(channel, entered.error());
-    init::report_and_exit(channel, init::become({.process = input.process,
-                                                 .channel = channel,
-                                                 .host_proc = host_proc,
-                                                 .limits_by_parent = limits_by_parent}));
+    init::Finish finish{.process = input.process,
+                        .channel = channel,
+                        .host_proc = host_proc,
+                        .die_with_parent = input.die_with_parent,
+                        .limits_by_parent = first.limits_by_parent};
+    auto failed = init::become(finish);
+    init::report_and_exit(finish.channel, failed);
 }
 
 }  // namespace
 
-Result<Launch> Launch::exec(const Plan& container, const ProcessPlan& process, const Stdio& stdio,
-                            const os::Cgroup& cgroup, FdView init_pidfd) {
+Result<Launch> Launch::exec(const ExecInput& input) {
     auto [ours, theirs] = TRY(os::message_socket_pair());
     Fd group;
-    if (cgroup.mode() == os::CgroupMode::V2) group = TRY(cgroup.directory_fd());
+    if (input.cgroup.mode() == os::CgroupMode::V2) group = TRY(input.cgroup.directory_fd());
     Launch launch;
     int pidfd = -1;
     {
         Borrowed borrowed;
-        if (init::has_namespace(container, Namespace::Pid)) TRY(borrowed.enter(init_pidfd, "pid", CLONE_NEWPID));
-        launch.pid_ = clone_process(0, group, pidfd);
+        bool pids = init::has_namespace(input.container, Namespace::Pid);
+        Before first{enters_user_namespace_first(input.container), sets_limits(input.container)};
+        if (first.user_namespace) {
+            launch.pid_ =
+                TRY(clone_within(input.init_pidfd, CLONE_NEWUSER | (pids ? CLONE_NEWPID : 0), 0, group, pidfd));
+        } else {
+            if (pids) TRY(borrowed.enter(input.init_pidfd, "pid", CLONE_NEWPID));
+            launch.pid_ = clone_process(0, group, pidfd);
+        }
         if (launch.pid_ < 0) return Error::from_errno(errno, "clone a process for exec");
         if (launch.pid_ == 0) {
             ours.reset();
-            run_exec({container, process, stdio, cgroup, init_pidfd}, theirs);
+            run_exec(input, theirs, first);
         }
     }
-    set_with_our_rights(container, process, stdio, launch.pid_);
+    set_with_our_rights(input.container, input.process, input.stdio, launch.pid_);
     launch.pidfd_ = Fd(pidfd);
     launch.running_ = true;
     launch.channel_ = std::move(ours);
     return launch;
+}
+
+Launch Launch::of_created(pid_t pid, Fd pidfd, Fd connection) {
+    Launch launch;
+    launch.pid_ = pid;
+    launch.pidfd_ = std::move(pidfd);
+    launch.channel_ = std::move(connection);
+    return launch;
+}
+
+// What the child wants to be done before it goes on; true: it wants nothing any more.
+Result<bool> Launch::answer(const std::string& bytes) {
+    if (bytes[0] == init::word_created) {
+        channel_.reset();
+        running_ = false;
+        return true;
+    }
+    if (bytes[0] == init::word_hooks && hooks_) {
+        TRY(hooks_());
+        TRY(say(init::word_hooks));
+        TRY(begin());
+    } else if (bytes[0] == init::word_listener && bytes.size() == 1 + sizeof(int) && pass_listener_) {
+        int number = -1;
+        std::memcpy(&number, bytes.data() + 1, sizeof number);
+        Fd listener(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd_.get(), number, 0)));
+        if (!listener) return Error::from_errno(errno, "take the seccomp listener");
+        TRY(pass_listener_(std::move(listener)));
+        TRY(say(init::word_listener));
+    }
+    return false;
 }
 
 Result<void> Launch::begin() { return say(init::word_go); }
@@ -270,12 +314,14 @@ Result<bool> Launch::step() {
         std::int32_t reason = 0;
         std::memcpy(&reason, bytes.data() + 2, sizeof reason);
         return Error(static_cast<Errc>(bytes[1]), bytes.substr(6), reason);
+    } else {
+        return answer(bytes);
     }
     return false;
 }
 
 Result<void> Launch::finish(int cancel) {
-    TRY(begin());
+    if (!hooks_) TRY(begin());
     for (;;) {
         pollfd waiting[2] = {{channel_.get(), POLLIN, 0}, {cancel, POLLIN, 0}};
         if (::poll(waiting, 2, -1) < 0 && errno != EINTR)

@@ -37,7 +37,7 @@ static pid_t pid_behind(int pidfd) {
     return at == std::string::npos ? -1 : static_cast<pid_t>(std::atoi(text->c_str() + at + 5));
 }
 
-Result<pid_t> clone_within(FdView user_namespace, std::uint64_t flags, const Fd& cgroup, int& pidfd) {
+Result<pid_t> clone_within(FdView space, int entered, std::uint64_t flags, const Fd& cgroup, int& pidfd) {
     struct Told {
         int pidfd, error;
     };
@@ -50,9 +50,7 @@ Result<pid_t> clone_within(FdView user_namespace, std::uint64_t flags, const Fd&
     args.exit_signal = SIGCHLD;
     auto between = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
     if (between == 0) {
-        pid_t child = ::setns(user_namespace.get(), CLONE_NEWUSER) < 0
-                          ? -1
-                          : clone_process(flags | CLONE_PARENT, cgroup, told->pidfd);
+        pid_t child = ::setns(space.get(), entered) < 0 ? -1 : clone_process(flags | CLONE_PARENT, cgroup, told->pidfd);
         if (child == 0) return 0;
         told->error = child < 0 ? errno : 0;
         ::_exit(0);

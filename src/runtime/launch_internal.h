@@ -4,6 +4,7 @@
 // here, the child's part is init_internal.h. Cgroups are made while the child builds its mounts.
 
 #include <sys/types.h>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -25,7 +26,19 @@ struct LaunchInput {
     const os::CgroupLayout& layout;
     const os::Cgroup& cgroup;  // invalid: none
     bool cgroup_made = false;
+    // Somebody else makes the group around the process that exists already (systemd); empty: we make it.
+    std::function<Result<void>(pid_t pid)> make_group = {};
     int self_exe = -1;  // for plan.init
+    bool die_with_parent = true;
+    int start_socket = -1;  // >= 0: the process waits there for `start`
+};
+
+struct ExecInput {
+    const Plan& container;
+    const ProcessPlan& process;
+    const Stdio& stdio;
+    const os::Cgroup& cgroup;
+    FdView init_pidfd;
     bool die_with_parent = true;
 };
 
@@ -35,8 +48,9 @@ public:
     // Clones the first process of a container.
     static Result<Launch> container(const LaunchInput& input);
     // Clones one more process into the container whose first process is `init`.
-    static Result<Launch> exec(const Plan& container, const ProcessPlan& process, const Stdio& stdio,
-                               const os::Cgroup& cgroup, FdView init_pidfd);
+    static Result<Launch> exec(const ExecInput& input);
+    // Goes on with one that another process launched and that waits for `start`; nobody kills it.
+    static Launch of_created(pid_t pid, Fd pidfd, Fd connection);
     Launch(Launch&&) = default;
     Launch& operator=(Launch&&) = default;
     ~Launch();
@@ -44,6 +58,9 @@ public:
     pid_t pid() const { return pid_; }
     FdView pidfd() const { return pidfd_; }
     FdView channel() const { return channel_; }
+    // What is done between clone and pivot_root, from here on needed to get on.
+    void on_hooks(std::function<Result<void>()> run) { hooks_ = std::move(run); }
+    void on_listener(std::function<Result<void>(Fd listener)> pass) { pass_listener_ = std::move(pass); }
     // Lets the payload's exec happen and waits for it. An error is the payload's: NotFound, Denied, or what failed.
     // `cancel`: gives up when it becomes readable; -1: never.
     Result<void> finish(int cancel = -1);
@@ -56,10 +73,13 @@ public:
 private:
     Launch() = default;
     Result<void> say(char word, const std::vector<int>& fds = {});
+    Result<bool> answer(const std::string& bytes);
 
     pid_t pid_ = -1;
     Fd pidfd_, channel_, terminal_;
     bool running_ = false, reset_seen_ = false;
+    std::function<Result<void>()> hooks_;
+    std::function<Result<void>(Fd)> pass_listener_;
 };
 
 // Limits and device rules of a made group.

@@ -42,7 +42,8 @@ private:
     std::vector<Written> written_;
 };
 
-// resources_v1.cpp, resources_v2.cpp
+// resources.cpp, resources_v1.cpp, resources_v2.cpp
+Result<void> set_rdma(LimitWriter& writer, const ResourcePlan::Rdma& device);
 Result<void> set_limits_v1(LimitWriter& writer, const ResourcePlan& resources);
 Result<void> set_limits_v2(LimitWriter& writer, const ResourcePlan& resources);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mount.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <sys/personality.h>
 #include <algorithm>
 
 #include "base/json.h"
@@ -15,93 +14,6 @@ namespace pila::runtime::oci {
 
 namespace {
 
-constexpr struct {
-    std::string_view name;
-    int number;
-} resource_limits[] = {
-    {"RLIMIT_AS", RLIMIT_AS},           {"RLIMIT_CORE", RLIMIT_CORE},         {"RLIMIT_CPU", RLIMIT_CPU},
-    {"RLIMIT_DATA", RLIMIT_DATA},       {"RLIMIT_FSIZE", RLIMIT_FSIZE},       {"RLIMIT_LOCKS", RLIMIT_LOCKS},
-    {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK}, {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE}, {"RLIMIT_NICE", RLIMIT_NICE},
-    {"RLIMIT_NOFILE", RLIMIT_NOFILE},   {"RLIMIT_NPROC", RLIMIT_NPROC},       {"RLIMIT_RSS", RLIMIT_RSS},
-    {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},   {"RLIMIT_RTTIME", RLIMIT_RTTIME},     {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
-    {"RLIMIT_STACK", RLIMIT_STACK}};
-
-Result<std::uint64_t> capability_set(const json::object& object, std::string_view key) {
-    std::uint64_t set = 0;
-    auto names = TRY(texts_member(object, key));
-    for (const auto& name : names) {
-        auto number = os::capability_by_name(name);
-        // Newer than this program or this kernel: the specification asks for a warning at most, it cannot be granted.
-        if (number) set |= std::uint64_t{1} << *number;
-    }
-    return set;
-}
-
-Result<void> read_capabilities(const json::object& process, ProcessPlan& plan) {
-    const auto* sets = TRY(object_member(process, "capabilities"));
-    if (!sets) return {};
-    plan.capabilities.bounding = TRY(capability_set(*sets, "bounding"));
-    plan.capabilities.effective = TRY(capability_set(*sets, "effective"));
-    plan.capabilities.permitted = TRY(capability_set(*sets, "permitted"));
-    plan.capabilities.inheritable = TRY(capability_set(*sets, "inheritable"));
-    plan.capabilities.ambient = TRY(capability_set(*sets, "ambient"));
-    return {};
-}
-
-Result<void> read_rlimits(const json::object& process, ProcessPlan& plan) {
-    const auto* limits = TRY(array_member(process, "rlimits"));
-    for (const auto& value : *limits) {
-        const auto* entry = TRY(element(value, "process.rlimits"));
-        auto type = TRY(text_member(*entry, "type"));
-        auto known = std::find_if(std::begin(resource_limits), std::end(resource_limits),
-                                  [&](auto& limit) { return limit.name == type; });
-        if (known == std::end(resource_limits))
-            return Error(Errc::Invalid, "config.json: process.rlimits: unknown type " + printable(type));
-        auto soft = TRY(number_member<std::uint64_t>(*entry, "soft")),
-             hard = TRY(number_member<std::uint64_t>(*entry, "hard"));
-        plan.rlimits.push_back({known->number, soft.value_or(0), hard.value_or(0)});
-    }
-    return {};
-}
-
-Result<void> read_user(const json::object& process, ProcessPlan& plan) {
-    const auto* user = TRY(object_member(process, "user"));
-    if (!user) return {};
-    plan.uid = TRY(number_member<std::uint32_t>(*user, "uid")).value_or(0);
-    plan.gid = TRY(number_member<std::uint32_t>(*user, "gid")).value_or(0);
-    plan.umask = TRY(number_member<std::uint32_t>(*user, "umask"));
-    const auto* groups = TRY(array_member(*user, "additionalGids"));
-    for (const auto& group : *groups) {
-        if (!group.is_int64() || group.get_int64() < 0 || group.get_int64() > UINT32_MAX)
-            return wrong_type("process.user.additionalGids", "numbers");
-        plan.additional_gids.push_back(static_cast<std::uint32_t>(group.get_int64()));
-    }
-    return {};
-}
-
-Result<void> read_process(const json::object& config, Plan& plan) {
-    const auto* process = TRY(object_member(config, "process"));
-    if (!process) return Error(Errc::Invalid, "config.json: process: is missing");
-    auto& into = plan.process;
-    into.args = TRY(texts_member(*process, "args"));
-    if (into.args.empty()) return Error(Errc::Invalid, "config.json: process.args: must not be empty");
-    into.environment = TRY(texts_member(*process, "env"));
-    into.working_directory = TRY(text_member(*process, "cwd"));
-    into.terminal = TRY(flag_member(*process, "terminal"));
-    if (const auto* size = TRY(object_member(*process, "consoleSize"))) {
-        into.terminal_rows = TRY(number_member<std::uint16_t>(*size, "height")).value_or(0);
-        into.terminal_columns = TRY(number_member<std::uint16_t>(*size, "width")).value_or(0);
-    }
-    into.no_new_privileges = TRY(flag_member(*process, "noNewPrivileges"));
-    into.apparmor_profile = TRY(text_member(*process, "apparmorProfile"));
-    into.selinux_label = TRY(text_member(*process, "selinuxLabel"));
-    into.oom_score_adj = TRY(number_member<int>(*process, "oomScoreAdj"));
-    into.keep_stdin_open = true;
-    TRY(read_user(*process, into));
-    TRY(read_rlimits(*process, into));
-    return read_capabilities(*process, into);
-}
-
 std::string absolute(const std::string& path, const std::string& bundle) {
     return !path.empty() && path[0] != '/' ? bundle + "/" + path : path;
 }
@@ -113,6 +25,19 @@ Result<void> read_root(const json::object& config, const std::string& bundle, Pl
     plan.root_path = absolute(path, bundle);
     plan.root_readonly = TRY(flag_member(*root, "readonly"));
     return {};
+}
+
+Result<std::vector<IdMapping>> read_mappings(const json::object& linux_section, std::string_view key) {
+    std::vector<IdMapping> mappings;
+    const auto* entries = TRY(array_member(linux_section, key));
+    for (const auto& value : *entries) {
+        const auto* entry = TRY(element(value, key));
+        auto inside = TRY(number_member<std::uint32_t>(*entry, "containerID")),
+             outside = TRY(number_member<std::uint32_t>(*entry, "hostID"));
+        auto size = TRY(number_member<std::uint32_t>(*entry, "size"));
+        mappings.push_back({inside.value_or(0), outside.value_or(0), size.value_or(0)});
+    }
+    return mappings;
 }
 
 Result<void> read_mounts(const json::object& config, const std::string& bundle, Plan& plan) {
@@ -128,10 +53,18 @@ Result<void> read_mounts(const json::object& config, const std::string& bundle, 
         mount.source = TRY(text_member(*entry, "source"));
         auto options = TRY(texts_member(*entry, "options"));
         for (const auto& option : options) TRY(apply_mount_option(option, mount));
+        mount.uid_mappings = TRY(read_mappings(*entry, "uidMappings"));
+        mount.gid_mappings = TRY(read_mappings(*entry, "gidMappings"));
+        if (mount.uid_mappings.empty() != mount.gid_mappings.empty())
+            return Error(Errc::Invalid, "config.json: mounts: uidMappings and gidMappings need each other");
+        if (!mount.uid_mappings.empty()) mount.id_mapped = true;
         if (mount.type == "bind" || (mount.flags & MS_BIND) != 0) {
             mount.type = "bind";
             mount.flags |= MS_BIND;
             mount.source = absolute(mount.source, bundle);
+        } else if (mount.id_mapped) {
+            return Error(Errc::Invalid,
+                         "config.json: mounts: " + printable(mount.target) + ": only bind mounts can be id-mapped");
         }
         if (mount.source.empty()) mount.source = mount.type;
         plan.mounts.push_back(std::move(mount));
@@ -162,19 +95,6 @@ Result<void> read_namespaces(const json::object& linux_section, Plan& plan) {
     return {};
 }
 
-Result<std::vector<IdMapping>> read_mappings(const json::object& linux_section, std::string_view key) {
-    std::vector<IdMapping> mappings;
-    const auto* entries = TRY(array_member(linux_section, key));
-    for (const auto& value : *entries) {
-        const auto* entry = TRY(element(value, key));
-        auto inside = TRY(number_member<std::uint32_t>(*entry, "containerID")),
-             outside = TRY(number_member<std::uint32_t>(*entry, "hostID"));
-        auto size = TRY(number_member<std::uint32_t>(*entry, "size"));
-        mappings.push_back({inside.value_or(0), outside.value_or(0), size.value_or(0)});
-    }
-    return mappings;
-}
-
 Result<void> read_devices(const json::object& linux_section, Plan& plan) {
     plan.devices = default_devices();
     const auto* devices = TRY(array_member(linux_section, "devices"));
@@ -201,10 +121,70 @@ Result<void> read_devices(const json::object& linux_section, Plan& plan) {
     return {};
 }
 
+Result<void> read_propagation(const json::object& section, Plan& plan) {
+    auto propagation = TRY(text_member(section, "rootfsPropagation"));
+    if (propagation.empty()) return {};
+    MountPlan parsed;
+    TRY(apply_mount_option(propagation, parsed));
+    if (parsed.propagation == 0)
+        return Error(Errc::Invalid, "config.json: linux.rootfsPropagation: unknown: " + printable(propagation));
+    plan.root_propagation = parsed.propagation;
+    return {};
+}
+
+Result<void> read_personality(const json::object& section, Plan& plan) {
+    const auto* personality = TRY(object_member(section, "personality"));
+    if (!personality) return {};
+    auto domain = TRY(text_member(*personality, "domain"));
+    if (domain != "LINUX" && domain != "LINUX32")
+        return Error(Errc::Invalid, "config.json: linux.personality.domain: unknown: " + printable(domain));
+    const auto* flags = TRY(array_member(*personality, "flags"));
+    if (!flags->empty()) return Error(Errc::Unsupported, "config.json: linux.personality.flags: there are none");
+    plan.process.extras.personality = domain == "LINUX" ? PER_LINUX : PER_LINUX32;
+    return {};
+}
+
+Result<void> read_time_offsets(const json::object& section, Plan& plan) {
+    const auto* offsets = TRY(object_member(section, "timeOffsets"));
+    if (!offsets || offsets->empty()) return {};
+    auto own = std::any_of(plan.namespaces.begin(), plan.namespaces.end(),
+                           [](const auto& entry) { return entry.type == Namespace::Time && entry.path.empty(); });
+    if (!own) return Error(Errc::Invalid, "config.json: linux.timeOffsets: needs a new time namespace");
+    for (const auto& [key, value] : *offsets) {
+        std::string clock(key.data(), key.size());
+        if (clock != "monotonic" && clock != "boottime")
+            return Error(Errc::Invalid, "config.json: linux.timeOffsets: unknown clock " + printable(clock));
+        const auto* entry = TRY(element(value, "linux.timeOffsets"));
+        ClockOffset offset;
+        offset.seconds = TRY(number_member<std::int64_t>(*entry, "secs")).value_or(0);
+        offset.nanoseconds = TRY(number_member<std::uint32_t>(*entry, "nanosecs")).value_or(0);
+        plan.bundle.time_offsets.emplace_back(clock, offset);
+    }
+    return {};
+}
+
+// What is never done silently by halves.
+Result<void> refuse_others(const json::object& section) {
+    for (auto [key, why] : {std::pair{"intelRdt", "cache and memory bandwidth allocation is not supported"},
+                            std::pair{"netDevices", "moving network devices is not supported"}})
+        if (const auto* value = member(section, key); value && value->is_object() && !value->get_object().empty())
+            return Error(Errc::Unsupported, fmt::format("config.json: linux.{}: {}", key, why));
+    return {};
+}
+
+Result<void> read_seccomp(const json::object& section, Plan& plan) {
+    const auto* filter = TRY(object_member(section, "seccomp"));
+    if (!filter) return {};
+    auto profile = TRY(seccomp_profile(*filter));
+    plan.process.seccomp_bpf = TRY(seccomp::compile(profile));
+    return read_seccomp_options(*filter, profile, plan);
+}
+
 Result<void> read_linux(const json::object& config, Plan& plan) {
     static const json::object& none = *new json::object;
     const auto* section = TRY(object_member(config, "linux"));
     if (!section) section = &none;
+    TRY(refuse_others(*section));
     TRY(read_namespaces(*section, plan));
     plan.uid_mappings = TRY(read_mappings(*section, "uidMappings"));
     plan.gid_mappings = TRY(read_mappings(*section, "gidMappings"));
@@ -219,28 +199,50 @@ Result<void> read_linux(const json::object& config, Plan& plan) {
             plan.sysctl.emplace_back(std::string(key.data(), key.size()), text);
         }
     }
-    auto propagation = TRY(text_member(*section, "rootfsPropagation"));
-    if (!propagation.empty()) {
-        MountPlan parsed;
-        TRY(apply_mount_option(propagation, parsed));
-        if (parsed.propagation == 0)
-            return Error(Errc::Invalid, "config.json: linux.rootfsPropagation: unknown: " + printable(propagation));
-        plan.root_propagation = parsed.propagation;
-    }
-    if (const auto* filter = TRY(object_member(*section, "seccomp"))) {
-        auto profile = TRY(seccomp_profile(*filter));
-        plan.process.seccomp_bpf = TRY(seccomp::compile(profile));
+    TRY(read_propagation(*section, plan));
+    TRY(read_personality(*section, plan));
+    TRY(read_time_offsets(*section, plan));
+    plan.bundle.mount_label = TRY(text_member(*section, "mountLabel"));
+    return read_seccomp(*section, plan);
+}
+
+Result<HookPlan> read_hook(const json::object& entry, std::string_view kind) {
+    HookPlan hook;
+    auto name = fmt::format("hooks.{}", kind);
+    hook.path = TRY(text_member(entry, "path").in(name));
+    if (hook.path.empty() || hook.path[0] != '/') return wrong_type(name + ".path", "an absolute path");
+    hook.args = TRY(texts_member(entry, "args").in(name));
+    hook.environment = TRY(texts_member(entry, "env").in(name));
+    auto timeout = TRY(number_member<int>(entry, "timeout").in(name));
+    if (timeout && *timeout <= 0) return wrong_type(name + ".timeout", "more than 0");
+    hook.timeout_seconds = timeout.value_or(0);
+    if (hook.args.empty()) hook.args.push_back(hook.path);
+    return hook;
+}
+
+Result<void> read_hooks(const json::object& config, HooksPlan& into) {
+    const auto* hooks = TRY(object_member(config, "hooks"));
+    if (!hooks) return {};
+    for (auto [kind, list] :
+         {std::pair{"prestart", &into.prestart}, std::pair{"createRuntime", &into.create_runtime},
+          std::pair{"createContainer", &into.create_container}, std::pair{"startContainer", &into.start_container},
+          std::pair{"poststart", &into.poststart}, std::pair{"poststop", &into.poststop}}) {
+        const auto* entries = TRY(array_member(*hooks, kind).in("hooks"));
+        for (const auto& value : *entries) {
+            const auto* entry = TRY(element(value, fmt::format("hooks.{}", kind)));
+            list->push_back(TRY(read_hook(*entry, kind)));
+        }
     }
     return {};
 }
 
-Result<void> refuse_hooks(const json::object& config) {
-    const auto* hooks = TRY(object_member(config, "hooks"));
-    if (!hooks) return {};
-    for (const auto& [kind, list] : *hooks)
-        if (list.is_array() && !list.get_array().empty())
-            return Error(Errc::Unsupported, fmt::format("config.json: hooks.{}: hooks are not supported yet",
-                                                        printable(std::string_view(kind.data(), kind.size()))));
+Result<void> read_annotations(const json::object& config, Plan& plan) {
+    const auto* annotations = TRY(object_member(config, "annotations"));
+    if (!annotations) return {};
+    for (const auto& [key, value] : *annotations) {
+        auto text = TRY(text_of(value, "annotations"));
+        plan.bundle.annotations.emplace_back(std::string(key.data(), key.size()), text);
+    }
     return {};
 }
 
@@ -254,9 +256,14 @@ Result<Plan> plan_of_config(std::string_view text, const std::string& bundle) {
     if (version.compare(0, 2, "1.") != 0)
         return Error(Errc::Unsupported, "config.json: ociVersion \"" + printable(version) + "\": 1.x is supported");
     Plan plan;
-    TRY(refuse_hooks(config));
+    plan.bundle.version = version;
+    plan.bundle.directory = bundle;
+    TRY(read_hooks(config, plan.bundle.hooks));
+    TRY(read_annotations(config, plan));
     TRY(read_root(config, bundle, plan));
-    TRY(read_process(config, plan));
+    const auto* process = TRY(object_member(config, "process"));
+    if (!process) return Error(Errc::Invalid, "config.json: process: is missing");
+    TRY(read_process(*process, plan.process));
     TRY(read_mounts(config, bundle, plan));
     plan.hostname = TRY(text_member(config, "hostname"));
     plan.domainname = TRY(text_member(config, "domainname"));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mount.h>
+#include <algorithm>
 
 #include "base/text.h"
 #include "runtime/oci_internal.h"
@@ -37,7 +38,13 @@ constexpr FlagOption flag_options[] = {
     {"norelatime", 0, MS_RELATIME},
     {"strictatime", MS_STRICTATIME, 0},
     {"nostrictatime", 0, MS_STRICTATIME},
-    {"nosymfollow", 256, 0},
+    {"nosymfollow", 256 /* MS_NOSYMFOLLOW */, 0},
+    {"symfollow", 0, 256},
+    {"lazytime", 1 << 25 /* MS_LAZYTIME */, 0},
+    {"nolazytime", 0, 1 << 25},
+    {"silent", MS_SILENT, 0},
+    {"loud", 0, MS_SILENT},
+    {"remount", MS_REMOUNT, 0},
     {"iversion", MS_I_VERSION, 0},
     {"noiversion", 0, MS_I_VERSION},
 };
@@ -53,7 +60,51 @@ constexpr PropagationOption propagation_options[] = {
     {"unbindable", MS_UNBINDABLE}, {"runbindable", MS_UNBINDABLE | MS_REC},
 };
 
+// For the mount and everything below it (mount_setattr(2), Linux 5.12).
+constexpr struct {
+    std::string_view name;
+    std::uint64_t set, clear;
+} recursive_options[] = {
+    {"rro", MOUNT_ATTR_RDONLY, 0},
+    {"rrw", 0, MOUNT_ATTR_RDONLY},
+    {"rnosuid", MOUNT_ATTR_NOSUID, 0},
+    {"rsuid", 0, MOUNT_ATTR_NOSUID},
+    {"rnodev", MOUNT_ATTR_NODEV, 0},
+    {"rdev", 0, MOUNT_ATTR_NODEV},
+    {"rnoexec", MOUNT_ATTR_NOEXEC, 0},
+    {"rexec", 0, MOUNT_ATTR_NOEXEC},
+    {"rnodiratime", MOUNT_ATTR_NODIRATIME, 0},
+    {"rdiratime", 0, MOUNT_ATTR_NODIRATIME},
+    {"rrelatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
+    {"rnorelatime", 0, MOUNT_ATTR__ATIME},
+    {"rnoatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME},
+    {"ratime", 0, MOUNT_ATTR__ATIME},
+    {"rstrictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
+    {"rnostrictatime", 0, MOUNT_ATTR__ATIME},
+    {"rnosymfollow", 0x00200000 /* MOUNT_ATTR_NOSYMFOLLOW, Linux 5.14 */, 0},
+    {"rsymfollow", 0, 0x00200000},
+};
+
+bool apply_recursive(std::string_view option, MountPlan& mount) {
+    for (const auto& [name, set, clear] : recursive_options) {
+        if (option != name) continue;
+        mount.recursive_set = (mount.recursive_set & ~clear) | set;
+        mount.recursive_clear = (mount.recursive_clear & ~set) | clear;
+        return true;
+    }
+    return false;
+}
+
 }  // namespace
+
+std::vector<std::string> mount_option_names() {
+    std::vector<std::string> names{"idmap", "ridmap", "tmpcopyup"};
+    for (const auto& option : flag_options) names.emplace_back(option.name);
+    for (const auto& option : propagation_options) names.emplace_back(option.name);
+    for (const auto& option : recursive_options) names.emplace_back(option.name);
+    std::sort(names.begin(), names.end());
+    return names;
+}
 
 Result<void> apply_mount_option(std::string_view option, MountPlan& mount) {
     for (const auto& [name, set, clear] : flag_options) {
@@ -66,12 +117,11 @@ Result<void> apply_mount_option(std::string_view option, MountPlan& mount) {
         mount.propagation = propagation;
         return {};
     }
-    if (option == "rro")
-        mount.recursive_readonly = true;
-    else if (option == "tmpcopyup")
+    if (apply_recursive(option, mount)) return {};
+    if (option == "tmpcopyup")
         mount.copy_up = true;
     else if (option == "idmap" || option == "ridmap")
-        return Error(Errc::Unsupported, "mount option " + std::string(option) + " is not supported yet");
+        (option == "idmap" ? mount.id_mapped : mount.id_mapped_recursively) = true;
     else if (!option.empty())
         mount.data += (mount.data.empty() ? "" : ",") + std::string(option);
     return {};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <linux/seccomp.h>
+#include <algorithm>
 #include <cerrno>
 
+#include "base/text.h"
 #include "runtime/oci_internal.h"
 #include "runtime/oci_json_internal.h"
 #include "runtime/seccomp_profile.h"
@@ -9,7 +12,23 @@ namespace pila::runtime::oci {
 
 namespace {
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV  // Linux 5.19
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+// TSYNC is about other threads, of which there are none here.
+constexpr struct {
+    std::string_view name;
+    std::uint32_t bit;
+} filter_flags[] = {{"SECCOMP_FILTER_FLAG_TSYNC", 0},
+                    {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+                    {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+                    {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV}};
+
+constexpr std::uint32_t notify = SECCOMP_RET_USER_NOTIF;
+
 Result<std::uint32_t> outcome_of(const std::string& action, std::optional<std::uint32_t> error) {
+    if (action == "SCMP_ACT_NOTIFY") return notify;
     if (auto known = seccomp::action_by_name(action, error.value_or(EPERM))) return *known;
     return Error(Errc::Unsupported, "config.json: linux.seccomp: action " + action + " is not supported");
 }
@@ -78,14 +97,48 @@ Result<seccomp::Profile> seccomp_profile(const json::object& section) {
     // Only where unlisted calls fail anyhow: a profile that allows by default means newer calls too.
     profile.unknown_is_enosys = action == "SCMP_ACT_ERRNO" || action.compare(0, 13, "SCMP_ACT_KILL") == 0;
     TRY(add_architectures(section, profile));
-    if (member(section, "listenerPath"))
-        return Error(Errc::Unsupported, "config.json: linux.seccomp: listenerPath is not supported");
+    if (profile.otherwise == notify)
+        return Error(Errc::Invalid, "config.json: linux.seccomp: SCMP_ACT_NOTIFY cannot be the default action");
     const auto* syscalls = TRY(array_member(section, "syscalls"));
     for (const auto& value : *syscalls) {
         const auto* entry = TRY(element(value, "linux.seccomp.syscalls"));
         TRY(add_rules(*entry, profile));
     }
     return profile;
+}
+
+std::vector<std::string> seccomp_flag_names() {
+    std::vector<std::string> names;
+    for (const auto& [name, bit] : filter_flags) names.emplace_back(name);
+    return names;
+}
+
+Result<void> read_seccomp_options(const json::object& section, const seccomp::Profile& profile, Plan& plan) {
+    auto names = TRY(texts_member(section, "flags"));
+    for (const auto& name : names) {
+        const auto* known = std::find_if(std::begin(filter_flags), std::end(filter_flags),
+                                         [&](const auto& flag) { return flag.name == name; });
+        if (known == std::end(filter_flags))
+            return Error(Errc::Unsupported, "config.json: linux.seccomp.flags: unknown: " + printable(name));
+        plan.process.seccomp_flags |= known->bit;
+    }
+    for (const auto& rule : profile.rules) {
+        if (rule.outcome != notify) continue;
+        plan.process.extras.seccomp_listener = true;
+        // The listener's number is told by one, with nobody yet to answer.
+        if (rule.syscall == "write")
+            return Error(Errc::Invalid, "config.json: linux.seccomp: SCMP_ACT_NOTIFY cannot be used for write");
+    }
+    if (!plan.process.extras.seccomp_listener) {
+        plan.process.seccomp_flags &= ~std::uint32_t{SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV};
+        return {};
+    }
+    plan.bundle.seccomp_listener = TRY(text_member(section, "listenerPath"));
+    plan.bundle.seccomp_metadata = TRY(text_member(section, "listenerMetadata"));
+    if (plan.bundle.seccomp_listener.empty())
+        return Error(Errc::Invalid, "config.json: linux.seccomp: SCMP_ACT_NOTIFY needs listenerPath");
+    plan.process.seccomp_flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    return {};
 }
 
 }  // namespace pila::runtime::oci

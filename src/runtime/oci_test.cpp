@@ -51,7 +51,7 @@ TEST_CASE("everything else that a configuration may say") {
     CHECK(plan->process.umask == 18U);
     CHECK(plan->process.terminal_columns == 80);
     CHECK(plan->mounts[0].source == "/bundle/rel");
-    CHECK(plan->mounts[0].recursive_readonly);
+    CHECK(plan->mounts[0].recursive_set == MOUNT_ATTR_RDONLY);
     CHECK(plan->mounts[0].propagation == (MS_SLAVE | MS_REC));
     CHECK(plan->mounts[1].target == "/t");
     CHECK(plan->mounts[1].copy_up);
@@ -77,7 +77,12 @@ TEST_CASE("configurations that are wrong or ask for what is not there are refuse
         return true;
     };
     CHECK(!refused("", ""));
-    CHECK(refused(R"(,"hooks":{"prestart":[{"path":"/x"}]})", "hooks"));
+    CHECK(refused(R"(,"hooks":{"prestart":[{"path":"x"}]})", "hooks.prestart.path"));
+    CHECK(refused(R"(,"hooks":{"poststop":[{"path":"/x","timeout":0}]})", "hooks.poststop.timeout"));
+    CHECK(refused(R"(,"linux":{"intelRdt":{"closID":"x"}})", "intelRdt"));
+    CHECK(refused(R"(,"linux":{"timeOffsets":{"boottime":{"secs":1}}})", "timeOffsets"));
+    CHECK(refused(R"(,"linux":{"personality":{"domain":"MOON"}})", "personality"));
+    CHECK(refused(R"(,"linux":{"seccomp":{"defaultAction":"SCMP_ACT_NOTIFY"}})", "NOTIFY"));
     CHECK(!refused(R"(,"hooks":{"prestart":[]})", ""));
     CHECK(refused(R"(,"mounts":{})", "mounts"));
     CHECK(refused(R"(,"mounts":[1])", "mounts"));

@@ -38,6 +38,10 @@ struct MountPlan {
     int source_fd = -1;             // >= 0: of a bind mount, index of a received descriptor, in place of `source`
     bool recursive_readonly = false;
     bool copy_up = false;  // tmpfs: filled with what the target held (tmpcopyup)
+    // Of bundles only, not on the wire:
+    std::uint64_t recursive_set = 0, recursive_clear = 0;   // MOUNT_ATTR_* for everything below as well (rnosuid, ...)
+    std::vector<IdMapping> uid_mappings, gid_mappings;      // an id-mapped mount
+    bool id_mapped = false, id_mapped_recursively = false;  // without mappings: the container's user namespace
 };
 
 struct DevicePlan {
@@ -78,6 +82,22 @@ struct ResourcePlan {
     std::vector<DeviceLimit> read_operations_devices, write_operations_devices;
     std::optional<std::int64_t> pids_limit;                    // -1: unlimited
     std::vector<std::pair<std::string, std::string>> unified;  // cgroup v2 file -> value
+    // Of bundles only, not on the wire:
+    struct HugePages {
+        std::string size;  // "2MB"
+        std::uint64_t limit = 0;
+    };
+    struct Rdma {
+        std::string device;
+        std::optional<std::uint32_t> handles, objects;
+    };
+    std::vector<HugePages> huge_pages;
+    std::vector<Rdma> rdma;
+    std::optional<std::uint32_t> network_class;                             // v1 only
+    std::vector<std::pair<std::string, std::uint32_t>> network_priorities;  // v1 only
+    std::optional<std::uint64_t> cpu_burst_us;
+    std::optional<std::int64_t> cpu_idle;
+    bool memory_checked = false;  // refuse a limit below what is in use
 };
 
 struct RlimitPlan {
@@ -88,6 +108,27 @@ struct RlimitPlan {
 // Bit n = capability n (linux/capability.h).
 struct CapabilityPlan {
     std::uint64_t bounding = 0, effective = 0, permitted = 0, inheritable = 0, ambient = 0;
+};
+
+// sched_setattr(2)
+struct SchedulerPlan {
+    std::uint32_t policy = 0;
+    std::uint64_t flags = 0;
+    std::int32_t nice = 0;
+    std::uint32_t priority = 0;
+    std::uint64_t runtime = 0, deadline = 0, period = 0;
+};
+
+// What only bundles ask for; not on the wire.
+struct ProcessExtras {
+    std::optional<SchedulerPlan> scheduler;
+    std::optional<int> io_priority;  // as ioprio_set(2) takes it
+    std::optional<std::uint32_t> personality;
+    std::vector<std::uint64_t> initial_cpus,
+        final_cpus;                 // of exec, bit n = CPU n; before and after the cgroup is entered
+    unsigned preserved_fds = 0;     // 3, 4, ... stay open
+    std::string keyring;            // of a new session; "": the caller's stays
+    bool seccomp_listener = false;  // the filter notifies: a listener goes to the launcher
 };
 
 struct ProcessPlan {
@@ -107,6 +148,7 @@ struct ProcessPlan {
     std::string apparmor_profile, selinux_label;
     std::string seccomp_bpf;  // struct sock_filter[]; "" : none
     std::uint32_t seccomp_flags = 0;
+    ProcessExtras extras;
 };
 
 struct LogPlan {
@@ -123,6 +165,33 @@ struct RelayPlan {
     int listen_fd = -1;   // index of a received listening TCP socket
     std::string address;  // numeric, of the container
     std::uint16_t port = 0;
+};
+
+// A program that takes part in a container's life, with the container's state as its input.
+struct HookPlan {
+    std::string path;
+    std::vector<std::string> args, environment;
+    int timeout_seconds = 0;  // 0: none
+};
+
+struct HooksPlan {
+    std::vector<HookPlan> prestart, create_runtime, create_container, start_container, poststart, poststop;
+};
+
+struct ClockOffset {
+    std::int64_t seconds = 0;
+    std::uint32_t nanoseconds = 0;
+};
+
+// What only bundles ask for; not on the wire.
+struct BundlePlan {
+    std::string version, directory;
+    std::vector<std::pair<std::string, std::string>> annotations;
+    HooksPlan hooks;
+    std::vector<std::pair<std::string, ClockOffset>> time_offsets;  // "monotonic", "boottime"
+    std::string seccomp_listener, seccomp_metadata;                 // socket on the host, text for who listens there
+    std::string mount_label;
+    bool no_pivot = false;
 };
 
 struct Plan {
@@ -146,6 +215,7 @@ struct Plan {
     LogPlan log;
     std::vector<int> held_fds;  // shim only: received descriptors kept open while it lives (taken host ports)
     std::vector<RelayPlan> relays;
+    BundlePlan bundle;
 };
 
 // Flat binary form, for a message to pila-runtime of the same build (a leading version guards against others).

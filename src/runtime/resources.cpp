@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
 #include "runtime/device_filter_internal.h"
 #include "runtime/launch_internal.h"
 #include "runtime/limit_writer_internal.h"
@@ -7,6 +9,16 @@ namespace pila::runtime {
 
 using os::Cgroup;
 using os::CgroupMode;
+
+Result<void> set_rdma(LimitWriter& writer, const ResourcePlan::Rdma& device) {
+    auto number = [](std::optional<std::uint32_t> value) {
+        return value ? std::to_string(*value) : std::string("max");
+    };
+    return writer.set_over(
+        "rdma", "rdma.max",
+        fmt::format("{} hca_handle={} hca_object={}", device.device, number(device.handles), number(device.objects)),
+        device.device + " hca_handle=max hca_object=max");
+}
 
 static Result<void> set_limits(LimitWriter& writer, const ResourcePlan& resources) {
     TRY(writer.cgroup().mode() == CgroupMode::V1 ? set_limits_v1(writer, resources) : set_limits_v2(writer, resources));

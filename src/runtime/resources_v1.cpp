@@ -73,6 +73,8 @@ static Result<void> set_cpu(LimitWriter& writer, const ResourcePlan& resources) 
         TRY(writer.set("cpu", "cpu.shares", std::to_string(*resources.cpu_shares)));
     }
     TRY(set_cpu_bandwidth(writer, resources));
+    if (resources.cpu_burst_us) TRY(writer.set("cpu", "cpu.cfs_burst_us", std::to_string(*resources.cpu_burst_us)));
+    if (resources.cpu_idle) TRY(writer.set("cpu", "cpu.idle", std::to_string(*resources.cpu_idle)));
     if (resources.cpu_realtime_period_us.value_or(0) != 0)
         TRY(writer.set("cpu", "cpu.rt_period_us", std::to_string(*resources.cpu_realtime_period_us)));
     if (resources.cpu_realtime_runtime_us.value_or(0) != 0)
@@ -100,10 +102,25 @@ static Result<void> set_block(LimitWriter& writer, const ResourcePlan& resources
     return {};
 }
 
+static Result<void> set_others(LimitWriter& writer, const ResourcePlan& resources) {
+    for (const auto& pages : resources.huge_pages)
+        TRY(writer.set("hugetlb", "hugetlb." + pages.size + ".limit_in_bytes", std::to_string(pages.limit)));
+    for (const auto& device : resources.rdma) TRY(set_rdma(writer, device));
+    if (resources.network_class)
+        TRY(writer.set("net_cls", "net_cls.classid", std::to_string(*resources.network_class)));
+    for (const auto& [name, priority] : resources.network_priorities)
+        TRY(writer.set_over("net_prio", "net_prio.ifpriomap", fmt::format("{} {}", name, priority), name + " 0"));
+    if (!resources.unified.empty())
+        return Error(Errc::Unsupported, "set " + resources.unified.front().first +
+                                            ": linux.resources.unified needs cgroup v2, and this machine has v1");
+    return {};
+}
+
 Result<void> set_limits_v1(LimitWriter& writer, const ResourcePlan& resources) {
     TRY(set_memory(writer, resources));
     TRY(set_cpu(writer, resources));
-    return set_block(writer, resources);
+    TRY(set_block(writer, resources));
+    return set_others(writer, resources);
 }
 
 }  // namespace pila::runtime

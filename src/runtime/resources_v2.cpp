@@ -11,7 +11,17 @@ namespace pila::runtime {
 
 static std::string number_or_max(std::int64_t value) { return value < 0 ? "max" : std::to_string(value); }
 
+static Result<void> check_memory(const LimitWriter& writer, const ResourcePlan& resources) {
+    if (!resources.memory_checked || resources.memory_limit.value_or(-1) <= 0) return {};
+    auto text = TRY(writer.cgroup().read("memory", "memory.current"));
+    auto used = parse_int(trim(text)).value_or(0);
+    if (used <= *resources.memory_limit) return {};
+    return Error(Errc::Conflict,
+                 fmt::format("unable to set memory limit to {} (current usage: {})", *resources.memory_limit, used));
+}
+
 static Result<void> set_memory(LimitWriter& writer, const ResourcePlan& resources) {
+    TRY(check_memory(writer, resources));
     // The plan counts swap as v1 does, memory included; v2 counts it alone.
     if (resources.memory_swap) {
         auto swap = *resources.memory_swap;
@@ -41,6 +51,8 @@ static Result<void> set_cpu(LimitWriter& writer, const ResourcePlan& resources) 
                        fmt::format("{} {}", quota <= 0 ? "max" : std::to_string(quota),
                                    resources.cpu_period_us.value_or(0) == 0 ? 100000 : *resources.cpu_period_us)));
     }
+    if (resources.cpu_burst_us) TRY(writer.set("cpu", "cpu.max.burst", std::to_string(*resources.cpu_burst_us)));
+    if (resources.cpu_idle) TRY(writer.set("cpu", "cpu.idle", std::to_string(*resources.cpu_idle)));
     if (!resources.cpuset_cpus.empty()) TRY(writer.set("cpuset", "cpuset.cpus", resources.cpuset_cpus));
     if (!resources.cpuset_mems.empty()) TRY(writer.set("cpuset", "cpuset.mems", resources.cpuset_mems));
     return {};
@@ -75,6 +87,14 @@ Result<void> set_limits_v2(LimitWriter& writer, const ResourcePlan& resources) {
     TRY(set_memory(writer, resources));
     TRY(set_cpu(writer, resources));
     TRY(set_block(writer, resources));
+    for (const auto& pages : resources.huge_pages) {
+        TRY(writer.set("hugetlb", "hugetlb." + pages.size + ".max", std::to_string(pages.limit)));
+        if (auto reserved = "hugetlb." + pages.size + ".rsvd.max"; writer.has("hugetlb", reserved))
+            TRY(writer.set("hugetlb", reserved, std::to_string(pages.limit)));
+    }
+    for (const auto& device : resources.rdma) TRY(set_rdma(writer, device));
+    if (resources.network_class || !resources.network_priorities.empty())
+        return Error(Errc::Unsupported, "set the network class or priority: cgroup v2 has none");
     for (const auto& [file, value] : resources.unified) TRY(writer.set("", file, value));
     return {};
 }

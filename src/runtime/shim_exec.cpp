@@ -28,7 +28,7 @@ Result<void> Shim::begin_exec(const std::shared_ptr<Control>& control, Request& 
     exec.session->on_detached([this, id] { report_detached(id); });
     if (!fds.empty()) exec.session->attach(attachment_of(request.attachments[0], std::move(fds[0])));
     auto stdio = TRY(exec.session->prepare(process));
-    auto launch = TRY(Launch::exec(plan_, process, stdio, cgroup_, pidfd_));
+    auto launch = TRY(Launch::exec({plan_, process, stdio, cgroup_, pidfd_}));
     PILA_FAILPOINT("shim.exec.cloned");
     TRY(launch.begin());
     exec.launch.emplace(std::move(launch));

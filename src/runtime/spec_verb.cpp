@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `pila-runtime spec` and `features`.
+// `pila-runtime spec` and `seccomp`.
 #include <unistd.h>
 #include <cstdio>
 #include <string_view>
@@ -8,10 +8,10 @@
 #include <boost/json.hpp>
 
 #include "base/json.h"
-#include "os/capability.h"
 #include "os/file.h"
 #include "runtime/defaults.h"
 #include "runtime/oci_internal.h"
+#include "runtime/options_internal.h"
 #include "runtime/seccomp_profile.h"
 #include "runtime/verbs_internal.h"
 
@@ -87,59 +87,17 @@ std::string example_config(bool rootless, unsigned uid, unsigned gid) {
 
 }  // namespace oci
 
-int spec_verb(int argc, char** argv) {
+Result<int> spec_verb(const Invocation& call) {
     bool rootless = false;
     std::string bundle = ".";
-    for (int i = 0; i < argc; ++i) {
-        std::string_view word = argv[i];
-        if (word == "--rootless") {
-            rootless = true;
-        } else if ((word == "--bundle" || word == "-b") && i + 1 < argc) {
-            bundle = argv[++i];
-        } else {
-            std::fprintf(stderr, "pila-runtime: spec: unknown option %s\n", argv[i]);
-            return 1;
-        }
-    }
+    TRY(Options().flag("rootless", rootless).text("bundle", bundle, 'b').parse_all(call.argc, call.argv));
     auto path = bundle + "/config.json";
-    auto write = [&]() -> Result<void> {
-        if (os::exists(path)) return Error(Errc::AlreadyExists, path + " exists; remove it first");
-        return os::replace_file(path, oci::example_config(rootless, ::geteuid(), ::getegid()), 0644, os::Sync::No);
-    };
-    auto written = write();
-    if (written) return 0;
-    std::fprintf(stderr, "pila-runtime: spec: %s\n", written.error().message().c_str());
-    return 1;
-}
-
-int features_verb(int, char**) {
-    json::array namespaces{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"};
-    json::array capabilities;
-    for (int number = 0; number <= os::last_capability(); ++number)
-        if (auto name = os::capability_name(number); !name.empty())
-            capabilities.emplace_back(json::string_view(name.data(), name.size()));
-    json::array options{"bind",    "rbind", "ro",      "rw",         "nosuid",      "suid",    "nodev",    "dev",
-                        "noexec",  "exec",  "noatime", "relatime",   "strictatime", "private", "rprivate", "shared",
-                        "rshared", "slave", "rslave",  "unbindable", "runbindable", "rro",     "tmpcopyup"};
-    json::object features{
-        {"ociVersionMin", "1.0.0"},
-        {"ociVersionMax", "1.2.0"},
-        {"mountOptions", std::move(options)},
-        {"linux",
-         json::object{
-             {"namespaces", std::move(namespaces)},
-             {"capabilities", std::move(capabilities)},
-             {"cgroup",
-              json::object{{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}}},
-             {"seccomp", json::object{{"enabled", true}}},
-             {"apparmor", json::object{{"enabled", true}}},
-             {"selinux", json::object{{"enabled", true}}}}},
-        {"annotations", json::object{{"pila.version", PILA_VERSION}}}};
-    std::puts(to_json(features).c_str());
+    if (os::exists(path)) return Error(Errc::AlreadyExists, path + " exists; remove it first");
+    TRY(os::replace_file(path, oci::example_config(rootless, ::geteuid(), ::getegid()), 0644, os::Sync::No));
     return 0;
 }
 
-int seccomp_verb(int, char**) {
+Result<int> seccomp_verb(const Invocation&) {
     std::fputs(seccomp::default_profile_json().c_str(), stdout);
     return 0;
 }
