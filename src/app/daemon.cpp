@@ -17,6 +17,7 @@
 #include "app/notify.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "build/builder.h"
 #include "docker/api.h"
 #include "engine/engine.h"
 #include "engine/user_remap.h"
@@ -189,7 +190,10 @@ Result<void> run_daemon(const DaemonOptions& options) {
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
     TRY(engine->recover().in("recovering containers"));
 
-    docker::Api api(*engine, {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
+    auto builder = TRY(build::Builder::create(*engine));
+
+    docker::Api api(*engine, *builder,
+                    {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
     auto server =
         TRY(http::Server::create([&](http::Request& request) { return api.handle(request); }, docker::error_response));
     auto socket = TRY(listen_on_socket(options.docker_socket, options.socket_group));
@@ -207,6 +211,7 @@ Result<void> run_daemon(const DaemonOptions& options) {
     if (options.stop_containers_on_exit) engine->stop_all_containers();
     server->stop();
     server.reset();  // streams first: they refer to what follows
+    builder.reset();
     bool idle = !engine->has_running_containers();
     engine.reset();
     if (idle) networks->remove_everything();  // bridges come back with the next start

@@ -98,6 +98,8 @@ static Result<bool> passes(Api& api, const Filters& filters, const image::Image&
 static Reply list(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"dangling", "label", "before", "since", "reference", "until"}));
     auto images = api.engine().parts().images.list();
+    if (request.query.flag("all"))
+        for (auto& step : api.engine().parts().images.steps()) images.push_back(std::move(step));
     json::array found;
     for (const auto& image : images) {
         if (!TRY(passes(api, filters, *image))) continue;
@@ -217,8 +219,15 @@ static Reply prune(Api& api, http::Request& request) {
 
 std::string progress_line(const image::Progress& progress) {
     json::object line;
-    if (!progress.stream.empty()) {
-        line["stream"] = progress.stream;
+    // A build's output may be any bytes.
+    if (!progress.stream.empty()) return "{\"stream\":" + json_quote(progress.stream) + "}\r\n";
+    if (!progress.aux_image.empty()) {
+        line["aux"] = {{"ID", progress.aux_image}};
+        return to_json(line) + "\r\n";
+    }
+    if (progress.error_code != 0) {
+        line["errorDetail"] = {{"code", progress.error_code}, {"message", progress.status}};
+        line["error"] = progress.status;
         return to_json(line) + "\r\n";
     }
     if (!progress.aux_digest.empty()) {

@@ -124,7 +124,10 @@ public:
     // The root file system of a container that is not running, by whoever is alone with it (FileAccess).
     Result<Fd> mount_root(const Container& container, snapshot::Writes writes, const os::UserNamespace* ids);
 
-    Result<Created> create_container(const Context& context, std::string_view name, const json::object& body);
+    // Operation: ends with this daemon, and what it writes is not synced (a build's RUN).
+    enum class Lifetime : std::uint8_t { Own, Operation };
+    Result<Created> create_container(const Context& context, std::string_view name, const json::object& body,
+                                     Lifetime lifetime = Lifetime::Own);
     Result<Changed> start(const Context& context, std::string_view reference);
     // timeout in seconds, -1: wait for ever; unset: the container's own, or 10.
     Result<Changed> stop(const Context& context, std::string_view reference, std::optional<int> timeout,
@@ -164,6 +167,8 @@ public:
     Result<void> disconnect_network(const Context& context, std::string_view reference, const std::string& network,
                                     bool force);
 
+    // What a container that has ended changed, in overlay's form, moved to `directory`, which must not be there.
+    Result<void> take_changes(std::string_view reference, const std::string& directory);
     Result<image::ImagePointer> commit(const Context& context, const CommitOptions& options);
 
     std::string volume_user(const std::string& name) const;  // id of a container that has it; "": none

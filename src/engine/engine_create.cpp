@@ -74,7 +74,8 @@ Result<std::vector<std::string>> settle_host_config(json::object& body, const Ho
 
 }  // namespace
 
-Result<Created> Engine::create_container(const Context& context, std::string_view name, const json::object& body) {
+Result<Created> Engine::create_container(const Context& context, std::string_view name, const json::object& body,
+                                         Lifetime lifetime) {
     TRY(context.check());
     auto id = random_hex(64);
     auto image_name = JsonReader(body).text("Image");
@@ -96,7 +97,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     undo.add([&] { ignore(parts_.snapshots.remove(id), "half-made container"); });
     TRY(fill_volumes(*spec, volumes, layers, users ? &*users : nullptr));
 
-    ContainerIdentity identity{id, now_wall(), image->id, {}};
+    ContainerIdentity identity{id, now_wall(), image->id, {}, lifetime == Lifetime::Operation};
     for (auto layer = image->layers.rbegin(); layer != image->layers.rend(); ++layer)
         identity.layers.push_back(layer->text());
     auto container = std::make_shared<Container>(std::move(identity), chosen, spec, std::move(volumes));
