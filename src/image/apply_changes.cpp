@@ -119,6 +119,7 @@ Result<std::string> change_ports(Change& change) {
     }
     if (specs.empty()) return invalid("EXPOSE requires at least one argument");
     for (const auto& spec : specs) TRY(expose(change.config, spec));
+    std::sort(specs.begin(), specs.end());  // as dockerd's history has them
     return "EXPOSE " + join(specs, " ");
 }
 
