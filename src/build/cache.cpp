@@ -44,10 +44,12 @@ Result<std::unique_ptr<Cache>> Cache::create(store::Store& store, image::ImageSt
     Lock lock(cache->mutex_);
     for (const auto& stored : TRY(store.range(prefix))) {
         auto entry = read_record(stored);
-        if (!entry)
+        if (!entry) {
             log::warning("record {} is damaged and left alone: {}", stored.key, entry.error().message());
-        else
-            cache->entries_[entry->key] = {entry.take()};
+            continue;
+        }
+        auto key = entry->key;
+        cache->entries_[key] = {entry.take()};
     }
     return cache;
 }
