@@ -37,7 +37,7 @@ private:
     Result<void> download(const std::string& url);
     Result<std::string> describe();
     Result<CopyOptions> copy_options(FdView root);
-    Result<void> fill(FdView root);
+    Result<void> fill(FdView root, const CopyOptions& options);
     Result<bool> unpack(FdView root, const std::string& path, const CopyOptions& options);
     bool is_set(std::string_view flag, bool otherwise = false) const;
     bool into_directory(const Copier& copier) const;
@@ -223,8 +223,7 @@ Result<bool> CopyStep::unpack(FdView root, const std::string& path, const CopyOp
     return Copier(job().context(), root, std::move(own)).unpack(file, destination_);
 }
 
-Result<void> CopyStep::fill(FdView root) {
-    auto options = TRY(copy_options(root));
+Result<void> CopyStep::fill(FdView root, const CopyOptions& options) {
     bool parents = is_set("parents");
     auto below = [&](const std::string& name) { return destination_ == "/" ? "/" + name : destination_ + "/" + name; };
     Copier copier(job().context(), root, options);
@@ -284,7 +283,8 @@ Result<void> CopyStep::run() {
     auto key = stage_.key_of("copy", parts);
     if (stage_.use_cache(key, created_by, stage_.config_)) return {};
     auto workspace = TRY(StageRun::Workspace::create(stage_, is_set("link")));
-    auto filled = fill(workspace.root());
+    auto options = TRY(copy_options(workspace.root()));
+    auto filled = fill(workspace.root(), options);
     if (!filled) return failed(filled.take_error());
     auto changes = TRY(workspace.take_changes());
     return stage_.commit(key, {created_by, stage_.config_, changes, instruction_.original});

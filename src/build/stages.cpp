@@ -109,6 +109,8 @@ Result<Recipe> parse_recipe(std::string_view dockerfile) {
         if (instruction.upper == "FROM") {
             auto stage = stage_of(instruction, file.escape);
             if (!stage) return here(stage.take_error());
+            if (!stage->name.empty() && recipe.find_name(stage->name, recipe.stages.size()))
+                return here(invalid(stage->name + " stage name already used"));
             recipe.stages.push_back(stage.take());
             continue;
         }

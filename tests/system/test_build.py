@@ -88,7 +88,7 @@ def test_a_killed_daemon_leaves_nothing_of_a_build(engine_with_busybox):
     assert "Using cache" in said
 
 
-@pytest.mark.parametrize("how", ["the client goes", "cancel"])
+@pytest.mark.parametrize("how", ["the client goes", pytest.param("cancel", marks=pytest.mark.only_pila("dockerd cancels BuildKit's only"))])
 def test_a_cancelled_build_leaves_nothing(engine_with_busybox, how):
     engine = engine_with_busybox
     connection = start_build(engine, "FROM busybox\nRUN sleep 1000\n", "t=never&buildid=one&rm=1&forcerm=1")
