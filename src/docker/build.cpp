@@ -189,8 +189,12 @@ static Reply cancel_build(Api& api, http::Request& request) {
 }
 
 static Reply prune_build_cache(Api& api, http::Request& request) {
-    auto filters = TRY(Filters::parse(
-        request, {"until", "id", "parent", "type", "description", "inuse", "shared", "private", "unused-for"}));
+    auto filters = TRY(Filters::parse(request, {"until", "unused-for", "id", "label", "label!", "parent", "type",
+                                                "description", "inuse", "shared", "private"}));
+    // `system prune` passes its own on. What cannot be told of a step must not take more away than was meant.
+    for (auto key : {"label", "label!", "parent", "type", "description", "inuse", "shared", "private"})
+        if (filters.has(key))
+            return json_response(200, json::object{{"CachesDeleted", nullptr}, {"SpaceReclaimed", 0}});
     std::set<std::string> ids(filters.get("id").begin(), filters.get("id").end());
     auto until = TRY(filters.until());
     auto pruned = TRY(api.builder().prune(request.query.flag("all"), until, ids));
