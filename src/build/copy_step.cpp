@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "build/stage_run.h"
 #include "engine/users.h"
+#include "image/layer_extractor.h"
 #include "os/file.h"
 
 namespace pila::build {
@@ -134,10 +135,12 @@ Result<void> CopyStep::download(const std::string& url) {
     made.path = fmt::format("{}/download-{}", job().files().work().path(), random_hex(8));
     auto file = TRY(os::open(made.path, O_WRONLY | O_CREAT | O_EXCL, 0600));
     image::Hasher hasher;
+    image::DiskBudget budget(file);
     std::string buffer(256U << 10, '\0');
     for (;;) {
         auto got = TRY(fetched.body->reader().read(buffer.data(), buffer.size()).in("download " + url));
         if (got == 0) break;
+        TRY(budget.take(got));
         hasher.update(std::string_view(buffer).substr(0, got));
         TRY(os::write_all(file, std::string_view(buffer).substr(0, got)));
     }

@@ -183,11 +183,13 @@ Result<void> RunStep::run() {
                      fmt::format("The command '{}' returned a non-zero code: {}", join(command_, " "), *code));
     }
     PILA_CRASHPOINT("build.run.ended");
-    auto changes = take_changes(id, mounts);
-    if (job().request().remove || !changes) {
-        remove(id);
-        stage_.say(fmt::format(" ---> Removed intermediate container {}\n", id.substr(0, 12)));
+    if (!job().request().remove) {  // --rm=false: the container stays as it is
+        auto directory = engine().parts().snapshots.upper_directory(id);
+        return stage_.commit(key, {created_by, stage_.config_, directory, instruction_.original, true});
     }
+    auto changes = take_changes(id, mounts);
+    remove(id);
+    stage_.say(fmt::format(" ---> Removed intermediate container {}\n", id.substr(0, 12)));
     return stage_.commit(key, {created_by, stage_.config_, TRY(std::move(changes)), instruction_.original});
 }
 

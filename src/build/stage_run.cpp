@@ -187,6 +187,7 @@ Result<void> StageRun::commit(const image::Digest& key, Made made) {
     entry.author = step.config.author;
     step.history.push_back(std::move(entry));
     step.layer_directory = std::move(made.layer_directory);
+    step.keep_directory = made.keep_directory;
     step.newest = job_.epoch();
     auto image = TRY(images.add_step(job_.context(), std::move(step)));
     auto pin = images.pin(image);

@@ -47,6 +47,7 @@ private:
         image::ImageConfig config;
         std::string layer_directory;  // "": no layer
         std::string description;
+        bool keep_directory = false;
     };
     Result<void> commit(const image::Digest& key, Made made);
     std::string shell_comment(const std::string& what, std::string_view gap) const;  // "/bin/sh -c #(nop)  ENV a=b"

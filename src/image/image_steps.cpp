@@ -44,7 +44,9 @@ Result<ImagePointer> Images::add_step(const Context& context, StepRequest reques
     for (const auto& layer : image.layers) pins.push_back(layers_->pin(layer));
     bool empty = request.layer_directory.empty() && !request.layer;
     if (!request.layer_directory.empty()) {
-        auto taken = TRY(take_layer(context, *layers_, request.layer_directory, request.newest));
+        auto taken =
+            TRY(request.keep_directory ? commit_layer(context, *layers_, request.layer_directory)
+                                       : take_layer(context, *layers_, request.layer_directory, request.newest));
         empty = taken.empty;
         if (!empty) {
             request.layer = taken.layer.diff_id;
