@@ -89,7 +89,7 @@ struct StepRequest {
     ImageConfig config;   // config.created is that of the step
     std::vector<HistoryEntry> history;
     std::string layer_directory;      // becomes a layer and is gone then, in overlay's form; "": none
-    bool keep_directory = false;     // the layer is a copy
+    bool keep_directory = false;      // the layer is a copy
     std::optional<Digest> layer;      // or one that is there already
     std::vector<Digest> base_layers;  // without a parent record: what is below the layer
     std::optional<WallTime> newest;   // no file of the layer is later
