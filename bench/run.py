@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pila's figures beside its peers', measured in one sitting, taking turns.
 
-  run.py [--quick] [SECTION...]     runtime api rate memory verbs ports teardown rules logs images registry
+  run.py [--quick] [SECTION...]     runtime api rate memory verbs ports teardown rules logs images registry build
 Everything runs in a sandbox; each engine has a network namespace of its own and its data on one loop-mounted ext4.
 What is not installed is left out, with a word.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import measure  # noqa: E402
+from build import bench_build  # noqa: E402
 from images import bench_images  # noqa: E402
 from registry import bench_registry  # noqa: E402
 from logs import bench_logs  # noqa: E402
@@ -310,7 +311,7 @@ def bench_ports(options, lab):
 
 sections = {"runtime": bench_runtime, "api": bench_api, "rate": bench_rate, "memory": bench_memory, "verbs": bench_verbs,
             "ports": bench_ports, "teardown": bench_teardown, "rules": bench_rules, "logs": bench_logs, "images": bench_images,
-            "registry": bench_registry}
+            "registry": bench_registry, "build": bench_build}
 
 
 def main():

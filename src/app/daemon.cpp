@@ -18,6 +18,7 @@
 #include "app/registry_verb.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "build/builder.h"
 #include "docker/api.h"
 #include "engine/engine.h"
 #include "engine/user_remap.h"
@@ -174,7 +175,10 @@ Result<void> run_daemon(const DaemonOptions& options) {
         TRY(engine::Engine::create(engine_options, {*store, journal, *images, *registry, snapshots, *networks}));
     TRY(engine->recover().in("recovering containers"));
 
-    docker::Api api(*engine, {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
+    auto builder = TRY(build::Builder::create(*engine));
+
+    docker::Api api(*engine, *builder,
+                    {PILA_VERSION, started_at, options.registry_mirrors, options.insecure_registries});
     auto server =
         TRY(http::Server::create([&](http::Request& request) { return api.handle(request); }, docker::error_response));
     auto tls = TRY(make_tls(options));
@@ -196,6 +200,7 @@ Result<void> run_daemon(const DaemonOptions& options) {
     server->stop();
     registry_server.reset();
     server.reset();  // streams first: they refer to what follows
+    builder.reset();
     bool idle = !engine->has_running_containers();
     engine.reset();
     if (idle) networks->remove_everything();  // bridges come back with the next start

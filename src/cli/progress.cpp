@@ -86,7 +86,8 @@ private:
 
 }  // namespace
 
-Result<void> show_progress(http::BodyReader& body, int descriptor, const std::function<void(const json::value&)>& aux) {
+Result<void> show_progress(http::BodyReader& body, int descriptor, const std::function<void(const json::value&)>& aux,
+                           int* exit_code) {
     Display display(descriptor);
     return for_each_json(body, [&](const json::value& message) -> Result<void> {
         if (!message.is_object()) return {};
@@ -96,6 +97,7 @@ Result<void> show_progress(http::BodyReader& body, int descriptor, const std::fu
         }
         auto detail = text(message, "errorDetail.message");
         auto error = detail.empty() ? text(message, "error") : detail;
+        if (auto code = number(message, "errorDetail.code"); exit_code && code > 0) *exit_code = static_cast<int>(code);
         if (!error.empty()) return Error(Errc::Internal, error);
         return display.show(message);
     });

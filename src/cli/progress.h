@@ -14,8 +14,8 @@
 namespace pila::cli {
 
 // Shows the messages on `descriptor`. The error that the daemon reports among them is returned.
-// `aux` sees the messages' machine-readable parts.
+// `aux` sees the messages' machine-readable parts; exit_code becomes that of the error, if it has one.
 Result<void> show_progress(http::BodyReader& body, int descriptor,
-                           const std::function<void(const json::value&)>& aux = {});
+                           const std::function<void(const json::value&)>& aux = {}, int* exit_code = nullptr);
 
 }  // namespace pila::cli

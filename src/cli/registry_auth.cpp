@@ -175,6 +175,26 @@ Result<std::string> registry_auth_header(const GlobalOptions& global, std::strin
     return encode_auth(*credentials, server);
 }
 
+Result<std::string> registry_config_header(const GlobalOptions& global) {
+    if (global.config_directory.empty() || ::access(config_path(global).c_str(), R_OK) != 0) return std::string();
+    auto config = TRY(load_config(global));
+    const auto& auths = field(config, "auths");
+    json::object all;
+    if (auths.is_object()) {
+        for (const auto& entry : auths.get_object()) {
+            std::string server(entry.key());
+            auto credentials = TRY(load_credentials(global, server));
+            if (!credentials) continue;
+            json::object auth{{"serveraddress", server}};
+            set_if(auth, "username", credentials->username);
+            set_if(auth, "password", credentials->password);
+            set_if(auth, "identitytoken", credentials->identity_token);
+            all[server] = std::move(auth);
+        }
+    }
+    return all.empty() ? std::string() : url_safe_base64(compact_json(all));
+}
+
 std::string preference(const GlobalOptions& global, std::string_view name) {
     if (global.config_directory.empty() || ::access(config_path(global).c_str(), R_OK) != 0) return "";
     auto config = load_config(global);

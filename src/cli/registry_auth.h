@@ -25,6 +25,8 @@ Result<bool> erase_credentials(const GlobalOptions& global, const std::string& s
 
 // The value of X-Registry-Auth for images of `domain` ("" without credentials).
 Result<std::string> registry_auth_header(const GlobalOptions& global, std::string_view domain);
+// The value of X-Registry-Config, credentials of all registries ("" if there are none).
+Result<std::string> registry_config_header(const GlobalOptions& global);
 std::string encode_auth(const Credentials& credentials, const std::string& server);
 // A text setting: "psFormat", "detachKeys". "" when it is not there.
 std::string preference(const GlobalOptions& global, std::string_view name);

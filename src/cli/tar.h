@@ -4,6 +4,7 @@
 // with pax and GNU long names when reading; ustar with pax records when writing.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -70,7 +71,15 @@ class TarSource : public http::BodyReader {
 public:
     // A directory gives itself and everything below; links stay links.
     // With an empty name only what is below the directory.
-    static Result<std::unique_ptr<TarSource>> create(const std::string& path, const std::string& name);
+    enum class Skip : std::uint8_t { No, Yes, EntryOnly };  // EntryOnly: what is below it is still looked at
+    struct Options {
+        std::function<Skip(const std::string& name, bool directory)> skip;
+        bool owned_by_root = false;
+    };
+    static Result<std::unique_ptr<TarSource>> create(const std::string& path, const std::string& name) {
+        return create(path, name, {});
+    }
+    static Result<std::unique_ptr<TarSource>> create(const std::string& path, const std::string& name, Options options);
     Result<std::size_t> read(char* buffer, std::size_t size) override;
     std::uint64_t bytes() const { return bytes_; }  // of the archive, so far
 
@@ -82,6 +91,7 @@ private:
     struct Item {
         std::string path, name;
     };
+    Options options_;
     std::vector<Item> queue_;  // last first
     Fd file_;
     std::uint64_t file_left_ = 0, file_size_ = 0;

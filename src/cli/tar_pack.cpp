@@ -13,8 +13,10 @@
 
 namespace pila::cli {
 
-Result<std::unique_ptr<TarSource>> TarSource::create(const std::string& path, const std::string& name) {
+Result<std::unique_ptr<TarSource>> TarSource::create(const std::string& path, const std::string& name,
+                                                     Options options) {
     std::unique_ptr<TarSource> source(new TarSource());
+    source->options_ = std::move(options);
     struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) return Error::from_errno(errno, "lstat " + path);
     if (!name.empty()) {
@@ -33,8 +35,10 @@ Result<void> TarSource::add(const std::string& path, const std::string& name) {
     TarEntry entry;
     entry.name = name;
     entry.mode = status.st_mode & 07777;
-    entry.uid = status.st_uid;
-    entry.gid = status.st_gid;
+    entry.uid = options_.owned_by_root ? 0 : status.st_uid;
+    entry.gid = options_.owned_by_root ? 0 : status.st_gid;
+    auto skip = options_.skip ? options_.skip(name, S_ISDIR(status.st_mode)) : Skip::No;
+    if (skip == Skip::Yes) return {};
     entry.modified = status.st_mtime;
     if (S_ISDIR(status.st_mode)) {
         entry.type = TarEntry::Type::Directory;
@@ -60,7 +64,7 @@ Result<void> TarSource::add(const std::string& path, const std::string& name) {
         entry.device_major = major(status.st_rdev);
         entry.device_minor = minor(status.st_rdev);
     }
-    buffer_ += tar_header(entry);
+    if (skip == Skip::No) buffer_ += tar_header(entry);
     return {};
 }
 

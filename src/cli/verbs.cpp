@@ -11,6 +11,7 @@ constexpr Verb table[] = {
     {"run", "Create and run a new container from an image", run_verb, common},
     {"exec", "Execute a command in a running container", exec_verb, common},
     {"ps", "List containers", ps_verb, common},
+    {"build", "Build an image from a Dockerfile", build_verb, common},
     {"pull", "Download an image from a registry", pull_verb, common},
     {"push", "Upload an image to a registry", push_verb, common},
     {"images", "List images", images_verb, common},
@@ -49,6 +50,9 @@ constexpr Verb table[] = {
     {"update", "Update configuration of one or more containers", update_verb},
     {"wait", "Block until containers stop, then print their exit codes", wait_verb},
 
+    {"builder build", "Build an image from a Dockerfile", build_verb},
+    {"builder prune", "Remove build cache", prune_builder_verb},
+
     {"container attach", "Attach standard input, output and error to a running container", attach_verb},
     {"container commit", "Create a new image from a container's changes", commit_verb},
     {"container cp", "Copy files between a container and the local file system", cp_verb},
@@ -78,6 +82,7 @@ constexpr Verb table[] = {
     {"container update", "Update configuration of one or more containers", update_verb},
     {"container wait", "Block until containers stop, then print their exit codes", wait_verb},
 
+    {"image build", "Build an image from a Dockerfile", build_verb},
     {"image history", "Show the history of an image", history_verb},
     {"image import", "Create an image from a tar archive of a file system", import_verb},
     {"image inspect", "Display detailed information on one or more images", inspect_image_verb},

@@ -12,7 +12,9 @@ std::span<const Verb> own_verbs();
 
 #define PILA_VERB(name) int name##_verb(Invocation& invocation)
 PILA_VERB(attach);
+PILA_VERB(build);
 PILA_VERB(commit);
+PILA_VERB(prune_builder);
 PILA_VERB(cp);
 PILA_VERB(create);
 PILA_VERB(dial_stdio);

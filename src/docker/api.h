@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "build/builder.h"
 #include "engine/engine.h"
 #include "http/message.h"
 #include "http/websocket.h"
@@ -20,17 +21,20 @@ struct ApiOptions {
 
 class Api {
 public:
-    Api(engine::Engine& engine, ApiOptions options) : engine_(engine), options_(std::move(options)) {}
+    Api(engine::Engine& engine, build::Builder& builder, ApiOptions options)
+        : engine_(engine), builder_(builder), options_(std::move(options)) {}
 
     // Never throws, never fails: errors are {"message": ...} with their status.
     http::Response handle(http::Request& request);
 
     engine::Engine& engine() { return engine_; }
+    build::Builder& builder() { return builder_; }
     const ApiOptions& options() const { return options_; }
     http::WebSockets& websockets() { return websockets_; }
 
 private:
     engine::Engine& engine_;
+    build::Builder& builder_;
     ApiOptions options_;
     http::WebSockets websockets_;
 };

@@ -124,8 +124,8 @@ static Reply inspect(Api& api, http::Request& request) {
 
 static Reply create(Api& api, http::Request& request) {
     auto body = TRY(read_object(request));
-    auto created = TRY(
-        api.engine().create_container(request.context, request.query.get("name"), body, request.query.get("platform")));
+    auto created = TRY(api.engine().create_container(request.context, request.query.get("name"), body,
+                                                     {.platform = request.query.get("platform")}));
     return json_response(201, json::object{{"Id", created.id}, {"Warnings", array_of(created.warnings)}});
 }
 

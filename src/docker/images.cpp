@@ -46,7 +46,9 @@ static json::object inspect_json(Api& api, const image::Image& image) {
     object["Id"] = image.id.text();
     object["RepoTags"] = array_of(image.tags);
     object["RepoDigests"] = array_of(image.repo_digests);
-    object["Parent"] = image.parent.text();
+    // Its record may be gone with the build cache.
+    bool has_parent = !image.parent.empty() && api.engine().parts().images.find(image.parent.text());
+    object["Parent"] = has_parent ? image.parent.text() : std::string();
     object["Comment"] = image.config.comment;
     object["Created"] = image.config.created;
     object["Container"] = "";
@@ -98,6 +100,8 @@ static Result<bool> passes(Api& api, const Filters& filters, const image::Image&
 static Reply list(Api& api, http::Request& request) {
     auto filters = TRY(Filters::parse(request, {"dangling", "label", "before", "since", "reference", "until"}));
     auto images = api.engine().parts().images.list();
+    if (request.query.flag("all"))
+        for (auto& step : api.engine().parts().images.steps()) images.push_back(std::move(step));
     json::array found;
     for (const auto& image : images) {
         if (!TRY(passes(api, filters, *image))) continue;
@@ -144,6 +148,15 @@ static Reply history(Api& api, http::Request& request) {
     if (rows.empty())
         rows.push_back(
             {{"Created", image->created.seconds()}, {"CreatedBy", ""}, {"Size", image->size}, {"Comment", ""}});
+    // What a build has left of the way here.
+    auto step = image;
+    for (std::size_t row = 1; row < rows.size() && !step->parent.empty(); ++row) {
+        auto parent = parts.images.find(step->parent.text());
+        if (!parent || (*parent)->history.size() + row != image->history.size()) break;
+        step = parent.take();
+        rows[row].get_object()["Id"] = step->id.text();
+        rows[row].get_object()["Tags"] = array_or_null(step->tags);
+    }
     auto& newest = rows[0].get_object();
     newest["Id"] = image->id.text();
     newest["Tags"] = array_or_null(image->tags);
@@ -217,8 +230,15 @@ static Reply prune(Api& api, http::Request& request) {
 
 std::string progress_line(const image::Progress& progress) {
     json::object line;
-    if (!progress.stream.empty()) {
-        line["stream"] = progress.stream;
+    // A build's output may be any bytes.
+    if (!progress.stream.empty()) return "{\"stream\":" + json_quote(progress.stream) + "}\r\n";
+    if (!progress.aux_image.empty()) {
+        line["aux"] = {{"ID", progress.aux_image}};
+        return to_json(line) + "\r\n";
+    }
+    if (progress.error_code != 0) {
+        line["errorDetail"] = {{"code", progress.error_code}, {"message", progress.status}};
+        line["error"] = progress.status;
         return to_json(line) + "\r\n";
     }
     if (!progress.aux_digest.empty()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of Docker's API that are not for pila (Swarm, plugins) or not yet (build): refused so that clients can tell.
+// Parts of Docker's API that are not for pila (Swarm, plugins): refused so that clients can tell.
 #include <algorithm>
 #include <array>
 
@@ -55,15 +55,6 @@ static Reply plugins_unsupported(Api&, http::Request&) {
     return Error(Errc::Unsupported, "pila has no plugins: volumes, networks and logs are its own");
 }
 
-static Reply build_unsupported(Api&, http::Request&) {
-    return Error(Errc::Unsupported,
-                 "building images is not supported yet: build elsewhere and use docker load, or docker commit");
-}
-
-static Reply prune_build_cache(Api&, http::Request&) {
-    return json_response(200, json::object{{"CachesDeleted", nullptr}, {"SpaceReclaimed", 0}});
-}
-
 static Reply checkpoint_unsupported(Api& api, http::Request& request) {
     TRY(api.engine().find(request.parameters[0]));
     return Error(Errc::Unsupported, "checkpoints are not supported");
@@ -84,9 +75,6 @@ static constexpr Route routes[] = {
     {"POST", "/plugins/**/set", no_such_plugin},
     {"POST", "/plugins/**/upgrade", no_such_plugin},
     {"DELETE", "/plugins/**", no_such_plugin},
-    {"POST", "/build", build_unsupported},
-    {"POST", "/build/prune", prune_build_cache},
-    {"POST", "/session", build_unsupported},
     {"GET", "/containers/*/checkpoints", checkpoint_unsupported},
     {"POST", "/containers/*/checkpoints", checkpoint_unsupported},
     {"DELETE", "/containers/*/checkpoints/*", checkpoint_unsupported},

@@ -75,6 +75,9 @@ Reply push_image(Api& api, http::Request& request);
 Reply search_images(Api& api, http::Request& request);
 Reply check_login(Api& api, http::Request& request);
 
+// build.cpp
+json::array build_cache_json(Api& api, std::uint64_t version, std::uint64_t& size);
+
 // container_json.cpp
 json::object inspect_container(Api& api, const engine::Container& container, bool with_size, std::uint64_t version);
 json::object list_container(Api& api, const engine::Container& container, bool with_size);

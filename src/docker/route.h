@@ -29,6 +29,7 @@ std::span<const Route> image_routes();
 std::span<const Route> network_routes();
 std::span<const Route> volume_routes();
 std::span<const Route> registry_routes();
+std::span<const Route> build_routes();
 std::span<const Route> off_routes();
 
 // The answer where no route fits.

@@ -257,8 +257,9 @@ static Reply disk_usage(Api& api, http::Request& request) {
         body["Containers"] = std::move(containers);
     }
     if (wanted("volume")) body["Volumes"] = volume_usage(api);
-    if (wanted("build-cache")) body["BuildCache"] = json::array{};
-    if (version < 42) body["BuilderSize"] = 0;
+    std::uint64_t builder_size = 0;
+    if (wanted("build-cache")) body["BuildCache"] = build_cache_json(api, version, builder_size);
+    if (version < 42) body["BuilderSize"] = builder_size;
     return json_response(200, body);
 }
 

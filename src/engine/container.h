@@ -53,6 +53,7 @@ struct ContainerIdentity {
     WallTime created;
     image::Digest image_id;
     std::vector<std::string> layers;  // diff ids as text, uppermost first
+    bool transient = false;           // belongs to an operation of this daemon's: recover() removes it
 };
 
 enum class WaitCondition : std::uint8_t { NotRunning, NextExit, Removed };

@@ -67,6 +67,14 @@ struct Created {
     std::vector<std::string> warnings;
 };
 
+// Operation: ends with this daemon, and what it writes is not synced (a build's RUN).
+enum class Lifetime : std::uint8_t { Own, Operation };
+
+struct CreateOptions {
+    std::string_view platform;  // what the image has to be for, else NotFound; "": whatever it is
+    Lifetime lifetime = Lifetime::Own;
+};
+
 struct RemoveOptions {
     bool force = false, volumes = false;
 };
@@ -127,9 +135,8 @@ public:
     // The root file system of a container that is not running, by whoever is alone with it (FileAccess).
     Result<Fd> mount_root(const Container& container, snapshot::Writes writes, const os::UserNamespace* ids);
 
-    // platform: what the image has to be for, "" for whatever it is; NotFound if it is for another.
     Result<Created> create_container(const Context& context, std::string_view name, const json::object& body,
-                                     std::string_view platform = {});
+                                     const CreateOptions& options = {});
     Result<Changed> start(const Context& context, std::string_view reference);
     // timeout in seconds, -1: wait for ever; unset: the container's own, or 10.
     Result<Changed> stop(const Context& context, std::string_view reference, std::optional<int> timeout,
@@ -169,6 +176,8 @@ public:
     Result<void> disconnect_network(const Context& context, std::string_view reference, const std::string& network,
                                     bool force);
 
+    // What a container that has ended changed, in overlay's form, moved to `directory`, which must not be there.
+    Result<void> take_changes(std::string_view reference, const std::string& directory);
     Result<image::ImagePointer> commit(const Context& context, const CommitOptions& options);
 
     std::string volume_user(const std::string& name) const;  // id of a container that has it; "": none

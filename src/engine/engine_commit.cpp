@@ -4,6 +4,8 @@
 #include "base/failpoint.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/lingering_roots.h"
+#include "os/file.h"
 
 namespace pila::engine {
 
@@ -49,6 +51,14 @@ static void overlay(image::ImageConfig& config, const image::ImageConfig& own) {
         config.has_entrypoint = true;
     }
     for (const auto& [key, value] : own.labels) config.labels[key] = value;
+}
+
+Result<void> Engine::take_changes(std::string_view reference, const std::string& directory) {
+    auto [container, guard] = TRY(hold(reference));
+    if (container->state().is_running())
+        return Error(Errc::Conflict, fmt::format("container {} is still running", container->name()));
+    lingering_->let_go(container->id());  // a directory that is mounted for writing may not be under another overlay
+    return os::rename(parts_.snapshots.upper_directory(container->id()), directory);
 }
 
 Result<image::ImagePointer> Engine::commit(const Context& context, const CommitOptions& options) {

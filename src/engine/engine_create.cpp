@@ -99,17 +99,17 @@ std::string foreign_image_warning(const image::Image& image) {
 }  // namespace
 
 Result<Created> Engine::create_container(const Context& context, std::string_view name, const json::object& body,
-                                         std::string_view platform) {
+                                         const CreateOptions& options) {
     TRY(context.check());
     auto id = random_hex(64);
     auto image_name = JsonReader(body).text("Image");
     if (image_name.empty()) return Error(Errc::Invalid, "Config cannot be empty in order to create a container");
     auto image = TRY(parts_.images.find(image_name));
-    TRY(check_platform(*image, image_name, platform));
+    TRY(check_platform(*image, image_name, options.platform));
     TRY(check_host_config(body));
     auto settled = body;
     auto warnings = TRY(settle_host_config(settled, groups_.limits(), options_.logs));
-    if (platform.empty() && !Emulation::is_native(image->config.architecture))
+    if (options.platform.empty() && !Emulation::is_native(image->config.architecture))
         warnings.push_back(foreign_image_warning(*image));
     auto spec = std::make_shared<const ContainerSpec>(TRY(make_spec(settled, image->config, id)));
     TRY(check_modes(*spec, table_));
@@ -124,7 +124,7 @@ Result<Created> Engine::create_container(const Context& context, std::string_vie
     undo.add([&] { ignore(parts_.snapshots.remove(id), "half-made container"); });
     TRY(fill_volumes(*spec, volumes, layers, users ? &*users : nullptr));
 
-    ContainerIdentity identity{id, now_wall(), image->id, {}};
+    ContainerIdentity identity{id, now_wall(), image->id, {}, options.lifetime == Lifetime::Operation};
     for (auto layer = image->layers.rbegin(); layer != image->layers.rend(); ++layer)
         identity.layers.push_back(layer->text());
     auto container = std::make_shared<Container>(std::move(identity), chosen, spec, std::move(volumes));

@@ -73,7 +73,8 @@ Result<void> Engine::recover() {
     for (const auto& container : table_.list()) {
         auto state = container->state();
         auto spec = container->spec();
-        if (state.status == Status::Removing || (spec->auto_remove && state.status == Status::Exited))
+        if (state.status == Status::Removing || container->identity().transient ||
+            (spec->auto_remove && state.status == Status::Exited))
             ignore(remove(recovery_context(), container->id(), {true, true}), "somebody else removed it");
         // "always" means even those that somebody had stopped; on-failure: the daemon may have died before it restarted
         // it.

@@ -154,7 +154,8 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     // Until it counts as running: whoever has its files mounted must be done first.
     auto files = TRY(files_->access().hold(context, container->id(), FileAccess::Use::Alone));
     // What a container that goes with its end has written need never reach the disk.
-    auto writes = spec->auto_remove ? snapshot::Writes::Volatile : snapshot::Writes::Durable;
+    bool thrown_away = spec->auto_remove || container->identity().transient;
+    auto writes = thrown_away ? snapshot::Writes::Volatile : snapshot::Writes::Durable;
     auto root = TRY(mount_root(*container, writes, ids));
     auto emulated = prepare_emulation(*container);
     auto linked = TRY(linked_hosts(table_, *container));

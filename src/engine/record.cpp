@@ -43,6 +43,7 @@ std::string spec_record(const Container& container) {
                            {"subpath", volume.subpath}});
     }
     record["volumes"] = std::move(volumes);
+    if (identity.transient) record["transient"] = true;
     return to_json(record);
 }
 
@@ -59,7 +60,7 @@ Result<ContainerPointer> read_spec_record(const std::string& id, std::string_vie
     if (!value.is_object()) return Error(Errc::Invalid, "container record is not an object");
     JsonReader in(value.get_object());
     TRY(check_version(in));
-    ContainerIdentity identity{id, {in.integer("created")}, {}, in.strings("layers")};
+    ContainerIdentity identity{id, {in.integer("created")}, {}, in.strings("layers"), in.boolean("transient")};
     identity.image_id = TRY(image::Digest::parse(in.text("image")));
     auto spec = TRY(load_spec(in.text("config"), in.text("host"), in.text("networking")));
     std::vector<VolumeMount> volumes;

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "image/dockerfile.h"
 #include "image/image_store.h"
+#include "image/instructions.h"
 
 // What instructions do to a configuration; texts of errors are those of Docker 20.10 and later, where they agree.
 namespace pila::image {
@@ -18,44 +19,30 @@ namespace {
 
 Error invalid(std::string text) { return Error(Errc::Invalid, std::move(text)); }
 
-struct Change {
-    ImageConfig& config;
-    const Instruction& instruction;
-    bool& command_set;  // by an earlier change
+using Change = ConfigChange;
 
-    Variables variables() const {
-        return [this](std::string_view name) -> std::optional<std::string> {
-            for (const auto& entry : config.environment)
-                if (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=')
-                    return entry.substr(name.size() + 1);
-            return std::nullopt;
-        };
-    }
-    Result<std::string> one_argument() const {
-        if (instruction.rest.empty()) return invalid(instruction.upper + " requires exactly one argument");
-        return expand_word(instruction.rest, variables());
-    }
-};
-
-// JSON form as it is; anything else is a line for the shell.
-Result<std::vector<std::string>> command_line(const Change& change) {
-    auto list = TRY(parse_json_list(change.instruction.rest));
-    if (list) return std::move(*list);
-    auto line = change.config.shell;
-    if (line.empty()) line = {"/bin/sh", "-c"};
-    if (!change.instruction.rest.empty()) line.push_back(change.instruction.rest);
-    return line;
+Result<std::string> one_argument(const Change& change) {
+    if (change.instruction.rest.empty()) return invalid(change.instruction.upper + " requires exactly one argument");
+    return expand_word(change.instruction.rest, change.variables, change.escape);
 }
 
-Result<void> change_command(const Change& change) {
-    change.config.command = TRY(command_line(change));
+// Go's %q of a list, and %v.
+std::string quoted_list(const std::vector<std::string>& items) {
+    std::vector<std::string> quoted;
+    for (const auto& item : items) quoted.push_back(json_quote(item));
+    return "[" + join(quoted, " ") + "]";
+}
+std::string plain_list(const std::vector<std::string>& items) { return "[" + join(items, " ") + "]"; }
+
+Result<std::string> change_command(Change& change) {
+    change.config.command = TRY(command_line(change.config, change.instruction.rest));
     change.config.has_command = true;
     change.command_set = true;
-    return {};
+    return "CMD " + quoted_list(change.config.command);
 }
 
-Result<void> change_entrypoint(const Change& change) {
-    auto line = TRY(command_line(change));
+Result<std::string> change_entrypoint(Change& change) {
+    auto line = TRY(command_line(change.config, change.instruction.rest));
     bool none = line.empty() || change.instruction.rest.empty();
     change.config.entrypoint = none ? std::vector<std::string>() : std::move(line);
     change.config.has_entrypoint = !none;
@@ -64,38 +51,33 @@ Result<void> change_entrypoint(const Change& change) {
         change.config.command.clear();
         change.config.has_command = false;
     }
-    return {};
+    return "ENTRYPOINT " + quoted_list(change.config.entrypoint);
 }
 
-Result<void> change_environment(const Change& change) {
-    auto pairs = TRY(parse_pairs(change.instruction.rest, "ENV"));
+Result<std::string> change_environment(Change& change) {
+    auto pairs = TRY(parse_pairs(change.instruction.rest, "ENV", change.escape));
     std::vector<std::string> entries;
     for (const auto& [name, value] : pairs) {
         if (name.empty()) return invalid("ENV names can not be blank");
-        auto expanded_name = TRY(expand_word(name, change.variables()));
-        entries.push_back(expanded_name + "=" + TRY(expand_word(value, change.variables())));
+        auto expanded_name = TRY(expand_word(name, change.variables, change.escape));
+        entries.push_back(expanded_name + "=" + TRY(expand_word(value, change.variables, change.escape)));
     }
-    for (auto& entry : entries) {
-        auto prefix = entry.substr(0, entry.find('=') + 1);
-        auto& environment = change.config.environment;
-        auto known = std::find_if(environment.begin(), environment.end(),
-                                  [&](const auto& old) { return old.starts_with(prefix); });
-        if (known == environment.end())
-            environment.push_back(std::move(entry));
-        else
-            *known = std::move(entry);
-    }
-    return {};
+    auto said = "ENV " + join(entries, " ");
+    for (auto& entry : entries) set_variable(change.config.environment, std::move(entry));
+    return said;
 }
 
-Result<void> change_labels(const Change& change) {
-    auto pairs = TRY(parse_pairs(change.instruction.rest, "LABEL"));
+Result<std::string> change_labels(Change& change) {
+    std::string said = "LABEL";
+    auto pairs = TRY(parse_pairs(change.instruction.rest, "LABEL", change.escape));
     for (const auto& [name, value] : pairs) {
         if (name.empty()) return invalid("LABEL names can not be blank");
-        auto expanded_name = TRY(expand_word(name, change.variables()));
-        change.config.labels[expanded_name] = TRY(expand_word(value, change.variables()));
+        auto expanded_name = TRY(expand_word(name, change.variables, change.escape));
+        auto& label = change.config.labels[expanded_name];
+        label = TRY(expand_word(value, change.variables, change.escape));
+        said += fmt::format(" {}={}", expanded_name, label);
     }
-    return {};
+    return said;
 }
 
 struct PortRange {
@@ -129,15 +111,16 @@ Result<void> expose(ImageConfig& config, std::string_view spec) {
     return {};
 }
 
-Result<void> change_ports(const Change& change) {
+Result<std::string> change_ports(Change& change) {
     std::vector<std::string> specs;
-    for (const auto& word : parse_words(change.instruction.rest)) {
-        auto expanded = TRY(expand_words(word, change.variables()));
+    for (const auto& word : parse_words(change.instruction.rest, change.escape)) {
+        auto expanded = TRY(expand_words(word, change.variables, change.escape));
         specs.insert(specs.end(), expanded.begin(), expanded.end());
     }
     if (specs.empty()) return invalid("EXPOSE requires at least one argument");
     for (const auto& spec : specs) TRY(expose(change.config, spec));
-    return {};
+    std::sort(specs.begin(), specs.end());  // as dockerd's history has them
+    return "EXPOSE " + join(specs, " ");
 }
 
 Result<void> read_health_flags(const Instruction& instruction, json::object& healthcheck) {
@@ -166,7 +149,7 @@ Result<void> read_health_flags(const Instruction& instruction, json::object& hea
     return {};
 }
 
-Result<void> change_healthcheck(const Change& change) {
+Result<std::string> change_healthcheck(Change& change) {
     std::string_view rest = change.instruction.rest;
     if (rest.empty()) return invalid("HEALTHCHECK requires at least one argument");
     auto end = std::min(rest.find_first_of(" \t"), rest.size());
@@ -193,17 +176,19 @@ Result<void> change_healthcheck(const Change& change) {
         healthcheck["Test"] = std::move(test);
     }
     change.config.healthcheck_json = json::serialize(healthcheck);
-    return {};
+    return change.instruction.original;
 }
 
-Result<void> change_on_build(const Change& change) {
+Result<std::string> change_on_build(Change& change) {
     if (change.instruction.rest.empty()) return invalid("ONBUILD requires at least one argument");
-    auto inner = TRY(parse_instructions(change.instruction.rest));
+    auto inner = TRY(parse_instructions(change.instruction.rest, change.escape));
     const auto& trigger = inner.front().upper;
     if (trigger == "ONBUILD") return invalid("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
     if (trigger == "MAINTAINER" || trigger == "FROM") return invalid(trigger + " isn't allowed as an ONBUILD trigger");
-    change.config.on_build.push_back(change.instruction.rest);
-    return {};
+    auto trigger_text = change.instruction.rest;
+    for (const auto& heredoc : change.instruction.heredocs) trigger_text += "\n" + heredoc.content + heredoc.name;
+    change.config.on_build.push_back(std::move(trigger_text));
+    return "ONBUILD " + change.instruction.rest;
 }
 
 bool is_signal(std::string_view text) {
@@ -222,34 +207,128 @@ bool is_signal(std::string_view text) {
     return false;
 }
 
-Result<void> change_stop_signal(const Change& change) {
-    auto signal = TRY(change.one_argument());
+Result<std::string> change_stop_signal(Change& change) {
+    auto signal = TRY(one_argument(change));
     if (!is_signal(signal)) return invalid("Invalid signal: " + signal);
     change.config.stop_signal = std::move(signal);
-    return {};
+    return "STOPSIGNAL " + change.config.stop_signal;
 }
 
-Result<void> change_user(const Change& change) {
-    change.config.user = TRY(change.one_argument());
-    return {};
+Result<std::string> change_user(Change& change) {
+    change.config.user = TRY(one_argument(change));
+    return "USER " + change.config.user;
 }
 
-Result<void> change_volumes(const Change& change) {
+Result<std::string> change_volumes(Change& change) {
+    std::vector<std::string> said;
     auto list = TRY(parse_json_list(change.instruction.rest));
-    auto words = list ? std::move(*list) : parse_words(change.instruction.rest);
+    auto words = list ? std::move(*list) : parse_words(change.instruction.rest, change.escape);
     if (words.empty()) return invalid("VOLUME requires at least one argument");
     for (const auto& word : words) {
-        auto expanded = TRY(expand_word(word, change.variables()));
+        auto expanded = TRY(expand_word(word, change.variables, change.escape));
         std::string path(trim(expanded));
         if (path.empty()) return invalid("VOLUME specified can not be an empty string");
         auto& volumes = change.config.volumes;
         auto place = std::lower_bound(volumes.begin(), volumes.end(), path);
         if (place == volumes.end() || *place != path) volumes.insert(place, path);
+        said.push_back(std::move(path));
     }
+    return "VOLUME " + plain_list(said);
+}
+
+Result<std::string> change_working_directory(Change& change) {
+    auto path = TRY(one_argument(change));
+    if (path.empty()) return invalid("cannot normalize nothing");
+    change.config.working_directory = path.starts_with('/') ? path : joined_path(change.config.working_directory, path);
+    return "WORKDIR " + change.config.working_directory;
+}
+
+constexpr struct {
+    std::string_view name;
+    Result<std::string> (*apply)(Change&);
+} changes_allowed[] = {
+    {"CMD", change_command},      {"ENTRYPOINT", change_entrypoint},     {"ENV", change_environment},
+    {"EXPOSE", change_ports},     {"HEALTHCHECK", change_healthcheck},   {"LABEL", change_labels},
+    {"ONBUILD", change_on_build}, {"STOPSIGNAL", change_stop_signal},    {"USER", change_user},
+    {"VOLUME", change_volumes},   {"WORKDIR", change_working_directory},
+};
+
+Result<std::string> change_shell(Change& change) {
+    auto list = TRY(parse_json_list(change.instruction.rest));
+    if (!list) return invalid("SHELL requires the arguments to be in JSON form");
+    if (list->empty()) return invalid("SHELL requires at least one argument");
+    change.config.shell = std::move(*list);
+    return "SHELL " + plain_list(change.config.shell);
+}
+
+using Action = Result<std::string> (*)(Change&);
+Action action_of(std::string_view instruction) {
+    auto known = std::find_if(std::begin(changes_allowed), std::end(changes_allowed),
+                              [&](const auto& entry) { return entry.name == instruction; });
+    if (known != std::end(changes_allowed)) return known->apply;
+    return instruction == "SHELL" ? change_shell : nullptr;  // not of commit -c
+}
+
+}  // namespace
+
+bool changes_config(std::string_view instruction) { return action_of(instruction) != nullptr; }
+
+Result<std::string> apply_instruction(ConfigChange& change) {
+    const auto& instruction = change.instruction;
+    if (instruction.upper != "HEALTHCHECK" && !instruction.flags.empty())
+        return invalid("Unknown flag: " + instruction.flags.front().first);
+    return action_of(instruction.upper)(change);
+}
+
+// Applied to nothing, each variable standing for itself: only what does not hang on values may fail.
+Result<void> check_instruction(const Instruction& instruction, char escape) {
+    static constexpr std::string_view one_word[] = {"USER", "WORKDIR", "STOPSIGNAL"};
+    if (instruction.upper != "HEALTHCHECK" && !instruction.flags.empty())
+        return invalid("Unknown flag: " + instruction.flags.front().first);
+    if (std::find(std::begin(one_word), std::end(one_word), instruction.upper) != std::end(one_word))
+        return instruction.rest.empty() ? invalid(instruction.upper + " requires exactly one argument")
+                                        : Result<void>();
+    if (instruction.upper == "ENV" || instruction.upper == "LABEL")
+        return [&]() -> Result<void> {
+            TRY(parse_pairs(instruction.rest, instruction.upper, escape));
+            return {};
+        }();
+    if (instruction.upper == "EXPOSE" || instruction.upper == "VOLUME")
+        return instruction.rest.empty() ? invalid(instruction.upper + " requires at least one argument")
+                                        : Result<void>();
+    ImageConfig config;
+    Variables none = [](std::string_view) { return std::nullopt; };
+    ConfigChange change{config, instruction, none, escape};
+    TRY(apply_instruction(change));
     return {};
 }
 
-// Go's path.Join: "." and ".." resolved, single slashes.
+Result<std::vector<std::string>> command_line(const ImageConfig& config, std::string_view text) {
+    auto list = TRY(parse_json_list(text));
+    if (list) return std::move(*list);
+    auto line = config.shell;
+    if (line.empty()) line = {"/bin/sh", "-c"};
+    if (!text.empty()) line.emplace_back(text);
+    return line;
+}
+
+std::optional<std::string> variable_in(const std::vector<std::string>& environment, std::string_view name) {
+    for (const auto& entry : environment)
+        if (entry.starts_with(name) && entry.size() > name.size() && entry[name.size()] == '=')
+            return entry.substr(name.size() + 1);
+    return std::nullopt;
+}
+
+void set_variable(std::vector<std::string>& environment, std::string assignment) {
+    auto prefix = assignment.substr(0, assignment.find('=') + 1);
+    auto known =
+        std::find_if(environment.begin(), environment.end(), [&](const auto& old) { return old.starts_with(prefix); });
+    if (known == environment.end())
+        environment.push_back(std::move(assignment));
+    else
+        *known = std::move(assignment);
+}
+
 std::string joined_path(std::string_view base, std::string_view path) {
     std::vector<std::string> parts;
     for (auto text : {base, path})
@@ -263,46 +342,22 @@ std::string joined_path(std::string_view base, std::string_view path) {
     return "/" + join(parts, "/");
 }
 
-Result<void> change_working_directory(const Change& change) {
-    auto path = TRY(change.one_argument());
-    if (path.empty()) return invalid("cannot normalize nothing");
-    change.config.working_directory = path.starts_with('/') ? path : joined_path(change.config.working_directory, path);
-    return {};
-}
-
-constexpr struct {
-    std::string_view name;
-    Result<void> (*apply)(const Change&);
-} changes_allowed[] = {
-    {"CMD", change_command},      {"ENTRYPOINT", change_entrypoint},     {"ENV", change_environment},
-    {"EXPOSE", change_ports},     {"HEALTHCHECK", change_healthcheck},   {"LABEL", change_labels},
-    {"ONBUILD", change_on_build}, {"STOPSIGNAL", change_stop_signal},    {"USER", change_user},
-    {"VOLUME", change_volumes},   {"WORKDIR", change_working_directory},
-};
-
-}  // namespace
-
 Result<void> apply_changes(ImageConfig& config, const std::vector<std::string>& changes) {
     if (changes.empty()) return {};
     for (const auto& change : changes)  // it ends up in the image's JSON
         if (!is_utf8(change)) return invalid("change is not valid UTF-8: " + printable(change.substr(0, 100)));
     auto instructions = TRY(parse_instructions(join(changes, "\n")));
     // All are known before the first is applied.
-    std::vector<Result<void> (*)(const Change&)> actions;
-    for (const auto& instruction : instructions) {
-        auto known = std::find_if(std::begin(changes_allowed), std::end(changes_allowed),
-                                  [&](const auto& entry) { return entry.name == instruction.upper; });
-        if (known == std::end(changes_allowed))
+    for (const auto& instruction : instructions)
+        if (!action_of(instruction.upper) || instruction.upper == "SHELL")
             return invalid(fmt::format("{} is not a valid change command", to_lower(instruction.name)));
-        actions.push_back(known->apply);
-    }
     ImageConfig changed = config;
+    Variables variables = [&](std::string_view name) { return variable_in(changed.environment, name); };
     bool command_set = false;
-    for (std::size_t i = 0; i < actions.size(); ++i) {
-        const auto& instruction = instructions[i];
-        if (instruction.upper != "HEALTHCHECK" && !instruction.flags.empty())
-            return invalid("Unknown flag: " + instruction.flags.front().first);
-        TRY(actions[i](Change{changed, instruction, command_set}));
+    for (const auto& instruction : instructions) {
+        ConfigChange change{changed, instruction, variables, '\\', command_set};
+        TRY(apply_instruction(change));
+        command_set = change.command_set;
     }
     config = std::move(changed);
     return {};

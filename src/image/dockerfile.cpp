@@ -14,8 +14,6 @@ namespace pila::image {
 
 namespace {
 
-constexpr char escape = '\\';
-
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f' || c == '\n'; }
 
 std::string_view trim_left(std::string_view text) {
@@ -25,8 +23,11 @@ std::string_view trim_left(std::string_view text) {
 
 std::string quoted(std::string_view text) { return json_quote(text); }
 
+// Those that may be given several times.
+bool is_list_flag(std::string_view name) { return name == "mount" || name == "exclude"; }
+
 // Takes "--flag[=value]" words off the front.
-Result<std::string_view> take_flags(std::string_view text, Instruction& instruction) {
+Result<std::string_view> take_flags(std::string_view text, Instruction& instruction, char escape) {
     for (;;) {
         text = trim_left(text);
         if (!text.starts_with("--")) return text;
@@ -52,13 +53,13 @@ Result<std::string_view> take_flags(std::string_view text, Instruction& instruct
         auto name = word.substr(2, equals == std::string::npos ? equals : equals - 2);
         std::optional<std::string> value;
         if (equals != std::string::npos) value = word.substr(equals + 1);
-        for (const auto& [known, ignored] : instruction.flags)
-            if (known == name) return Error(Errc::Invalid, fmt::format("Duplicate flag specified: {}", name));
+        if (!is_list_flag(name) && instruction.has_flag(name))
+            return Error(Errc::Invalid, fmt::format("Duplicate flag specified: {}", name));
         instruction.flags.emplace_back(std::move(name), std::move(value));
     }
 }
 
-Result<Instruction> parse_line(std::string_view line) {
+Result<Instruction> parse_line(std::string_view line, char escape) {
     Instruction instruction;
     line = trim(line);
     instruction.original = line;
@@ -68,38 +69,185 @@ Result<Instruction> parse_line(std::string_view line) {
     instruction.upper = instruction.name;
     std::transform(instruction.upper.begin(), instruction.upper.end(), instruction.upper.begin(),
                    [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-    instruction.rest = trim(TRY(take_flags(line.substr(end), instruction)));
+    instruction.rest = trim(TRY(take_flags(line.substr(end), instruction, escape)));
     return instruction;
 }
 
-// "text \": the escape at the end, white space behind it allowed, goes.
-bool take_continuation(std::string_view& line) {
+// "text \": the escape at the end, white space behind it allowed, goes. Two of them are one that is meant.
+bool take_continuation(std::string_view& line, char escape) {
     auto end = line.find_last_not_of(" \t");
-    if (end == std::string_view::npos || line[end] != escape) return false;
+    if (end == std::string_view::npos || line[end] != escape || (end > 0 && line[end - 1] == escape)) return false;
     line = line.substr(0, end);
     return true;
 }
 
-}  // namespace
+// <<NAME, <<-NAME, 3<<"NAME": what stands for a here-document in a word.
+std::optional<Heredoc> heredoc_of(std::string_view word) {
+    while (!word.empty() && word.front() >= '0' && word.front() <= '9') word.remove_prefix(1);
+    if (!word.starts_with("<<")) return std::nullopt;
+    word.remove_prefix(2);
+    Heredoc heredoc;
+    if (word.starts_with('-')) {
+        heredoc.chomp = true;
+        word.remove_prefix(1);
+    }
+    if (word.empty() || word.find('<') != std::string_view::npos) return std::nullopt;
+    for (char c : word)
+        if (c != '"' && c != '\'' && c != '\\') heredoc.name += c;
+    heredoc.expand = heredoc.name == word;
+    if (heredoc.name.empty()) return std::nullopt;
+    return heredoc;
+}
 
-Result<std::vector<Instruction>> parse_instructions(std::string_view text) {
+std::vector<Heredoc> heredocs_of(const Instruction& instruction, char escape) {
+    std::vector<Heredoc> heredocs;
+    const auto& upper = instruction.upper;
+    std::string_view rest = instruction.rest;
+    if (upper == "ONBUILD") {
+        auto inner = parse_line(rest, escape);
+        return inner && inner->upper != "ONBUILD" ? heredocs_of(*inner, escape) : heredocs;
+    }
+    if (upper != "RUN" && upper != "COPY" && upper != "ADD") return heredocs;
+    if (rest.find("<<") == std::string_view::npos || rest.starts_with('[')) return heredocs;
+    for (const auto& word : parse_words(rest, escape))
+        if (auto heredoc = heredoc_of(word)) heredocs.push_back(std::move(*heredoc));
+    return heredocs;
+}
+
+struct Lines {
+    std::vector<std::string_view> all;
+    std::size_t next = 0;
+
+    explicit Lines(std::string_view text) : all(split(text, '\n')) {
+        if (!all.empty() && all.back().empty()) all.pop_back();
+        for (auto& line : all)
+            if (line.ends_with('\r')) line.remove_suffix(1);
+    }
+    bool more() const { return next < all.size(); }
+};
+
+Result<void> read_heredocs(Lines& lines, Instruction& instruction) {
+    for (auto& heredoc : instruction.heredocs) {
+        for (bool ended = false; !ended;) {
+            if (!lines.more()) return Error(Errc::Invalid, "unterminated heredoc");
+            auto line = lines.all[lines.next++];
+            auto possible = line;
+            if (heredoc.chomp) possible.remove_prefix(std::min(possible.find_first_not_of('\t'), possible.size()));
+            ended = possible == heredoc.name;
+            if (!ended) (heredoc.content += line) += '\n';
+        }
+    }
+    return {};
+}
+
+// "# escape=`" and the like, before anything else. The line after the last one.
+Result<char> take_directives(Lines& lines) {
+    char escape = '\\';
+    std::vector<std::string> seen;
+    for (; lines.more(); ++lines.next) {
+        auto line = trim(lines.all[lines.next]);
+        if (!line.starts_with('#')) break;
+        line.remove_prefix(1);
+        auto equals = line.find('=');
+        if (equals == std::string_view::npos) break;
+        auto key = to_lower(trim(line.substr(0, equals)));
+        auto value = trim(line.substr(equals + 1));
+        if (key != "escape" && key != "syntax" && key != "check") break;
+        if (std::find(seen.begin(), seen.end(), key) != seen.end())
+            return Error(Errc::Invalid, fmt::format("only one {} parser directive can be used", key));
+        seen.push_back(key);
+        if (key != "escape") continue;
+        if (value != "\\" && value != "`")
+            return Error(Errc::Invalid, fmt::format("invalid ESCAPE '{}'. Must be ` or \\", printable(value)));
+        escape = value[0];
+    }
+    return escape;
+}
+
+Result<std::vector<Instruction>> parse_lines(Lines& lines, char escape, bool heredocs) {
     std::vector<Instruction> instructions;
     std::string joined;
+    std::size_t first = 0;
     bool open = false;
-    for (auto line : split(text, '\n')) {
-        if (line.ends_with('\r')) line.remove_suffix(1);
+    auto take = [&]() -> Result<void> {
+        auto at = [&](Error error) {
+            return std::move(error).in(fmt::format("dockerfile parse error line {}", first));
+        };
+        auto parsed = parse_line(std::exchange(joined, {}), escape);
+        if (!parsed) return heredocs ? at(parsed.take_error()) : parsed.take_error();
+        auto instruction = parsed.take();
+        instruction.line = first;
+        if (heredocs) {
+            instruction.heredocs = heredocs_of(instruction, escape);
+            auto read = read_heredocs(lines, instruction);
+            if (!read) return at(read.take_error());
+        }
+        instructions.push_back(std::move(instruction));
+        return {};
+    };
+    while (lines.more()) {
+        auto line = lines.all[lines.next++];
         auto stripped = trim_left(line);
         if (stripped.empty() || stripped.starts_with('#')) continue;
-        if (!open) line = stripped;
-        bool more = take_continuation(line);
+        if (!open) {
+            line = stripped;
+            first = lines.next;
+        }
+        open = take_continuation(line, escape);
         joined += line;
-        open = more;
-        if (more) continue;
-        instructions.push_back(TRY(parse_line(std::exchange(joined, {}))));
+        if (!open) TRY(take());
     }
-    if (!trim(joined).empty()) instructions.push_back(TRY(parse_line(joined)));
+    if (!trim(joined).empty()) TRY(take());
+    return instructions;
+}
+
+}  // namespace
+
+std::string Heredoc::text() const {
+    if (!chomp) return content;
+    std::string out;
+    bool at_start = true;
+    for (char c : content) {
+        if (at_start && c == '\t') continue;
+        at_start = c == '\n';
+        out += c;
+    }
+    return out;
+}
+
+const std::string* Instruction::flag(std::string_view flag_name) const {
+    for (const auto& [known, value] : flags)
+        if (known == flag_name) return value ? &*value : nullptr;
+    return nullptr;
+}
+
+bool Instruction::has_flag(std::string_view flag_name) const {
+    return std::any_of(flags.begin(), flags.end(), [&](const auto& flag) { return flag.first == flag_name; });
+}
+
+Result<Dockerfile> parse_dockerfile(std::string_view text) {
+    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+    if (!is_utf8(text)) return Error(Errc::Invalid, "the Dockerfile is not valid UTF-8");
+    Lines lines(text);
+    Dockerfile file;
+    file.escape = TRY(take_directives(lines).in("dockerfile parse error line 1"));
+    file.instructions = TRY(parse_lines(lines, file.escape, true));
+    if (file.instructions.empty()) return Error(Errc::Invalid, "file with no instructions");
+    return file;
+}
+
+Result<std::vector<Instruction>> parse_instructions(std::string_view text, char escape) {
+    Lines lines(text);
+    auto instructions = TRY(parse_lines(lines, escape, false));
     if (instructions.empty()) return Error(Errc::Invalid, "file with no instructions");
     return instructions;
+}
+
+Result<Instruction> parse_trigger(std::string_view text, char escape) {
+    Lines lines(text);
+    auto instructions = TRY(parse_lines(lines, escape, true));
+    if (instructions.size() != 1) return Error(Errc::Invalid, "a trigger is one instruction");
+    return std::move(instructions.front());
 }
 
 Result<std::optional<std::vector<std::string>>> parse_json_list(std::string_view text) {
@@ -122,7 +270,7 @@ Result<std::optional<std::vector<std::string>>> parse_json_list(std::string_view
     return list;
 }
 
-std::vector<std::string> parse_words(std::string_view text) {
+std::vector<std::string> parse_words(std::string_view text, char escape) {
     std::vector<std::string> words;
     std::string word;
     char quote = 0;
@@ -154,9 +302,9 @@ std::vector<std::string> parse_words(std::string_view text) {
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(std::string_view text,
-                                                                     std::string_view instruction) {
+                                                                     std::string_view instruction, char escape) {
     std::vector<std::pair<std::string, std::string>> pairs;
-    auto words = parse_words(text);
+    auto words = parse_words(text, escape);
     if (words.empty()) return Error(Errc::Invalid, fmt::format("{} requires at least one argument", instruction));
     if (words[0].find('=') == std::string::npos) {
         auto space = std::find_if(text.begin(), text.end(), is_space);
@@ -175,165 +323,6 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_pairs(std::string
         pairs.emplace_back(word.substr(0, equals), word.substr(equals + 1));
     }
     return pairs;
-}
-
-namespace {
-
-// The shell's word rules, as far as Dockerfiles have them.
-class Expander {
-public:
-    Expander(std::string_view text, const Variables& variables) : text_(text), variables_(variables) {}
-
-    Result<std::string> until(char stop, int depth) {
-        if (depth > 64) return Error(Errc::Invalid, "substitutions nested too deep");
-        std::string out;
-        while (at_ < text_.size()) {
-            char c = text_[at_];
-            if (stop != 0 && c == stop) {
-                ++at_;
-                return out;
-            }
-            if (c == '\'' || c == '"') {
-                out += TRY(c == '\'' ? single_quoted() : double_quoted(depth));
-                in_word_ = true;
-                if (depth == 0) add(out, false);
-            } else if (c == '$') {
-                out += TRY(dollar(depth));
-                if (depth == 0) add(out, true);
-            } else {
-                ++at_;
-                if (c == escape) {
-                    if (at_ == text_.size()) break;
-                    c = text_[at_++];
-                }
-                out += c;
-                if (depth == 0) add(out, false);
-            }
-        }
-        if (stop != 0)
-            return Error(Errc::Invalid, fmt::format("unexpected end of statement while looking for matching {}", stop));
-        return out;
-    }
-
-    // Of the outermost level, split where a variable brought white space in.
-    std::vector<std::string> take_words() {
-        if (in_word_ || !word_.empty()) words_.push_back(std::move(word_));
-        return std::move(words_);
-    }
-
-private:
-    // What is new at the end of `out`.
-    void add(const std::string& out, bool split_it) {
-        for (; seen_ < out.size(); ++seen_) {
-            if (!split_it || !is_space(out[seen_])) {
-                word_ += out[seen_];
-            } else if (in_word_ || !word_.empty()) {
-                words_.push_back(std::exchange(word_, {}));
-                in_word_ = false;
-            }
-        }
-    }
-
-    Result<std::string> single_quoted() {
-        auto end = text_.find('\'', ++at_);
-        if (end == std::string_view::npos)
-            return Error(Errc::Invalid, "unexpected end of statement while looking for matching single-quote");
-        auto inside = text_.substr(at_, end - at_);
-        at_ = end + 1;
-        return std::string(inside);
-    }
-
-    Result<std::string> double_quoted(int depth) {
-        std::string out;
-        for (++at_; at_ < text_.size();) {
-            char c = text_[at_];
-            if (c == '"') {
-                ++at_;
-                return out;
-            }
-            if (c == '$') {
-                out += TRY(dollar(depth));
-                continue;
-            }
-            ++at_;
-            if (c == escape) {
-                if (at_ == text_.size()) break;
-                char next = text_[at_];
-                if (next == '"' || next == '$' || next == escape) c = text_[at_++];
-            }
-            out += c;
-        }
-        return Error(Errc::Invalid, "unexpected end of statement while looking for matching double-quote");
-    }
-
-    std::string name() {
-        auto begin = at_;
-        auto digit = [](char c) { return c >= '0' && c <= '9'; };
-        auto letter = [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
-        };
-        if (at_ < text_.size() && digit(text_[at_])) {
-            while (at_ < text_.size() && digit(text_[at_])) ++at_;
-        } else if (at_ < text_.size() && std::string_view("@*#?-$!").find(text_[at_]) != std::string_view::npos) {
-            ++at_;
-        } else {
-            while (at_ < text_.size() && (letter(text_[at_]) || digit(text_[at_]))) ++at_;
-        }
-        return std::string(text_.substr(begin, at_ - begin));
-    }
-
-    Result<std::string> dollar(int depth) {
-        ++at_;
-        if (at_ >= text_.size() || text_[at_] != '{') {
-            auto variable = name();
-            return variable.empty() ? std::string("$") : variables_(variable).value_or("");
-        }
-        ++at_;
-        if (at_ >= text_.size()) return Error(Errc::Invalid, "syntax error: missing '}'");
-        if (text_[at_] == '{' || text_[at_] == '}' || text_[at_] == ':')
-            return Error(Errc::Invalid, "syntax error: bad substitution");
-        auto variable = name();
-        char c = at_ < text_.size() ? text_[at_++] : '\0';
-        if (c == '}') return variables_(variable).value_or("");
-        if (c != ':') return Error(Errc::Invalid, "missing ':' in substitution");
-        return modified(variable, depth);
-    }
-
-    Result<std::string> modified(const std::string& variable, int depth) {
-        char modifier = at_ < text_.size() ? text_[at_++] : '\0';
-        auto word = until('}', depth + 1);
-        if (!word) return at_ >= text_.size() ? Error(Errc::Invalid, "syntax error: missing '}'") : word.take_error();
-        auto value = variables_(variable);
-        bool empty = !value || value->empty();
-        switch (modifier) {
-            case '+': return empty ? std::string() : *word;
-            case '-': return empty ? *word : *value;
-            case '?':
-                if (!empty) return *value;
-                if (word->empty()) word = std::string(value ? "not allowed to be empty" : "not allowed to be unset");
-                return Error(Errc::Invalid, fmt::format("{}: {}", variable, *word));
-            default: return Error(Errc::Invalid, fmt::format("unsupported modifier ({}) in substitution", modifier));
-        }
-    }
-
-    std::string_view text_;
-    const Variables& variables_;
-    std::size_t at_ = 0, seen_ = 0;
-    std::string word_;
-    std::vector<std::string> words_;
-    bool in_word_ = false;
-};
-
-}  // namespace
-
-Result<std::string> expand_word(std::string_view word, const Variables& variables) {
-    return Expander(word, variables).until('\0', 0).in(fmt::format("failed to process {}", quoted(word)));
-}
-
-Result<std::vector<std::string>> expand_words(std::string_view word, const Variables& variables) {
-    Expander expander(word, variables);
-    TRY(expander.until('\0', 0).in(fmt::format("failed to process {}", quoted(word))));
-    return expander.take_words();
 }
 
 Result<std::int64_t> parse_duration(std::string_view text) {

@@ -52,6 +52,7 @@ struct Images::Removal {
         bool used = !use.container.empty();
         if (look_for.running && used && use.running)
             return Conflict{"image is being used by running container " + short_id(use.container), true, true};
+        if (images.is_pinned(image.id)) return Conflict{"image is being used by a build", true, true};
         if (look_for.reference && image.tags.size() + image.repo_digests.size() > 0)
             return Conflict{"image is referenced in multiple repositories", false, false};
         if (look_for.stopped && used)

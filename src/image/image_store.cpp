@@ -39,6 +39,7 @@ static std::string record_of(const Image& image, bool hidden) {
     record["tagged"] = image.last_tagged.nanoseconds;
     if (!image.parent.empty()) record["parent"] = image.parent.text();
     if (hidden) record["hidden"] = true;
+    if (image.step) record["step"] = true;
     return json::serialize(record) + "\n" + image.config_json;
 }
 
@@ -71,6 +72,7 @@ static Result<ReadRecord> read_record(const store::Entry& entry) {
     if (auto* parent = object.if_contains("parent"); parent && parent->is_string())
         record.image.parent = TRY(Digest::parse(std::string_view(parent->get_string())));
     record.hidden = object.contains("hidden");
+    record.image.step = object.contains("step");
     return record;
 }
 
@@ -176,6 +178,7 @@ Result<Images::Added> Images::add(Image image, const Names& names) {
     auto existing = by_id(image.id);
     auto ours = std::make_shared<Image>(existing && !is_hidden(image.id) ? *existing : std::move(image));
     ours->size = 0;
+    ours->step = ours->step && image.step && names.tags.empty();  // loaded or pulled, it is an image
     for (const auto& layer : ours->layers) {
         auto size = layers_->size(layer);
         if (!size)
@@ -282,7 +285,7 @@ std::vector<ImagePointer> Images::list() {
     std::vector<ImagePointer> all;
     Lock lock(state_);
     for (const auto& [id, image] : images_)
-        if (!hidden_.contains(id)) all.push_back(image);
+        if (!hidden_.contains(id) && !image->step) all.push_back(image);
     return all;
 }
 

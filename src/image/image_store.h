@@ -52,7 +52,8 @@ struct Image {
     WallTime created, last_tagged;
     std::vector<std::string> tags;          // "docker.io/library/busybox:latest" is kept as "busybox:latest"
     std::vector<std::string> repo_digests;  // "busybox@sha256:..."
-    Digest parent;                          // set for committed images
+    Digest parent;                          // set for committed and built images
+    bool step = false;                      // of a build: not listed, no names, found by its id
 };
 using ImagePointer = std::shared_ptr<const Image>;
 
@@ -61,6 +62,8 @@ struct Progress {
     std::string id, status;  // "a3ed95caeb02", "Extracting"
     std::uint64_t current = 0, total = 0;
     std::string aux_digest;  // of a manifest that was pushed as `id`, of `total` bytes
+    std::string aux_image;   // the id of what was built
+    int error_code = 0;      // the end: `status` says why, and this is the exit code
     std::string stream;      // a line for `load`: "Loaded image: busybox:latest\n"
 };
 using ProgressSink = std::function<void(const Progress&)>;
@@ -78,6 +81,18 @@ struct CommitRequest {
     std::string reference, author, message, container_id;
     std::vector<std::string> changes;
     ImageConfig config;  // of the container, before `changes`
+};
+
+// One step of a build, as an image of its own.
+struct StepRequest {
+    ImagePointer parent;  // none: FROM scratch
+    ImageConfig config;   // config.created is that of the step
+    std::vector<HistoryEntry> history;
+    std::string layer_directory;      // becomes a layer and is gone then, in overlay's form; "": none
+    bool keep_directory = false;      // the layer is a copy
+    std::optional<Digest> layer;      // or one that is there already
+    std::vector<Digest> base_layers;  // without a parent record: what is below the layer
+    std::optional<WallTime> newest;   // no file of the layer is later
 };
 
 struct Removed {
@@ -126,6 +141,17 @@ public:
     virtual Result<Removed> remove(std::string_view reference, bool force, bool prune_parents, const InUse& in_use) = 0;
     // Deletes what such containers no longer need. remove() does it too; call it when a container has been removed.
     virtual Result<void> collect(const InUse& in_use) = 0;
+
+    // Steps of builds. One goes with the last image that was built over it, like Docker's intermediate images, or by
+    // remove_steps(). `work`: a directory for half-made layers, on the same file system, emptied by recover().
+    virtual Result<ImagePointer> add_step(const Context& context, StepRequest request) = 0;
+    virtual Result<ImagePointer> finish_steps(const Digest& id, const std::vector<std::string>& tags) = 0;
+    virtual std::vector<ImagePointer> steps() = 0;
+    virtual Result<Removed> remove_steps(const std::vector<Digest>& ids) = 0;  // those that nobody has pinned
+    virtual std::string work_directory() const = 0;
+    virtual std::uint64_t layer_size(const Digest& layer) = 0;
+    // Neither the image nor its layers go while this lives.
+    virtual std::shared_ptr<void> pin(const ImagePointer& image) = 0;
 
     // Directories for overlay, uppermost first.
     virtual Result<std::vector<std::string>> layer_directories(const Image& image) = 0;

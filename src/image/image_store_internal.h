@@ -30,6 +30,13 @@ public:
     Result<Removed> remove(std::string_view reference, bool force, bool prune_parents, const InUse& in_use) override;
     Result<void> collect(const InUse& in_use) override;
     Result<std::vector<std::string>> layer_directories(const Image& image) override;
+    Result<ImagePointer> add_step(const Context& context, StepRequest request) override;  // image_steps.cpp
+    Result<ImagePointer> finish_steps(const Digest& id, const std::vector<std::string>& tags) override;
+    std::vector<ImagePointer> steps() override;
+    Result<Removed> remove_steps(const std::vector<Digest>& ids) override;
+    std::string work_directory() const override { return data_directory_ + "/tmp"; }
+    std::uint64_t layer_size(const Digest& layer) override { return layers_->size(layer).value_or(0); }
+    std::shared_ptr<void> pin(const ImagePointer& image) override;
 
     BlobStore& blobs() { return *blobs_; }
     LayerStore& layers() { return *layers_; }
@@ -68,6 +75,8 @@ private:
     ImagePointer by_prefix(std::string_view prefix) const;
     std::vector<ImagePointer> children(const Digest& id) const;
     bool is_hidden(const Digest& id) const;
+    bool is_pinned(const Digest& id) const;
+    struct Pin;
     std::set<Digest> manifest_blobs(const std::vector<ImagePointer>& images) const;
     Result<void> forget_manifests(std::set<Digest> candidates);  // unless an image still has them
 
@@ -88,6 +97,7 @@ private:
     std::map<Digest, ImagePointer> images_ GUARDED_BY(state_);
     std::map<std::string, Digest> names_ GUARDED_BY(state_);
     std::map<std::string, Digest> archived_ GUARDED_BY(state_);
+    std::map<Digest, int> pins_ GUARDED_BY(state_);
     std::set<Digest> hidden_ GUARDED_BY(state_);  // deleted by force while containers use them: their layers stay
 };
 

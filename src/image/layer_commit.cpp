@@ -79,7 +79,8 @@ struct Source {
 
 class Committer {
 public:
-    Committer(const Context& context, RecipeWriter& recipe) : context_(context), recipe_(recipe) {}
+    Committer(const Context& context, RecipeWriter& recipe, bool in_place = false, std::optional<WallTime> newest = {})
+        : context_(context), recipe_(recipe), in_place_(in_place), newest_(newest) {}
 
     Result<void> walk(FdView from, FdView to, const std::string& path, int depth);
     Result<void> finish() {
@@ -105,8 +106,12 @@ private:
         return hash_.push({bytes, nullptr});
     }
 
+    Result<void> clamp_time(FdView from, Source& source);
+
     const Context& context_;
     RecipeWriter& recipe_;
+    const bool in_place_;  // `from` is the layer, there is no `to`
+    const std::optional<WallTime> newest_;
     HashThread hash_;
     std::map<ino_t, std::string> linked_;  // files with several names: where the first one is
     FdView root_{-1};
@@ -127,8 +132,23 @@ Result<void> Committer::walk(FdView from, FdView to, const std::string& path, in
             if (errno == ENOENT) continue;  // the container runs on
             return failed(source);
         }
+        if (in_place_ && S_ISSOCK(source.info.st_mode)) {
+            if (::unlinkat(from.get(), source.name.c_str(), 0) < 0) return failed(source);
+            continue;
+        }
+        TRY(clamp_time(from, source));
         TRY(copy(from, to, std::move(source), depth));
     }
+    return {};
+}
+
+Result<void> Committer::clamp_time(FdView from, Source& source) {
+    if (!newest_) return {};
+    timespec limit{newest_->nanoseconds / 1'000'000'000, newest_->nanoseconds % 1'000'000'000};
+    if (!earlier(limit, source.info.st_mtim)) return {};
+    source.info.st_mtim = limit;
+    timespec times[2] = {limit, limit};
+    if (::utimensat(from.get(), source.name.c_str(), times, AT_SYMLINK_NOFOLLOW) < 0) return failed(source);
     return {};
 }
 
@@ -157,7 +177,7 @@ Result<void> Committer::copy(FdView from, FdView to, Source source, int depth) {
     if (!S_ISDIR(source.info.st_mode) && source.info.st_nlink > 1) {
         auto [first, is_new] = linked_.emplace(source.info.st_ino, source.path);
         if (!is_new) {
-            if (::linkat(root_.get(), first->second.c_str(), to.get(), source.name.c_str(), 0) < 0)
+            if (!in_place_ && ::linkat(root_.get(), first->second.c_str(), to.get(), source.name.c_str(), 0) < 0)
                 return failed(source);
             return header(TarType::HardLink, source, 0, first->second);
         }
@@ -169,9 +189,11 @@ Result<void> Committer::copy(FdView from, FdView to, Source source, int depth) {
 }
 
 Result<void> Committer::write_whiteout(FdView to, const Source& source) {
-    if (::mknodat(to.get(), source.name.c_str(), S_IFCHR, makedev(0, 0)) < 0) return failed(source);
-    timespec times[2] = {source.info.st_mtim, source.info.st_mtim};
-    if (::utimensat(to.get(), source.name.c_str(), times, AT_SYMLINK_NOFOLLOW) < 0) return failed(source);
+    if (!in_place_) {
+        if (::mknodat(to.get(), source.name.c_str(), S_IFCHR, makedev(0, 0)) < 0) return failed(source);
+        timespec times[2] = {source.info.st_mtim, source.info.st_mtim};
+        if (::utimensat(to.get(), source.name.c_str(), times, AT_SYMLINK_NOFOLLOW) < 0) return failed(source);
+    }
     Source marker = source;
     marker.path.insert(marker.path.size() - source.name.size(), whiteout_prefix);
     marker.info.st_mode = S_IFREG | 0600;
@@ -183,11 +205,14 @@ Result<void> Committer::copy_directory(FdView from, FdView to, Source& source, i
     if (!below)
         return below.error().code() == Errc::NotFound ? Result<void>() : below.take_error().in("commit " + source.path);
     source.xattrs = TRY(xattrs_of(*below).in("commit " + source.path));
-    if (::mkdirat(to.get(), source.name.c_str(), 0700) < 0) return failed(source);
-    auto copy = TRY(os::open_at(to, source.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    Fd copy;
+    if (!in_place_) {
+        if (::mkdirat(to.get(), source.name.c_str(), 0700) < 0) return failed(source);
+        copy = TRY(os::open_at(to, source.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    }
     TRY(header(TarType::Directory, source, 0));
     if (is_opaque(*below)) {
-        TRY(mark_opaque(copy));
+        if (!in_place_) TRY(mark_opaque(copy));
         Source marker = source;
         marker.path += "/.wh..wh..opq";
         marker.info.st_mode = S_IFREG | (source.info.st_mode & 0777);
@@ -196,6 +221,7 @@ Result<void> Committer::copy_directory(FdView from, FdView to, Source& source, i
         TRY(header(TarType::File, marker, 0));
     }
     TRY(walk(*below, copy, source.path, depth + 1));
+    if (in_place_) return {};
     TRY(set_xattrs(copy, source.xattrs).in("commit " + source.path));
     return set_attributes(to, source);
 }
@@ -206,18 +232,21 @@ Result<void> Committer::copy_file(FdView from, FdView to, Source& source) {
         return content.error().code() == Errc::NotFound ? Result<void>()
                                                         : content.take_error().in("commit " + source.path);
     source.xattrs = TRY(xattrs_of(*content).in("commit " + source.path));
-    auto copy = TRY(os::open_at(to, source.name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    Fd copy;
+    if (!in_place_) copy = TRY(os::open_at(to, source.name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
     auto size = static_cast<std::uint64_t>(source.info.st_size);
     size_ += size;
     TRY(header(TarType::File, source, size));
     if (size > 0) {
         TRY(recipe_.file(source.path, size));
-        bool cloned = source.info.st_size >= clone_from && ::ioctl(copy.get(), FICLONE, content->get()) == 0;
+        bool cloned =
+            !in_place_ && source.info.st_size >= clone_from && ::ioctl(copy.get(), FICLONE, content->get()) == 0;
         // The clone is read instead of the original: it holds still. Its length may have changed since we looked.
         if (cloned && ::ftruncate(copy.get(), source.info.st_size) < 0) return failed(source);
         TRY(cloned ? copy_content(copy, FdView(-1), source) : copy_content(*content, copy, source));
         TRY(raw(tar_padding(size)));
     }
+    if (in_place_) return {};
     TRY(set_xattrs(copy, source.xattrs).in("commit " + source.path));
     return set_attributes(to, source);
 }
@@ -249,8 +278,8 @@ Result<void> Committer::copy_special(FdView from, FdView to, const Source& sourc
         auto length = ::readlinkat(from.get(), source.name.c_str(), target.data(), target.size());
         if (length < 0) return errno == ENOENT ? Result<void>() : failed(source);
         target.resize(static_cast<std::size_t>(length));
-        if (::symlinkat(target.c_str(), to.get(), source.name.c_str()) < 0) return failed(source);
-    } else if (::mknodat(to.get(), source.name.c_str(), source.info.st_mode, source.info.st_rdev) < 0) {
+        if (!in_place_ && ::symlinkat(target.c_str(), to.get(), source.name.c_str()) < 0) return failed(source);
+    } else if (!in_place_ && ::mknodat(to.get(), source.name.c_str(), source.info.st_mode, source.info.st_rdev) < 0) {
         return failed(source);
     }
     auto type = kind == S_IFLNK   ? TarType::SymbolicLink
@@ -258,6 +287,7 @@ Result<void> Committer::copy_special(FdView from, FdView to, const Source& sourc
                 : kind == S_IFBLK ? TarType::BlockDevice
                                   : TarType::CharacterDevice;
     TRY(header(type, source, 0, target));
+    if (in_place_) return {};
     TRY(set_xattrs_of_link(to, source.name, source.xattrs).in("commit " + source.path));
     return set_attributes(to, source);
 }
@@ -278,6 +308,14 @@ Result<void> Committer::set_attributes(FdView to, const Source& source) {
     return {};
 }
 
+void finish(Committer& committer, CommittedLayer& committed) {
+    auto& layer = committed.layer;
+    layer.diff_id = committer.digest();
+    layer.size = committer.size();
+    layer.tar_size = committer.tar_size();
+    committed.empty = committer.empty();
+}
+
 }  // namespace
 
 Result<CommittedLayer> commit_layer(const Context& context, LayerStore& layers, const std::string& upper_directory) {
@@ -289,10 +327,21 @@ Result<CommittedLayer> commit_layer(const Context& context, LayerStore& layers, 
     Committer committer(context, *recipe);
     TRY(committer.walk(upper, tree, "", 0));
     TRY(committer.finish());
-    layer.diff_id = committer.digest();
-    layer.size = committer.size();
-    layer.tar_size = committer.tar_size();
-    committed.empty = committer.empty();
+    finish(committer, committed);
+    return committed;
+}
+
+Result<CommittedLayer> take_layer(const Context& context, LayerStore& layers, const std::string& upper_directory,
+                                  std::optional<WallTime> newest) {
+    CommittedLayer committed{.layer = TRY(layers.begin())};
+    auto& layer = committed.layer;
+    TRY(os::rename(upper_directory, layer.path() + "/tree").in("commit"));
+    auto tree = TRY(os::open(layer.path() + "/tree", O_RDONLY | O_DIRECTORY));
+    auto recipe = TRY(RecipeWriter::create(layer.path() + "/recipe.zst"));
+    Committer committer(context, *recipe, true, newest);
+    TRY(committer.walk(tree, FdView(-1), "", 0));
+    TRY(committer.finish());
+    finish(committer, committed);
     return committed;
 }
 

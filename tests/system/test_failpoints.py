@@ -50,7 +50,8 @@ def steps(name="worked"):
     yield "POST", "/containers/create?name=again", {"Image": "made/other", "Cmd": ["/no/such/program"]}, 201
     yield "POST", "/containers/again/start", None, 400
     yield "DELETE", "/containers/again", None, 204
-    for name in ("made/image", "made/other", "pila/layers"):
+    yield "POST", "/build?t=made/built", soak.archive("Dockerfile", b"FROM busybox\nRUN echo x > /built\n"), 200, tar
+    for name in ("made/image", "made/other", "made/built", "pila/layers"):
         yield "DELETE", f"/images/{name}", None, 200
     yield "DELETE", "/volumes/named", None, 204
     yield "DELETE", "/networks/net", None, 204
@@ -90,11 +91,12 @@ def work(engine):
 def undo(engine):
     """What is left of the work, by whoever can see it."""
     for target in ("/containers/worked", "/containers/renamed", "/containers/again", "/images/made/image", "/images/made/other",
-                   "/images/pila/layers", "/volumes/named", "/networks/net"):
+                   "/images/made/built", "/images/pila/layers", "/volumes/named", "/networks/net"):
         answer = engine.api("DELETE", target + ("?force=1&v=1" if "containers" in target else "?force=1"), timeout=30)
         assert answer.status in (200, 204, 404), (target, answer)
     for kind in ("containers", "volumes"):  # volumes: only those without a name
         assert engine.api("POST", f"/{kind}/prune").status == 200
+    assert engine.api("POST", "/build/prune?all=1").status == 200
 
 
 def picture(engine):
