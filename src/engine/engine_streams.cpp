@@ -102,9 +102,10 @@ Result<void> Engine::start_exec(const Context& context, const std::string& exec_
             attachment.close_stdin_when_gone = true;
             request.attachment = std::move(attachment);
         }
+        publish_exec(context, *container, "exec_start", exec.spec.command,
+                     exec_id);  // as dockerd; its end may come at once
         auto pid = TRY(shim->exec(context, std::move(request)));
         execs_.set_running(exec_id, pid);
-        publish_exec(context, *container, "exec_start", exec.spec.command, exec_id);
         return {};
     };
     auto outcome = run();

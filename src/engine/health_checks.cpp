@@ -119,8 +119,8 @@ Result<void> HealthChecks::start_probe(const ContainerPointer& container, const 
         TRY(drain_->add(key, std::move(ours)));
     }
     tell_(container, "exec_create", exec_id);
-    TRY(shim->exec(Context{}.with_timeout(start_patience), std::move(request)));
     tell_(container, "exec_start", exec_id);
+    TRY(shim->exec(Context{}.with_timeout(start_patience), std::move(request)));
     return {};
 }
 
