@@ -29,6 +29,7 @@ constexpr Verb verbs[] = {
     {"seccomp", pila::runtime::seccomp_verb, "the default seccomp profile in Docker's form, a reason in each rule"},
     {"shim", spawner, nullptr},
     {"helper", helper_main, nullptr},
+    {"mount", pila::runtime::mount_verb, nullptr},
 };
 
 // runc and crun take global options before the verb: `--root DIR run ID`. The verbs look for them among their own.
