@@ -52,10 +52,20 @@ Result<std::vector<std::string>> LiveEdit::run() {
     return std::move(warnings_);
 }
 
+// A new memory limit alone: twice as much with swap, as at creation; /update makes people say it where it was less.
+void LiveEdit::choose_swap() {
+    JsonReader in(request_.limits);
+    auto memory = in.integer("Memory");
+    if (memory <= 0 || in.integer("MemorySwap") != 0) return;
+    auto now = old_spec_->resources.memory_swap;
+    if (now >= 0 && memory > now) request_.limits["MemorySwap"] = memory * 2;
+}
+
 Result<void> LiveEdit::check() {
     auto status = container_->state().status;
     if (status == Status::Removing || status == Status::Dead)
         return Error(Errc::Conflict, fmt::format("container {} is being removed", container_->id()));
+    choose_swap();
     warnings_ = TRY(settle_resources(request_.limits, engine_.groups_.limits(), LimitsFor::Update));
     TRY(check_restart_policy(request_.limits));
     TRY(check_networks());

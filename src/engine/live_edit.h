@@ -27,6 +27,7 @@ public:
 private:
     // live_edit.cpp
     Result<void> check();
+    void choose_swap();
     Result<void> check_networks();
     Result<void> resolve_mounts();
     Result<void> apply();

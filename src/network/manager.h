@@ -96,6 +96,7 @@ private:
     Result<Prepared> claim(PreparedPool::Kind kind, FdView owner);
     Result<NetworkPtr> network_for(const EndpointRequest& request);
     Result<EndpointState> reserve(NetworkState& network, const EndpointRequest& request) REQUIRES(mutex_);
+    Result<EndpointState> reserve_on(NetworkState& network, const EndpointRequest& request);
     Result<int> plug(const NetworkState& network, EndpointState& endpoint, FdView space,
                      os::net::NetlinkSocket& inside);
     void give_back(const std::vector<EndpointState>& endpoints);

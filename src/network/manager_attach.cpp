@@ -120,6 +120,19 @@ Result<EndpointState> Manager::reserve(NetworkState& network, const EndpointRequ
     return endpoint;
 }
 
+Result<EndpointState> Manager::reserve_on(NetworkState& network, const EndpointRequest& request) {
+    for (bool again = false;; again = true) {
+        {
+            Lock lock(mutex_);
+            if (network.removing)
+                return Error(Errc::NotFound, fmt::format("network {} not found", network.info.spec.name));
+            auto reserved = reserve(network, request);
+            if (reserved || reserved.error().code() != Errc::Conflict || again) return reserved;
+        }
+        reaper_.flush();  // of a container that has just ended, as this one's former self in a restart
+    }
+}
+
 void Manager::give_back(const std::vector<EndpointState>& endpoints) {
     Lock lock(mutex_);
     for (const auto& endpoint : endpoints) {
@@ -266,12 +279,7 @@ Result<void> Manager::build_endpoints(const AttachRequest& request, Building& bu
         std::vector<int> indexes;
         for (std::size_t i = 0; i < networks.size(); ++i) {
             auto& network = *networks[i];
-            {
-                Lock lock(mutex_);
-                if (network.removing)
-                    return Error(Errc::NotFound, fmt::format("network {} not found", network.info.spec.name));
-                state.endpoints.push_back(TRY(reserve(network, request.endpoints[i])));
-            }
+            state.endpoints.push_back(TRY(reserve_on(network, request.endpoints[i])));
             auto& endpoint = state.endpoints.back();
             endpoint.info.interface = fmt::format("eth{}", i);
             name_endpoint(endpoint, state);
