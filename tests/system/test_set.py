@@ -2,6 +2,7 @@
 """pila set: ports, mounts, networks and limits of a container that runs, changed without its noticing (decision 067)."""
 import json
 import random
+import re
 import socket
 import subprocess
 import threading
@@ -475,6 +476,61 @@ def test_a_container_that_ends_meanwhile(pila):
         wait_until(lambda: pila.inspect()["State"]["Status"] == "exited", "it has ended")
         assert bound(18081)
         pila.docker("rm", "web")
+
+
+places = re.findall(r'PILA_(?:FAIL|CRASH)POINT\("(engine\.set\.[^"]+)"\)', (engines.top / "src/engine/live_edit.cpp").read_text())
+
+
+@pytest.mark.failpoints
+@pytest.mark.parametrize("how", ["crash", "error"])
+@pytest.mark.parametrize("place", places)
+def test_a_daemon_that_dies_in_the_middle(fresh, tmp_path, place, how):
+    """Afterwards the container is what its record says, all of it before or all of it after."""
+    terms = tmp_path / "terms"
+    terms.write_text("")
+    engine = loaded(fresh(environment={"PILA_FAILPOINTS": f"@{terms}"}), "busybox")
+    pila = Pila(engine)
+    pila.docker("network", "create", "extra")
+    pila.docker("network", "create", "left")
+    pila.docker("run", "-d", "--name", "web", "-p", "18080:80", "-v", "gone:/gone", "--pids-limit", "90", "--network", "left", "busybox",
+                "sh", "-c", echo)
+    talk = Talk(18080)
+    before = settings(pila.inspect())
+    terms.write_text(f"{place}=1*{how}")
+    engine.kill()
+    engine.start()  # each process reads the file once
+    change = {"PortBindings": {"81/tcp": [{"HostPort": "18081"}]}, "RemovePortBindings": {"80/tcp": None}, "Binds": ["data:/data"],
+              "RemoveMounts": ["/gone"], "Networks": {"extra": None}, "PidsLimit": 80, "Tmpfs": {"/scratch": ""}}
+    try:
+        answer = pila.post("web", change)
+        assert how == "error"
+    except (OSError, ValueError):
+        assert how == "crash"
+    terms.write_text("")
+    is_new = place in ("engine.set.after-store", "engine.set.finished")
+    if how == "crash":
+        engine.process.wait(10)
+        engine.start()
+    else:
+        assert (answer.status == 200) == is_new, answer
+    assert talk.still_there()
+    now = pila.inspect()
+    if not is_new:
+        for part in before:
+            assert now[part] == before[part], part
+    assert answers(18081) == is_new and answers(18080) == (not is_new)
+    assert bound(18080 if is_new else 18081)
+    for path, there in (("/data", is_new), ("/scratch", is_new), ("/gone", not is_new)):
+        assert pila.is_mounted(path) == there, path
+    assert ("extra" in now["NetworkSettings"]["Networks"]) == is_new
+    assert pila.inside("ls /sys/class/net | grep -c eth") == ("2" if is_new else "1")
+    if Path("/sys/fs/cgroup/pids").is_dir():
+        assert pila.inside("cat /sys/fs/cgroup/pids/pids.max") == ("80" if is_new else "90")
+    if not is_new:
+        answer = pila.post("web", change)
+        assert answer.status == 200, answer
+    assert answers(18081) and pila.is_mounted("/data") and talk.still_there()
+    truth.is_whole(engine, 15)
 
 
 def test_nothing_is_left(fresh, tmp_path):
