@@ -93,6 +93,11 @@ Result<runtime::LiveMounts> LiveEdit::change_mounts(Engine& engine, const Contai
         job.steps.push_back(std::move(step));
     }
     for (auto& source : sources) job.sources.push_back(std::move(source.fd));
+    // Held by whoever makes the mounts until it has ended: one that takes them back because its daemon was killed is
+    // waited for by the next daemon.
+    auto lock = TRY(os::open(engine.state_directory(container.id()), O_RDONLY | O_DIRECTORY));
+    TRY(os::lock_exclusively(lock));
+    job.sources.push_back(std::move(lock));
     if (users) job.user_namespace = std::move(users->fd);
     return runtime::LiveMounts::apply(engine.options_.runtime_exe, job);
 }

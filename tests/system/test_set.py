@@ -375,6 +375,7 @@ def test_a_killed_daemon_has_it_all(fresh, tmp_path):
     engine = loaded(fresh(), "busybox")
     pila = Pila(engine)
     everything(pila, tmp_path)
+    wait_until(lambda: answers(18081), "it answers")
     talk = Talk(18081)
     before = settings(pila.inspect())
     engine.kill()
@@ -478,6 +479,55 @@ def test_a_container_that_ends_meanwhile(pila):
         pila.docker("rm", "web")
 
 
+def agrees_with_its_record(pila):
+    """Ports, mounts and networks are what inspect says, no more and no less."""
+    now = pila.inspect()
+    published = {int(port["HostPort"]) for ports in now["NetworkSettings"]["Ports"].values() for port in ports or []}
+    for port in (18080, 18081):
+        assert answers(port) == (port in published), (port, published)
+        assert bound(port) == (port not in published)
+    mounted = {mount["Destination"] for mount in now["Mounts"]} | set(now["HostConfig"].get("Tmpfs") or {})
+    lines = [line.split()[4] for line in pila.inside("cat /proc/self/mountinfo").splitlines()]
+    for path in ("/data", "/gone", "/scratch"):
+        assert lines.count(path) == (path in mounted), (path, lines, mounted)
+    assert int(pila.inside("ls /sys/class/net | grep -c eth || true")) == len(now["NetworkSettings"]["Networks"])
+
+
+def test_a_daemon_that_is_killed_at_any_moment(fresh):
+    engine = loaded(fresh(), "busybox")
+    pila = Pila(engine)
+    pila.docker("network", "create", "extra")
+    pila.docker("run", "-d", "--name", "web", "-p", "18080:80", "-v", "gone:/gone", "busybox", "sh", "-c", echo)
+    wait_until(lambda: answers(18080), "it answers")
+    talk = Talk(18080)
+    chance = random.Random(11)
+    there = {"PortBindings": {"81/tcp": [{"HostPort": "18081"}]}, "RemovePortBindings": {"80/tcp": None}, "Binds": ["data:/data"],
+             "RemoveMounts": ["/gone"], "Networks": {"extra": None}, "PidsLimit": 80, "Tmpfs": {"/scratch": ""}}
+    back = {"PortBindings": {"80/tcp": [{"HostPort": "18080"}]}, "RemovePortBindings": {"81/tcp": None}, "Binds": ["gone:/gone"],
+            "RemoveMounts": ["/data", "/scratch"], "RemoveNetworks": ["extra"], "PidsLimit": 90}
+
+    def change():
+        is_there = "18081" in json.dumps(pila.inspect()["HostConfig"]["PortBindings"])
+        try:
+            answer = pila.post("web", back if is_there else there)
+            assert answer.status == 200, answer
+        except (OSError, ValueError):
+            pass  # killed
+
+    for _ in range(20):
+        thread = threading.Thread(target=change)
+        thread.start()
+        time.sleep(chance.uniform(0.002, 0.035))
+        engine.kill()
+        thread.join()
+        engine.start()
+        assert talk.still_there()
+        agrees_with_its_record(pila)
+    change()
+    agrees_with_its_record(pila)
+    truth.is_whole(engine, 15)
+
+
 places = re.findall(r'PILA_(?:FAIL|CRASH)POINT\("(engine\.set\.[^"]+)"\)', (engines.top / "src/engine/live_edit.cpp").read_text())
 
 
@@ -494,6 +544,7 @@ def test_a_daemon_that_dies_in_the_middle(fresh, tmp_path, place, how):
     pila.docker("network", "create", "left")
     pila.docker("run", "-d", "--name", "web", "-p", "18080:80", "-v", "gone:/gone", "--pids-limit", "90", "--network", "left", "busybox",
                 "sh", "-c", echo)
+    wait_until(lambda: answers(18080), "it answers")
     talk = Talk(18080)
     before = settings(pila.inspect())
     terms.write_text(f"{place}=1*{how}")
