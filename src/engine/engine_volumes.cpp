@@ -198,8 +198,8 @@ void Engine::publish_volume(const Context& context, const std::string& name, con
     parts_.journal.publish(context, "volume", action, name, std::move(attributes));
 }
 
-void Engine::publish_volumes(const Context& context, const Container& container,
-                             const std::vector<VolumeMount>& mounts, const char* action) {
+void Engine::publish_volumes(const Context& context, const Container& container, const std::vector<VolumeMount>& mounts,
+                             const char* action) {
     for (const auto& mount : mounts) {
         if (mount.type != "volume") continue;
         std::map<std::string, std::string> attributes{{"container", container.id()}};
