@@ -246,6 +246,9 @@ private:
     void schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for);
     Result<void> remove_locked(const Context& context, const ContainerPointer& container, bool remove_volumes);
 
+    void publish_endpoints(const Context& context, const Container& container, const char* action,
+                           const std::vector<network::Endpoint>& endpoints);
+    // With the network "host" or "none" if it is in that.
     void publish_networks(const Context& context, const Container& container, const char* action,
                           const std::vector<network::Endpoint>& endpoints);
     void publish_exec(const Context& context, const Container& container, std::string_view action,

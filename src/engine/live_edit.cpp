@@ -285,8 +285,8 @@ std::map<std::string, std::string> LiveEdit::event_attributes() const {
 }
 
 void LiveEdit::tell() {
-    engine_.publish_networks(context_, *container_, "connect", connected_);
-    engine_.publish_networks(context_, *container_, "disconnect", disconnected_);
+    engine_.publish_endpoints(context_, *container_, "connect", connected_);
+    engine_.publish_endpoints(context_, *container_, "disconnect", disconnected_);
     if (running_) {
         engine_.publish_volumes(context_, *container_, added_mounts_, "mount");
         engine_.publish_volumes(context_, *container_, plan_.gone_mounts, "unmount");

@@ -105,18 +105,36 @@ private:
                 return Error(Errc::Invalid,
                              fmt::format("mount on {}: it lies in /proc or /sys", printable(step.mount.target)));
         }
-        Plan plan;
-        plan.mounts.push_back(step.mount);
-        os::CgroupLayout layout;
-        os::Cgroup cgroup;
-        init::Setup setup{.plan = plan, .fds = fds_, .stdio = {}, .layout = layout, .cgroup = cgroup};
-        setup.root = TRY(root_.duplicate());
-        setup.bind_sources.push_back(std::move(sources_[index]));
-        auto built = init::build_mounts(setup);
+        auto built = build(index);
+        if (!built && built.error().os_errno() == EROFS) {
+            TRY(make_place_in_read_only_root(index));
+            built = build(index);
+        }
         auto place = os::open_in_root(root_, step.mount.target, O_PATH);
         // Also one that failed after it was attached.
         if (place && is_mount_point(TRY(look_at(*place, "")))) done_.push_back({&step, place.take()});
         return built;
+    }
+
+    Result<void> build(std::size_t index) {
+        Plan plan;
+        plan.mounts.push_back(steps_[index].mount);
+        os::CgroupLayout layout;
+        os::Cgroup cgroup;
+        init::Setup setup{.plan = plan, .fds = fds_, .stdio = {}, .layout = layout, .cgroup = cgroup};
+        setup.root = TRY(root_.duplicate());
+        if (sources_[index]) setup.bind_sources.push_back(TRY(sources_[index].duplicate()));
+        return init::build_mounts(setup);
+    }
+
+    // A start makes such places before the root becomes read-only.
+    Result<void> make_place_in_read_only_root(std::size_t index) {
+        bool is_file = sources_[index] && !S_ISDIR(TRY(os::stat_of(sources_[index])).st_mode);
+        auto writable = TRY(os::clone_mount(root_, "", os::Recursive::No));
+        TRY(os::change_mount(writable, 0, MOUNT_ATTR_RDONLY, 0, os::Recursive::No));
+        TRY(init::make_in_root(writable, steps_[index].mount.target,
+                               is_file ? init::Missing::File : init::Missing::Directory));
+        return {};
     }
 
     Result<void> detach(std::size_t index) {

@@ -220,6 +220,25 @@ def test_all_or_nothing(web, tmp_path):
     assert refused(18080) and answers(18081)
 
 
+def test_what_was_unmounted_in_vain_is_what_it_was(web):
+    web.docker("run", "-d", "--name", "other", "-p", "18099:80", "busybox", "sleep", "1000")
+    web.set("--tmpfs", "/kept:size=1m", "-v", "data:/kept/data", "web")
+    web.inside("echo text > /kept/file; echo text > /kept/data/file")
+    before = settings(web.inspect())
+    assert "already allocated" in web.refuses("--unmount", "/kept", "--unmount", "/kept/data", "-p", "18099:81", "web")
+    assert settings(web.inspect()) == before
+    assert web.inside("cat /kept/file /kept/data/file") == "text\ntext"
+    assert web.inside("grep -c kept /proc/self/mountinfo") == "2"
+
+
+def test_a_read_only_container(pila, tmp_path):
+    (tmp_path / "file").write_text("text")
+    pila.docker("run", "-d", "--name", "web", "--read-only", "busybox", "sleep", "1000")
+    pila.set("-v", f"{tmp_path}:/new/host", "-v", f"{tmp_path}/file:/other/file:ro", "--tmpfs", "/scratch", "web")
+    assert pila.inside("cat /new/host/file /other/file; touch /scratch/made") == "texttext"
+    assert "Read-only" in pila.docker.run("exec", "web", "touch", "/new/made", check=False).stderr
+
+
 def test_limits_that_the_kernel_refuses_take_everything_back(web):
     """Less memory than is in use cannot be set at once: the kernel says so only when all else is done."""
     web.docker("update", "-m", "100m", "--memory-swap", "100m", "web")
