@@ -275,6 +275,14 @@ std::map<std::string, std::string> LiveEdit::event_attributes() const {
         for (const auto& port : ports_->added) add("ports", '+', port_text(port));
         for (const auto& port : ports_->gone) add("ports", '-', port_text(port));
     }
+    if (!running_) {  // as they were asked for
+        for (const auto& port : request_.add_ports)
+            add("ports", '+',
+                fmt::format("{}:{}:{}/{}", port.host_ip, port.host_port, port.container_port, port.protocol));
+        for (const auto& port : request_.remove_ports)
+            add("ports", '-',
+                fmt::format("{}:{}:{}/{}", port.host_ip, port.host_port, port.container_port, port.protocol));
+    }
     for (const auto& mount : added_mounts_) add("mounts", '+', mount.destination);
     for (const auto& mount : plan_.gone_mounts) add("mounts", '-', mount.destination);
     for (const auto& endpoint : request_.add_networks) add("networks", '+', endpoint.network);
