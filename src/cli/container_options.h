@@ -75,6 +75,10 @@ struct ContainerOptions {
 // The flags that `run` and `create` share. `options` must outlive `flags`.
 void add_container_flags(Flags& flags, ContainerOptions& options);
 
+// The flags that `update` and `set` share, and the body of POST /containers/{id}/update.
+void add_update_flags(Flags& flags, ContainerOptions& options);
+Result<json::object> update_body(const ContainerOptions& options, const Flags& flags);
+
 // The body of POST /containers/create. Errors are the user's (exit 125).
 Result<json::object> container_body(const ContainerOptions& options, const std::string& image, const Texts& command,
                                     int api_minor);

@@ -57,6 +57,7 @@ PILA_VERB(rmi);
 PILA_VERB(run);
 PILA_VERB(save);
 PILA_VERB(search);
+PILA_VERB(set);
 PILA_VERB(start);
 PILA_VERB(stats);
 PILA_VERB(stop);

@@ -51,10 +51,10 @@ static Result<bool> passes(Api& api, const Filters& filters, const ContainerPoin
     };
     return any_of("volume",
                   [&](const std::string& wanted) {
-                      return std::any_of(
-                          container->volumes().begin(), container->volumes().end(), [&](const auto& volume) {
-                              return volume.name == wanted || volume.destination == wanted || volume.source == wanted;
-                          });
+                      auto volumes = container->volumes();
+                      return std::any_of(volumes.begin(), volumes.end(), [&](const auto& volume) {
+                          return volume.name == wanted || volume.destination == wanted || volume.source == wanted;
+                      });
                   }) &&
            any_of("network", [&](const std::string& wanted) {
                if (state.endpoints.empty()) return spec->network_mode == wanted;

@@ -36,8 +36,8 @@ const Route* find_route(http::Request& request, std::string_view path, bool& wro
     auto segments = split(path, '/');
     std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
     for (auto table : {system_routes(), container_routes(), archive_routes(), observation_routes(), stats_routes(),
-                       stream_routes(), exec_routes(), image_routes(), network_routes(), volume_routes(),
-                       registry_routes(), build_routes(), off_routes()}) {
+                       stream_routes(), live_edit_routes(), exec_routes(), image_routes(), network_routes(),
+                       volume_routes(), registry_routes(), build_routes(), off_routes()}) {
         for (const auto& route : table) {
             request.parameters.clear();
             if (!matches(split(route.pattern, '/'), segments, request.parameters)) continue;

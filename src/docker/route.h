@@ -21,6 +21,7 @@ struct Route {
 std::span<const Route> system_routes();
 std::span<const Route> container_routes();
 std::span<const Route> observation_routes();
+std::span<const Route> live_edit_routes();
 std::span<const Route> stats_routes();
 std::span<const Route> archive_routes();
 std::span<const Route> stream_routes();

@@ -41,6 +41,16 @@ void Container::set_spec(SpecPointer spec) {
     spec_ = std::move(spec);
 }
 
+VolumeMounts Container::volumes() const {
+    Lock lock(mutex_);
+    return volumes_;
+}
+
+void Container::set_volumes(VolumeMounts volumes) {
+    Lock lock(mutex_);
+    volumes_ = std::move(volumes);
+}
+
 void Container::set_shim(std::shared_ptr<runtime::ShimClient> shim) {
     Lock lock(mutex_);
     shim_.swap(shim);  // the old one is released after the lock

@@ -48,6 +48,19 @@ struct VolumeMount {  // what a mount turned into, as inspect's Mounts shows it
     std::string subpath;  // of the volume or image
 };
 
+// The mounts of a container at one moment; cheap to copy.
+class VolumeMounts {
+public:
+    explicit VolumeMounts(std::vector<VolumeMount> mounts)
+        : mounts_(std::make_shared<const std::vector<VolumeMount>>(std::move(mounts))) {}
+    auto begin() const { return mounts_->begin(); }
+    auto end() const { return mounts_->end(); }
+    const std::vector<VolumeMount>& list() const { return *mounts_; }
+
+private:
+    std::shared_ptr<const std::vector<VolumeMount>> mounts_;
+};
+
 struct ContainerIdentity {
     std::string id;
     WallTime created;
@@ -73,16 +86,17 @@ public:
 
     const std::string& id() const { return identity_.id; }
     const ContainerIdentity& identity() const { return identity_; }
-    const std::vector<VolumeMount>& volumes() const { return volumes_; }
     std::string short_id() const { return identity_.id.substr(0, 12); }
 
     std::string name() const;
     SpecPointer spec() const;
+    VolumeMounts volumes() const;
     ContainerState state() const;
     std::shared_ptr<runtime::ShimClient> shim() const;
 
     void set_name(std::string name);
     void set_spec(SpecPointer spec);
+    void set_volumes(VolumeMounts volumes);
     // Atomic; returns the state afterwards. The only way to change it.
     template <typename Change>
     ContainerState update(Change change) {
@@ -128,8 +142,8 @@ private:
     };
 
     const ContainerIdentity identity_;
-    const std::vector<VolumeMount> volumes_;
     mutable Mutex mutex_;
+    VolumeMounts volumes_ GUARDED_BY(mutex_);
     std::string name_ GUARDED_BY(mutex_);
     SpecPointer spec_ GUARDED_BY(mutex_);
     ContainerState state_ GUARDED_BY(mutex_);

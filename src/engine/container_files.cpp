@@ -120,7 +120,7 @@ static bool by_path(const VolumeMount& volume) {
 
 std::vector<ViewMount> ContainerFiles::mounts_of(const Container& container) const {
     std::vector<ViewMount> mounts;
-    auto volumes = container.volumes();
+    auto volumes = container.volumes().list();
     for (const auto* name : {"resolv.conf", "hostname", "hosts"}) {
         auto target = fmt::format("/etc/{}", name), source = engine_.container_directory(container.id()) + "/" + name;
         bool covered = std::any_of(volumes.begin(), volumes.end(),

@@ -14,6 +14,8 @@ namespace pila::engine {
 static std::string spec_key(const std::string& id) { return "container/" + id + "/spec"; }
 static std::string state_key(const std::string& id) { return "container/" + id + "/state"; }
 
+static std::string intent_key(const std::string& id) { return "container/" + id + "/set"; }
+
 Result<void> ContainerTable::load() {
     for (const auto& entry : TRY(store_.range("container/"))) {
         if (!entry.key.ends_with("/spec")) continue;
@@ -63,7 +65,8 @@ Result<void> ContainerTable::add(ContainerPointer container) {
 }
 
 Result<void> ContainerTable::remove(const Container& container) {
-    std::vector<store::Change> changes{{spec_key(container.id()), {}, {}}, {state_key(container.id()), {}, {}}};
+    std::vector<store::Change> changes{
+        {spec_key(container.id()), {}, {}}, {state_key(container.id()), {}, {}}, {intent_key(container.id()), {}, {}}};
     Lock writing(writing_);
     TRY(store_.transact(changes));
     Lock lock(mutex_);
@@ -84,6 +87,30 @@ Result<void> ContainerTable::save_state(const Container& container) {
     if (!by_id(container.id())) return {};
     TRY(store_.put(state_key(container.id()), state_record(container.state())));
     return {};
+}
+
+Result<void> ContainerTable::save(const Container& container, std::vector<store::Change> others) {
+    Lock writing(writing_);
+    if (!by_id(container.id())) return {};
+    others.push_back({spec_key(container.id()), spec_record(container), {}});
+    others.push_back({state_key(container.id()), state_record(container.state()), {}});
+    TRY(store_.transact(others));
+    return {};
+}
+
+Result<void> ContainerTable::save_intent(const Container& container, const std::string& text) {
+    Lock writing(writing_);
+    if (!by_id(container.id())) return {};
+    if (text.empty())
+        TRY(store_.remove(intent_key(container.id())));
+    else
+        TRY(store_.put(intent_key(container.id()), text));
+    return {};
+}
+
+std::string ContainerTable::intent(const Container& container) const {
+    auto entry = store_.get(intent_key(container.id()));
+    return entry && *entry ? (*entry)->value : std::string();
 }
 
 ContainerPointer ContainerTable::by_id(const std::string& id) const {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // All containers of the engine: found by id, unique id prefix, or name; names reserved; records in the node store.
-// Keys: "container/ID/spec" (identity, name, asked-for settings), "container/ID/state". Threads: any.
+// Keys: "container/ID/spec" (identity, name, asked-for settings), "container/ID/state"; "container/ID/set" while it is
+// being changed. Threads: any.
 
 #include <map>
 #include <string>
@@ -29,6 +30,11 @@ public:
     // A container that was removed meanwhile stays so: nothing is written then.
     Result<void> save_spec(const Container& container);
     Result<void> save_state(const Container& container);
+    // Both, and what others keep of it, in one go.
+    Result<void> save(const Container& container, std::vector<store::Change> others);
+    // What is under way with a container, for a daemon that is started after this one was killed ("": nothing).
+    Result<void> save_intent(const Container& container, const std::string& text);
+    std::string intent(const Container& container) const;
 
     // NotFound: "No such container: NAME".
     Result<ContainerPointer> find(std::string_view name_or_id) const;

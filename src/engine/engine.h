@@ -106,6 +106,7 @@ struct MountSource {
 class ContainerFiles;
 class HealthChecks;
 class LingeringRoots;
+class LiveEdit;
 class StatsHub;
 class Undo;
 
@@ -149,6 +150,9 @@ public:
     Result<void> rename(const Context& context, std::string_view reference, std::string_view name);
     // Limits and restart policy, of a running container at once; returns warnings. An error: nothing has changed.
     Result<std::vector<std::string>> update(const Context& context, std::string_view reference, json::object changes);
+    // Ports, mounts, networks and all that update() changes, together or not at all; of a container that runs without
+    // its noticing. `body`: of POST /containers/{id}/set. Returns warnings.
+    Result<std::vector<std::string>> set(const Context& context, std::string_view reference, const json::object& body);
     Result<void> resize(std::string_view reference, std::uint16_t rows, std::uint16_t columns);
 
     // Takes over the client's connection. Before the start: kept until then.
@@ -198,6 +202,7 @@ public:
 
 private:
     friend class ContainerFiles;
+    friend class LiveEdit;
     Engine(EngineOptions options, Parts parts, ControlGroups groups);
 
     std::string container_directory(const std::string& id) const {
@@ -222,11 +227,13 @@ private:
                                      Undo& undo);
     Result<void> fill_volumes(const ContainerSpec& spec, const std::vector<VolumeMount>& mounts,
                               const std::vector<std::string>& layers, const os::UserNamespace* ids);
-    Result<void> use_volumes(const Container& container);
+    Result<void> use_volumes(const Container& container, const std::vector<VolumeMount>& mounts);
     void release_volumes(const Container& container);
     void remove_anonymous_volumes(const Context& context, const Container& container);
-    void publish_volumes(const Context& context, const Container& container, const char* action);
-    Result<std::vector<MountSource>> open_mount_sources(const Container& container, const os::UserNamespace* ids);
+    void publish_volumes(const Context& context, const Container& container, const std::vector<VolumeMount>& mounts,
+                         const char* action);
+    Result<std::vector<MountSource>> open_mount_sources(const std::vector<VolumeMount>& mounts,
+                                                        const os::UserNamespace* ids);
 
     // engine_start.cpp; the operation lock is held
     Result<void> start_locked(const Context& context, const ContainerPointer& container);
@@ -248,6 +255,9 @@ private:
     void schedule_restart(const ContainerPointer& container, std::chrono::nanoseconds ran_for);
     Result<void> remove_locked(const Context& context, const ContainerPointer& container, bool remove_volumes);
 
+    void publish_endpoints(const Context& context, const Container& container, const char* action,
+                           const std::vector<network::Endpoint>& endpoints);
+    // With the network "host" or "none" if it is in that.
     void publish_networks(const Context& context, const Container& container, const char* action,
                           const std::vector<network::Endpoint>& endpoints);
     void publish_exec(const Context& context, const Container& container, std::string_view action,

@@ -21,16 +21,25 @@ static std::string driver_of(const std::string& network) {
     return network == "host" ? "host" : "bridge";
 }
 
+void Engine::publish_endpoints(const Context& context, const Container& container, const char* action,
+                               const std::vector<network::Endpoint>& endpoints) {
+    for (const auto& endpoint : endpoints) {
+        const auto& name = endpoint.network_name;
+        parts_.journal.publish(context, "network", action, endpoint.network_id,
+                               {{"name", name}, {"type", driver_of(name)}, {"container", container.id()}});
+    }
+}
+
 void Engine::publish_networks(const Context& context, const Container& container, const char* action,
                               const std::vector<network::Endpoint>& endpoints) {
-    auto tell = [&](const std::string& id, const std::string& name) {
-        parts_.journal.publish(context, "network", action, id,
-                               {{"name", name}, {"type", driver_of(name)}, {"container", container.id()}});
-    };
-    for (const auto& endpoint : endpoints) tell(endpoint.network_id, endpoint.network_name);
-    const auto mode = container.spec()->network_mode;
-    if (mode != "host" && mode != "none") return;
-    if (auto network = parts_.networks.find(mode)) tell(network->id, mode);
+    publish_endpoints(context, container, action, endpoints);
+    network::Endpoint other;
+    other.network_name = container.spec()->network_mode;
+    if (other.network_name != "host" && other.network_name != "none") return;
+    auto network = parts_.networks.find(other.network_name);
+    if (!network) return;
+    other.network_id = network->id;
+    publish_endpoints(context, container, action, {other});
 }
 
 // "exec_create: sh -c true": a program without arguments keeps the space, as dockerd has it.

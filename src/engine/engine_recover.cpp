@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "engine/health_checks.h"
+#include "engine/live_edit.h"
 #include "os/file.h"
 
 namespace pila::engine {
@@ -35,7 +36,7 @@ Result<void> Engine::recover() {
             auto since = std::max<std::int64_t>(0, now_wall().nanoseconds - known.started_at.nanoseconds);
             container->started(std::chrono::nanoseconds(since));
             TRY(table_.save_state(*container));
-            auto used = use_volumes(*container);
+            auto used = use_volumes(*container, container->volumes().list());
             if (!used) log::warning("volumes of container {}: {}", container->name(), used.error().message());
             bool paused = container->state().status == Status::Paused;
             // The daemon may have died in the middle of a pause, or of a commit that froze it for a moment.
@@ -59,6 +60,7 @@ Result<void> Engine::recover() {
     }
     PILA_FAILPOINT("engine.recover.before-networks");
     TRY(parts_.networks.recover(live).in("recovering networks"));
+    for (const auto& container : table_.list()) LiveEdit::finish_cut(*this, container);
     for (const auto& container : restarting) schedule_restart(container, {});  // not before there are networks
     for (auto& [container, record] : ended) settle_exit(container, record);
     sweep_directories();

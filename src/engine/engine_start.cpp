@@ -13,6 +13,7 @@
 #include "engine/container_files.h"
 #include "engine/engine.h"
 #include "engine/etc_files.h"
+#include "engine/file_view.h"
 #include "engine/health_checks.h"
 #include "engine/lingering_roots.h"
 #include "engine/plan_builder.h"
@@ -176,7 +177,12 @@ Result<void> Engine::launch(const Context& context, const ContainerPointer& cont
     inputs.ipc_path = TRY(namespace_of(table_, spec->ipc_mode, "ipc"));
     if (spec->ipc_mode.starts_with("container:")) TRY(check_donor(table_, spec->ipc_mode));
     inputs.cdi_directories = options_.cdi_directories;
-    auto sources = TRY(open_mount_sources(*container, ids));
+    auto sources = TRY(open_mount_sources(container->volumes().list(), ids));
+    if (spec->ipc_mode.starts_with("container:")) {
+        auto donor = TRY(table_.find(std::string_view(spec->ipc_mode).substr(10)));
+        auto memory = TRY(clone_mount_of_process(donor->state().pid, "/dev/shm"));
+        sources.push_back({shared_memory_of_donor, std::move(memory)});
+    }
     auto first_source = 1 + (inputs.own_network ? 1 : 0) + (ids ? 1 : 0);
     for (std::size_t i = 0; i < sources.size(); ++i)
         if (!sources[i].destination.empty())
@@ -249,7 +255,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
                         container_directory(container->id()));
     auto launched = [&]() -> Result<void> {
         if (!log) return log.error();
-        TRY(use_volumes(*container));
+        TRY(use_volumes(*container, container->volumes().list()));
         auto users = TRY(user_namespace_of(*spec));
         const auto* ids = users ? &*users : nullptr;
         if (own_network) sandbox = TRY(attach_networks(context, *container, ids));
@@ -260,7 +266,7 @@ Result<void> Engine::start_locked(const Context& context, const ContainerPointer
     if (launched) {
         health_->running(container, HealthChecks::From::Start);
         publish_networks(context, *container, "connect", container->state().endpoints);
-        publish_volumes(context, *container, "mount");
+        publish_volumes(context, *container, container->volumes().list(), "mount");
         publish(context, *container, "start");
         return {};
     }

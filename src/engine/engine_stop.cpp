@@ -299,7 +299,7 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     if (record.oom_killed && !state.oom_killed) publish(context, *container, "oom");
     publish(context, *container, "die", {{"exitCode", std::to_string(record.code)}});
     publish_networks(context, *container, "disconnect", state.endpoints);
-    publish_volumes(context, *container, "unmount");
+    publish_volumes(context, *container, container->volumes().list(), "unmount");
     follower_->container_ended(container->id());
     after_exit(container, ran_for);
     if (shim) shim->forget();  // who waits for the container comes first

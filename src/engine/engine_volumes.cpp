@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "engine/engine.h"
-#include "engine/file_view.h"
 #include "engine/plan_builder.h"
 #include "engine/undo.h"
 #include "os/file.h"
@@ -180,8 +179,8 @@ Result<void> check_propagation(const VolumeMount& mount) {
 
 }  // namespace
 
-Result<void> Engine::use_volumes(const Container& container) {
-    for (const auto& mount : container.volumes()) {
+Result<void> Engine::use_volumes(const Container& container, const std::vector<VolumeMount>& mounts) {
+    for (const auto& mount : mounts) {
         TRY(check_propagation(mount));
         if (mount.type == "volume") TRY(volumes_.use(mount.name, container.id()));
     }
@@ -199,8 +198,9 @@ void Engine::publish_volume(const Context& context, const std::string& name, con
     parts_.journal.publish(context, "volume", action, name, std::move(attributes));
 }
 
-void Engine::publish_volumes(const Context& context, const Container& container, const char* action) {
-    for (const auto& mount : container.volumes()) {
+void Engine::publish_volumes(const Context& context, const Container& container, const std::vector<VolumeMount>& mounts,
+                             const char* action) {
+    for (const auto& mount : mounts) {
         if (mount.type != "volume") continue;
         std::map<std::string, std::string> attributes{{"container", container.id()}};
         if (std::string_view(action) == "mount") {
@@ -231,14 +231,10 @@ void Engine::remove_anonymous_volumes(const Context& context, const Container& c
 
 // By descriptor, resolved by the kernel below the volume's or image's root: whoever shares the volume may be turning
 // parts of the path into links meanwhile.
-Result<std::vector<MountSource>> Engine::open_mount_sources(const Container& container, const os::UserNamespace* ids) {
+Result<std::vector<MountSource>> Engine::open_mount_sources(const std::vector<VolumeMount>& mounts,
+                                                            const os::UserNamespace* ids) {
     std::vector<MountSource> sources;
-    if (auto spec = container.spec(); spec->ipc_mode.starts_with("container:")) {
-        auto donor = TRY(table_.find(std::string_view(spec->ipc_mode).substr(10)));
-        auto memory = TRY(clone_mount_of_process(donor->state().pid, "/dev/shm"));
-        sources.push_back({shared_memory_of_donor, std::move(memory)});
-    }
-    for (const auto& mount : container.volumes()) {
+    for (const auto& mount : mounts) {
         if (mount.type != "image" && mount.subpath.empty()) continue;
         Fd source;
         if (mount.type == "image") {

@@ -136,19 +136,45 @@ static void place_shared_memory(const PlanInputs& inputs, const ContainerSpec& s
     }
 }
 
+// Parents before what is mounted inside them.
+void sort_by_depth(std::vector<VolumeMount>& volumes) {
+    std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
+        return std::count(a.destination.begin(), a.destination.end(), '/') <
+               std::count(b.destination.begin(), b.destination.end(), '/');
+    });
+}
+
+runtime::MountPlan mount_plan_of(const VolumeMount& volume, int source_fd) {
+    runtime::MountPlan mount;
+    mount.target = volume.destination;
+    if (volume.type == "tmpfs") {
+        mount.source = mount.type = "tmpfs";
+        mount.flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (volume.writable ? 0 : MS_RDONLY);
+        for (auto option : split(volume.mode, ',')) apply_tmpfs_option(option, mount);
+        return mount;
+    }
+    mount.source = volume.source;
+    mount.type = "bind";
+    mount.flags = MS_BIND | (volume.recursive ? MS_REC : 0) | (volume.writable ? 0 : MS_RDONLY);
+    mount.propagation = propagation_flag(volume.propagation);
+    mount.recursive_readonly = !volume.writable && volume.recursive_read_only;
+    mount.source_fd = source_fd;
+    return mount;
+}
+
 static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runtime::Plan& plan) {
-    auto bind = [&](std::string source, std::string target, bool read_only,
-                    std::uint64_t propagation) -> runtime::MountPlan& {
+    auto bind = [&](std::string source, std::string target, bool read_only, std::uint64_t propagation) {
         runtime::MountPlan mount;
         mount.source = std::move(source);
         mount.target = std::move(target);
         mount.type = "bind";
         mount.flags = MS_BIND | MS_REC | (read_only ? MS_RDONLY : 0);
         mount.propagation = propagation;
-        return plan.mounts.emplace_back(std::move(mount));
+        plan.mounts.push_back(std::move(mount));
     };
+    auto volumes = inputs.container->volumes().list();
     auto covered = [&](const std::string& target) {
-        return std::any_of(inputs.container->volumes().begin(), inputs.container->volumes().end(),
+        return std::any_of(volumes.begin(), volumes.end(),
                            [&](const auto& volume) { return volume.destination == target; });
     };
     for (const auto* name : {"resolv.conf", "hostname", "hosts"}) {
@@ -157,29 +183,10 @@ static void add_mounts(const PlanInputs& inputs, const ContainerSpec& spec, runt
             bind(inputs.files_directory + "/" + name, target, spec.read_only_root, MS_PRIVATE | MS_REC);
     }
     place_shared_memory(inputs, spec, plan);
-    // Parents before what is mounted inside them.
-    auto volumes = inputs.container->volumes();
-    std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
-        return std::count(a.destination.begin(), a.destination.end(), '/') <
-               std::count(b.destination.begin(), b.destination.end(), '/');
-    });
+    sort_by_depth(volumes);
     for (const auto& volume : volumes) {
-        if (volume.type != "tmpfs") {
-            auto& made =
-                bind(volume.source, volume.destination, !volume.writable, propagation_flag(volume.propagation));
-            if (!volume.recursive) made.flags &= ~std::uint64_t{MS_REC};
-            made.recursive_readonly = !volume.writable && volume.recursive_read_only;
-            auto source = inputs.source_indices.find(volume.destination);
-            if (source != inputs.source_indices.end()) made.source_fd = source->second;
-            continue;
-        }
-        runtime::MountPlan tmpfs;
-        tmpfs.source = "tmpfs";
-        tmpfs.target = volume.destination;
-        tmpfs.type = "tmpfs";
-        tmpfs.flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (volume.writable ? 0 : MS_RDONLY);
-        for (auto option : split(volume.mode, ',')) apply_tmpfs_option(option, tmpfs);
-        plan.mounts.push_back(std::move(tmpfs));
+        auto source = inputs.source_indices.find(volume.destination);
+        plan.mounts.push_back(mount_plan_of(volume, source == inputs.source_indices.end() ? -1 : source->second));
     }
 }
 

@@ -35,6 +35,9 @@ struct PlanInputs {
     std::vector<std::string> cdi_directories;
 };
 
+void sort_by_depth(std::vector<VolumeMount>& volumes);
+// source_fd: index of its descriptor, -1: by its path.
+runtime::MountPlan mount_plan_of(const VolumeMount& volume, int source_fd);
 Result<runtime::Plan> build_plan(const PlanInputs& inputs);
 // Its user is looked up in the running container's files.
 Result<runtime::ProcessPlan> build_exec_process(const Container& container, const ExecSpec& exec,

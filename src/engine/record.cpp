@@ -15,20 +15,9 @@ static json::array array_of(const std::vector<std::string>& items) {
     return list;
 }
 
-std::string spec_record(const Container& container) {
-    const auto& identity = container.identity();
-    auto spec = container.spec();
-    json::object record;
-    record["version"] = record_version;
-    record["name"] = container.name();
-    record["created"] = identity.created.nanoseconds;
-    record["image"] = identity.image_id.text();
-    record["layers"] = array_of(identity.layers);
-    record["config"] = spec->config_json;  // as text: read back only when needed
-    record["host"] = spec->host_config_json;
-    record["networking"] = spec->networking_json;
+json::array mounts_record(const std::vector<VolumeMount>& mounts) {
     json::array volumes;
-    for (const auto& volume : container.volumes()) {
+    for (const auto& volume : mounts) {
         volumes.push_back({{"type", volume.type},
                            {"name", volume.name},
                            {"source", volume.source},
@@ -42,7 +31,35 @@ std::string spec_record(const Container& container) {
                            {"listed", volume.listed},
                            {"subpath", volume.subpath}});
     }
-    record["volumes"] = std::move(volumes);
+    return volumes;
+}
+
+std::vector<VolumeMount> read_mounts_record(const json::array& list) {
+    std::vector<VolumeMount> volumes;
+    for (const auto& item : list) {
+        if (!item.is_object()) continue;
+        JsonReader one(item.get_object());
+        volumes.push_back({one.text("type"), one.text("name"), one.text("source"), one.text("destination"),
+                           one.text("driver"), one.text("mode"), one.text("propagation"), one.boolean("writable"),
+                           one.boolean("recursive", true), one.boolean("recursive_ro", true),
+                           one.boolean("listed", true), one.text("subpath")});
+    }
+    return volumes;
+}
+
+std::string spec_record(const Container& container) {
+    const auto& identity = container.identity();
+    auto spec = container.spec();
+    json::object record;
+    record["version"] = record_version;
+    record["name"] = container.name();
+    record["created"] = identity.created.nanoseconds;
+    record["image"] = identity.image_id.text();
+    record["layers"] = array_of(identity.layers);
+    record["config"] = spec->config_json;  // as text: read back only when needed
+    record["host"] = spec->host_config_json;
+    record["networking"] = spec->networking_json;
+    record["volumes"] = mounts_record(container.volumes().list());
     if (identity.transient) record["transient"] = true;
     return to_json(record);
 }
@@ -64,16 +81,7 @@ Result<ContainerPointer> read_spec_record(const std::string& id, std::string_vie
     identity.image_id = TRY(image::Digest::parse(in.text("image")));
     auto spec = TRY(load_spec(in.text("config"), in.text("host"), in.text("networking")));
     std::vector<VolumeMount> volumes;
-    if (const auto* list = in.array("volumes")) {
-        for (const auto& item : *list) {
-            if (!item.is_object()) continue;
-            JsonReader one(item.get_object());
-            volumes.push_back({one.text("type"), one.text("name"), one.text("source"), one.text("destination"),
-                               one.text("driver"), one.text("mode"), one.text("propagation"), one.boolean("writable"),
-                               one.boolean("recursive", true), one.boolean("recursive_ro", true),
-                               one.boolean("listed", true), one.text("subpath")});
-        }
-    }
+    if (const auto* list = in.array("volumes")) volumes = read_mounts_record(*list);
     TRY(in.check());
     return std::make_shared<Container>(std::move(identity), in.text("name"),
                                        std::make_shared<const ContainerSpec>(std::move(spec)), std::move(volumes));

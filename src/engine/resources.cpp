@@ -116,6 +116,35 @@ Result<runtime::ResourcePlan> plan_update(const Resources& changes, const Resour
     return plan;
 }
 
+Result<runtime::ResourcePlan> plan_restore(const Resources& changes, const Resources& record) {
+    auto touched = changes;
+    auto restore = [](auto& value, const auto& before) {
+        if (value != 0) value = before;
+    };
+    restore(touched.memory, record.memory);
+    restore(touched.memory_swap, record.memory_swap);
+    restore(touched.memory_reservation, record.memory_reservation);
+    restore(touched.nano_cpus, record.nano_cpus);
+    restore(touched.cpu_shares, record.cpu_shares);
+    restore(touched.cpu_quota, record.cpu_quota);
+    restore(touched.cpu_period, record.cpu_period);
+    restore(touched.block_weight, record.block_weight);
+    if (!changes.cpuset_cpus.empty()) touched.cpuset_cpus = record.cpuset_cpus;
+    if (!changes.cpuset_mems.empty()) touched.cpuset_mems = record.cpuset_mems;
+    if (changes.memory_swappiness) touched.memory_swappiness = record.memory_swappiness;
+    if (changes.oom_kill_disable) touched.oom_kill_disable = record.oom_kill_disable.value_or(false);
+    if (changes.pids_limit) touched.pids_limit = record.pids_limit.value_or(-1);
+    auto plan = TRY(plan_update(touched, record));
+    if (changes.memory != 0 && record.memory == 0) plan.memory_limit = -1;
+    if ((changes.memory != 0 || changes.memory_swap != 0) && record.memory == 0 && record.memory_swap == 0)
+        plan.memory_swap = -1;
+    if (changes.memory_reservation != 0 && record.memory_reservation == 0) plan.memory_reservation = -1;
+    if (changes.cpu_shares != 0 && record.cpu_shares == 0) plan.cpu_shares = 1024;
+    bool unbound = record.nano_cpus == 0 && record.cpu_quota == 0;
+    if ((changes.nano_cpus != 0 || changes.cpu_quota != 0) && unbound) plan.cpu_quota_us = -1;
+    return plan;
+}
+
 static bool says_something(const json::value& value) {
     if (value.is_null()) return false;
     if (const auto* text = value.if_string()) return !text->empty();

@@ -66,6 +66,9 @@ Result<void> plan_resources(const Resources& resources, runtime::ResourcePlan& p
 // For a running container: of `merged` only what `changes` touches.
 Result<runtime::ResourcePlan> plan_update(const Resources& changes, const Resources& merged);
 
+// What brings a running container back to `record` after `changes` were tried: what was not limited is not any more.
+Result<runtime::ResourcePlan> plan_restore(const Resources& changes, const Resources& record);
+
 // "0-2,7" -> 0 1 2 7; nullopt: malformed, or a number that no machine has.
 std::optional<std::vector<unsigned>> parse_number_list(std::string_view text);
 

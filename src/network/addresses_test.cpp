@@ -205,3 +205,12 @@ TEST_CASE("records read back") {
     CHECK_FALSE(network_of_record("[]").ok());
     CHECK_FALSE(network_of_record("{\"id\":5").ok());
 }
+
+TEST_CASE("a stored attachment keeps its name servers over a restart of the daemon") {
+    SandboxState sandbox;
+    sandbox.container_id = "id";
+    sandbox.dns_servers = {"192.0.2.1", "192.0.2.2"};
+    auto back = sandbox_of_record(to_record(sandbox));
+    REQUIRE(back);
+    CHECK(back->dns_servers == sandbox.dns_servers);
+}

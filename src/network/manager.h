@@ -42,6 +42,13 @@ public:
                              const EndpointRequest& request) override;
     Result<void> disconnect(const Context& context, const std::string& container_id, std::string_view network) override;
     void rename_container(const std::string& container_id, const std::string& name) override;
+    Result<PortChange> change_ports(const Context& context, const std::string& container_id,
+                                    const std::vector<PortRequest>& add,
+                                    const std::vector<PublishedPort>& remove) override;
+    void settle_ports(const std::string& container_id, Settle how) override;
+    std::optional<store::Change> record_of(const std::string& container_id) override;
+    std::vector<Endpoint> endpoints_of(const std::string& container_id) override;
+    std::vector<PublishedPort> ports_of(const std::string& container_id) override;
 
     void wait_until_idle();  // tests: pool full, nothing left to take down
     // For uninstalling: bridges, tables, pool; nothing of this instance is left on the machine.
@@ -89,11 +96,18 @@ private:
     Result<Prepared> claim(PreparedPool::Kind kind, FdView owner);
     Result<NetworkPtr> network_for(const EndpointRequest& request);
     Result<EndpointState> reserve(NetworkState& network, const EndpointRequest& request) REQUIRES(mutex_);
+    Result<EndpointState> reserve_on(NetworkState& network, const EndpointRequest& request);
     Result<int> plug(const NetworkState& network, EndpointState& endpoint, FdView space,
                      os::net::NetlinkSocket& inside);
     void give_back(const std::vector<EndpointState>& endpoints);
     void take_down(SandboxState sandbox);
-    Result<TakenPorts> publish(const NetworkState& network, const Endpoint& endpoint, const SandboxState& sandbox);
+    struct Outside {  // the endpoint that published ports lead to
+        NetworkPtr network;
+        EndpointState endpoint;
+    };
+    Result<TakenPorts> publish(const Outside& outside, const std::string& container_name,
+                               const std::vector<PortRequest>& ports);
+    void settle_datagrams(const std::vector<PortRule>& rules);
     bool port_in_use(std::uint8_t protocol, const os::net::IpAddress& host, std::uint16_t port);
     void index_ports(const std::vector<PortRule>& rules, bool add) REQUIRES(mutex_);
 

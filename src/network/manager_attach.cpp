@@ -120,6 +120,19 @@ Result<EndpointState> Manager::reserve(NetworkState& network, const EndpointRequ
     return endpoint;
 }
 
+Result<EndpointState> Manager::reserve_on(NetworkState& network, const EndpointRequest& request) {
+    for (bool again = false;; again = true) {
+        {
+            Lock lock(mutex_);
+            if (network.removing)
+                return Error(Errc::NotFound, fmt::format("network {} not found", network.info.spec.name));
+            auto reserved = reserve(network, request);
+            if (reserved || reserved.error().code() != Errc::Conflict || again) return reserved;
+        }
+        reaper_.flush();  // of a container that has just ended, as this one's former self in a restart
+    }
+}
+
 void Manager::give_back(const std::vector<EndpointState>& endpoints) {
     Lock lock(mutex_);
     for (const auto& endpoint : endpoints) {
@@ -214,17 +227,29 @@ static std::vector<PortRule> datagram_ports(const std::vector<PortRule>& rules) 
     return result;
 }
 
-Result<TakenPorts> Manager::publish(const NetworkState& network, const Endpoint& endpoint,
-                                    const SandboxState& sandbox) {
+void Manager::settle_datagrams(const std::vector<PortRule>& rules) {
+    Remains stale;
+    stale.changed_ports = datagram_ports(rules);
+    if (!stale.changed_ports.empty()) reaper_.add(std::move(stale));
+}
+
+Result<TakenPorts> Manager::publish(const Outside& outside, const std::string& container_name,
+                                    const std::vector<PortRequest>& ports) {
+    const auto& endpoint = outside.endpoint.info;
     auto ipv4 = IpAddress::parse(endpoint.ipv4);
     if (!ipv4) return Error(Errc::Internal, "endpoint without address");
     PortTargets targets{*ipv4,
                         IpAddress::parse(endpoint.ipv6),
-                        network.host_binding,
-                        sandbox.container_name,
+                        outside.network->host_binding,
+                        container_name,
                         endpoint.endpoint_id,
                         firewall_.usable()};
-    auto taken = TRY(take_ports(sandbox.port_requests, targets, [this](auto protocol, const auto& host, auto port) {
+    // With br_netfilter the bridge itself translates, and a container that calls its own published port stays on one
+    // port of it.
+    Batch hairpin;
+    os::net::set_hairpin(hairpin, outside.endpoint.host_link);
+    TRY(route_.run(hairpin));
+    auto taken = TRY(take_ports(ports, targets, [this](auto protocol, const auto& host, auto port) {
         return port_in_use(protocol, host, port);
     }));
     auto added = firewall_.add_ports(taken.rules);
@@ -254,12 +279,7 @@ Result<void> Manager::build_endpoints(const AttachRequest& request, Building& bu
         std::vector<int> indexes;
         for (std::size_t i = 0; i < networks.size(); ++i) {
             auto& network = *networks[i];
-            {
-                Lock lock(mutex_);
-                if (network.removing)
-                    return Error(Errc::NotFound, fmt::format("network {} not found", network.info.spec.name));
-                state.endpoints.push_back(TRY(reserve(network, request.endpoints[i])));
-            }
+            state.endpoints.push_back(TRY(reserve_on(network, request.endpoints[i])));
             auto& endpoint = state.endpoints.back();
             endpoint.info.interface = fmt::format("eth{}", i);
             name_endpoint(endpoint, state);
@@ -292,7 +312,6 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
     state.container_id = request.container_id;
     state.container_name = request.container_name;
     state.hostname = request.hostname;
-    state.port_requests = request.ports;
     state.dns_servers = request.dns_servers;
     Sandbox sandbox;
     TRY(build_endpoints(request, building, sandbox));
@@ -304,25 +323,17 @@ Result<Sandbox> Manager::attach(const Context& context, const AttachRequest& req
 
     int gateway = gateway_endpoint(state.endpoints);
     if (!request.ports.empty() && gateway >= 0) {
-        const auto& endpoint = state.endpoints[static_cast<std::size_t>(gateway)].info;
-        NetworkPtr network;
+        Outside outside{nullptr, state.endpoints[static_cast<std::size_t>(gateway)]};
         {
             Lock lock(mutex_);
-            network = TRY(find_network(endpoint.network_id));
+            outside.network = TRY(find_network(outside.endpoint.info.network_id));
         }
-        // With br_netfilter the bridge itself translates, and a container that calls its own published port stays on
-        // one port of it.
-        Batch hairpin;
-        os::net::set_hairpin(hairpin, state.endpoints[static_cast<std::size_t>(gateway)].host_link);
-        TRY(route_.run(hairpin));
-        auto taken = TRY(publish(*network, endpoint, state));
+        auto taken = TRY(publish(outside, state.container_name, request.ports));
         state.rules = std::move(taken.rules);
         state.ports = sandbox.ports = std::move(taken.published);
         sandbox.held = std::move(taken.held);
         sandbox.relays = std::move(taken.relays);
-        Remains stale;
-        stale.changed_ports = datagram_ports(state.rules);
-        if (!stale.changed_ports.empty()) reaper_.add(std::move(stale));
+        settle_datagrams(state.rules);
     }
     for (const auto& endpoint : state.endpoints) sandbox.endpoints.push_back(endpoint.info);
     PILA_FAILPOINT("network.attach.before-store");

@@ -134,12 +134,7 @@ Result<Endpoint> Manager::connect(const Context& context, const std::string& con
         if (endpoint.info.network_id == network->info.id)
             return Error(Errc::Denied, fmt::format("endpoint with name {} already exists in network {}",
                                                    sandbox.state.container_name, spec.name));
-    EndpointState endpoint;
-    {
-        Lock lock(mutex_);
-        if (network->removing) return Error(Errc::NotFound, fmt::format("network {} not found", spec.name));
-        endpoint = TRY(reserve(*network, request));
-    }
+    auto endpoint = TRY(reserve_on(*network, request));
     endpoint.info.interface = free_interface(sandbox.state.endpoints);
     name_endpoint(endpoint, sandbox.state);
     auto plugged = plug(*network, endpoint, sandbox.state.space, *sandbox.inside);

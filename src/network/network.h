@@ -106,6 +106,14 @@ struct Sandbox {
     bool embedded_dns = false;  // resolv.conf names 127.0.0.11
 };
 
+// Ports that a running container gets and gives up, as far as they have changed hands yet.
+struct PortChange {
+    std::vector<PublishedPort> published;  // once it is settled
+    std::vector<PublishedPort> added, gone;
+    std::vector<Fd> held;       // for its shim, as in Sandbox
+    std::vector<Relay> relays;  // of `held`
+};
+
 struct Options {
     std::string instance = "pila";
     std::string runtime_exe;     // pila-runtime, for the helper
@@ -147,6 +155,21 @@ public:
                                      const EndpointRequest& request) = 0;
     virtual Result<void> disconnect(const Context& context, const std::string& container_id,
                                     std::string_view network) = 0;
+    // Publishes ports of a running container and unpublishes others, in two steps. The first one puts `add` in force
+    // and looks whether it can be done: nothing is stored, and what is to go is still there. Texts as with attach().
+    virtual Result<PortChange> change_ports(const Context& context, const std::string& container_id,
+                                            const std::vector<PortRequest>& add,
+                                            const std::vector<PublishedPort>& remove) = 0;
+    enum class Settle : std::uint8_t { Keep, TakeBack };
+    // The second one. Keep: what was to be removed takes no connections from here on, established ones go on.
+    virtual void settle_ports(const std::string& container_id, Settle how) = 0;
+    // What the store holds of the container's network, once a change of ports is kept; nullopt: it has none. For who
+    // changes it together with records of its own.
+    virtual std::optional<store::Change> record_of(const std::string& container_id) = 0;
+    // Who is connected to what, as far as there is a network of its own.
+    virtual std::vector<Endpoint> endpoints_of(const std::string& container_id) = 0;
+    virtual std::vector<PublishedPort> ports_of(const std::string& container_id) = 0;
+
     // When nothing runs and the daemon ends: bridges and rules go; networks stay recorded and come back with recover().
     virtual void remove_everything() = 0;
     virtual void rename_container(const std::string& container_id, const std::string& name) = 0;

@@ -177,9 +177,10 @@ std::string to_record(const SandboxState& sandbox) {
                          {"port", rule.host_port},
                          {"target", rule.target.text()},
                          {"target_port", rule.target_port}});
-    json::object record{{"container", sandbox.container_id}, {"name", sandbox.container_name},
-                        {"hostname", sandbox.hostname},      {"endpoints", std::move(endpoints)},
-                        {"ports", std::move(ports)},         {"rules", std::move(rules)}};
+    json::object record{{"container", sandbox.container_id},  {"name", sandbox.container_name},
+                        {"hostname", sandbox.hostname},       {"endpoints", std::move(endpoints)},
+                        {"ports", std::move(ports)},          {"rules", std::move(rules)},
+                        {"dns", list_of(sandbox.dns_servers)}};
     return json::serialize(record);
 }
 

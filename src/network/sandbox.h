@@ -29,13 +29,19 @@ struct EndpointState {
     bool named = false, internal = false;  // of its network: user-defined; without an outside
 };
 
+// What change_ports() has begun.
+struct PendingPorts {
+    std::vector<PublishedPort> added, gone;
+    std::vector<PortRule> added_rules, gone_rules;
+};
+
 struct SandboxState {
     std::string container_id, container_name, hostname;
     std::string key;  // in the store; another one each time, so that a late removal cannot hit a successor
     std::vector<EndpointState> endpoints;
-    std::vector<PortRequest> port_requests;
     std::vector<PublishedPort> ports;
     std::vector<PortRule> rules;
+    std::optional<PendingPorts> pending;
     std::vector<std::string> dns_servers;
     Fd space;
 };

@@ -29,5 +29,6 @@ int main(int argc, char** argv) {
     std::string_view name = argc > 1 ? argv[1] : "";
     if (name == "shim") return spawner_main(argc, argv);
     if (name == "helper") return helper_main(argc - 2, argv + 2);
+    if (name == "mount") return mount_verb(argc - 2, argv + 2);
     return command_line_main(argc, argv);
 }

@@ -22,7 +22,17 @@ template <typename A>
 static void describe(A& archive, Request& request) {
     archive(request.verb, request.number, request.plan, request.attachments, request.exec_id, request.rows,
             request.columns, request.signal, request.paused, request.resources);
-    archive.require(request.verb <= Verb::Prepare);
+    archive.require(request.verb <= Verb::Ports);
+}
+
+template <typename A>
+static void describe(A& archive, HeldPort& port) {
+    archive(port.protocol, port.address, port.port);
+}
+
+template <typename A>
+static void describe(A& archive, PortsRequest& request) {
+    archive(request.relays, request.ports, request.keep);
 }
 
 template <typename A>
@@ -34,6 +44,14 @@ static void describe(A& archive, Report& report) {
 
 std::string encode(const Request& request) { return codec::encode(request); }
 std::string encode(const Report& report) { return codec::encode(report); }
+
+std::string encode(const PortsRequest& request) { return codec::encode(request); }
+
+Result<PortsRequest> decode_ports(std::string_view bytes) {
+    PortsRequest request;
+    if (!codec::decode(bytes, request)) return Error(Errc::Invalid, "ports for a shim: malformed or cut short");
+    return request;
+}
 
 Result<Request> decode_request(std::string_view bytes) {
     Request request;

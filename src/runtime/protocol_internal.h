@@ -29,6 +29,7 @@ enum class Verb : std::uint8_t {
     ReopenLog,
     Forget,
     Prepare,  // no reply; Start follows, or the end of the connection
+    Ports,    // plan: PortsRequest
 };
 
 // An Attachment without its stream: streams follow the plan's descriptors, in this order.
@@ -38,6 +39,15 @@ struct AttachOptions {
     std::string detach_keys;
     bool close_stdin_when_gone = false;
 };
+
+// What Ports asks for; the descriptors that come along are held.
+struct PortsRequest {
+    std::vector<RelayPlan> relays;  // listen_fd: of those descriptors
+    std::vector<HeldPort> ports;
+    bool keep = false;  // hold no others than `ports` and what came along; otherwise `ports` are let go
+};
+std::string encode(const PortsRequest& request);
+Result<PortsRequest> decode_ports(std::string_view bytes);
 
 struct Request {
     Verb verb = Verb::Start;

@@ -37,8 +37,13 @@ Result<std::unique_ptr<Relay>> Relay::create(Loop& loop, const RelayPlan& plan, 
     return relay;
 }
 
-Relay::~Relay() {
+void Relay::stop_listening() {
     loop_.remove(listener_);
+    listener_.reset();
+}
+
+Relay::~Relay() {
+    if (listener_) loop_.remove(listener_);
     while (!connections_.empty()) drop(connections_.front());
 }
 
@@ -124,7 +129,7 @@ void Relay::drop(const std::shared_ptr<Connection>& connection) {
     keep->outside.reset();
     keep->inside.reset();
     connections_.remove(keep);
-    loop_.change(listener_, EPOLLIN);
+    if (listener_) loop_.change(listener_, EPOLLIN);
 }
 
 }  // namespace pila::runtime

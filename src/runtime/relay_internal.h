@@ -19,6 +19,10 @@ public:
     static Result<std::unique_ptr<Relay>> create(Loop& loop, const RelayPlan& plan, Fd listener);
     ~Relay();
 
+    FdView listener() const { return listener_; }
+    void stop_listening();  // connections that there are go on
+    bool idle() const { return !listener_ && connections_.empty(); }
+
 private:
     struct Direction {
         std::string buffer;  // read, not yet written

@@ -13,6 +13,7 @@
 #include "runtime/defaults.h"
 #include "runtime/detach_keys_internal.h"
 #include "runtime/device_filter_internal.h"
+#include "runtime/live_mounts_internal.h"
 #include "runtime/protocol_internal.h"
 #include "runtime/state_files_internal.h"
 
@@ -100,12 +101,38 @@ TEST_CASE("what daemon and shim say to each other has not changed since 0.1") {
     CHECK(bytes.size() == 75);  // 48 of no resources
     CHECK(static_cast<int>(Verb::Adopt) == 1);
     CHECK(static_cast<int>(Verb::Forget) == 11);
+    CHECK(static_cast<int>(Verb::Ports) == 13);
+    PortsRequest ports;
+    ports.relays = {{0, "::1", 80}};
+    ports.ports = {{6, "::", 8080}};
+    CHECK(encode(ports) == std::string("\1\0\0\0\0\0\0\0\3\0\0\0::1\x50\0\1\0\0\0\6\2\0\0\0::\x90\x1f\0", 31));
     Report exited;
     exited.kind = Report::Kind::Exited;
     exited.exit_code = 3;
     exited.finished_at = 5;
     CHECK(encode(exited).size() == 44);
     CHECK(encode(exited)[0] == 1);
+}
+
+TEST_CASE("orders for mounts of a running container") {
+    MountOrder order;
+    order.has_user_namespace = true;
+    auto& step = order.steps.emplace_back();
+    step.kind = MountStep::Kind::Detach;
+    step.mount.target = "/data";
+    step.lazy = true;
+    auto bytes = encode(order);
+    auto back = decode_mount_order(bytes);
+    REQUIRE(back);
+    CHECK(back->has_user_namespace);
+    REQUIRE(back->steps.size() == 1);
+    CHECK(back->steps[0].kind == MountStep::Kind::Detach);
+    CHECK(back->steps[0].mount.target == "/data");
+    CHECK(back->steps[0].lazy);
+    for (std::size_t size = 0; size < bytes.size(); ++size) CHECK_FALSE(decode_mount_order(bytes.substr(0, size)));
+    CHECK_FALSE(decode_mount_order(bytes + "x"));
+    bytes[0] = 2;  // another build's
+    CHECK_FALSE(decode_mount_order(bytes));
 }
 
 TEST_CASE("requests and reports") {

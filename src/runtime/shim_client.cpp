@@ -14,6 +14,7 @@ Result<Report> Client::call(const Context& context, Request& request, const std:
         if (over_) return Error(Errc::Gone, "the shim of container " + id_ + " has ended");
         request.number = ++last_request_;
         waiting_[request.number];
+        if (request.verb > Verb::Prepare) newer_request_ = request.number;
     }
     auto forget_call = [&] {
         Lock lock(mutex_);
@@ -59,6 +60,12 @@ Result<void> Client::call_simple(Request& request) {
 
 void Client::replied(Report report) {
     Lock lock(mutex_);
+    if (report.number == 0 && newer_request_ != 0) {
+        report.number = newer_request_;
+        report.code = Errc::Unsupported;
+        report.message = "the container was started by an older pila, whose shim cannot do this; restart it once";
+    }
+    if (report.number == newer_request_) newer_request_ = 0;
     // Nobody waits for the answer to a request whose caller gave up.
     if (auto found = waiting_.find(report.number); found != waiting_.end()) found->second = std::move(report);
     answered_.notify_all();
@@ -145,6 +152,16 @@ Result<void> Client::reopen_log() {
     Request request;
     request.verb = Verb::ReopenLog;
     return call_simple(request);
+}
+
+Result<void> Client::hold_ports(const PortHold& wanted) {
+    Request request;
+    request.verb = Verb::Ports;
+    request.plan = encode(PortsRequest{wanted.relays, wanted.ports, wanted.keep});
+    std::vector<int> fds;
+    for (const auto& socket : wanted.sockets) fds.push_back(socket.get());
+    TRY(call(Context{}.with_timeout(answer_time), request, fds));
+    return {};
 }
 
 void Client::forget() {

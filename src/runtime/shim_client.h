@@ -53,6 +53,20 @@ struct ExecRequest {
     std::optional<Attachment> attachment;
 };
 
+// A port of the host that a shim holds by a socket.
+struct HeldPort {
+    std::uint8_t protocol = 0;  // IPPROTO_*
+    std::string address;        // numeric: "0.0.0.0", "::"
+    std::uint16_t port = 0;
+};
+
+struct PortHold {
+    std::vector<Fd> sockets;        // to be held from now on
+    std::vector<RelayPlan> relays;  // listen_fd: index into `sockets`
+    std::vector<HeldPort> ports;    // let go of these; or, with `keep`, of all others
+    bool keep = false;
+};
+
 class ShimEvents {  // implemented by the engine
 public:
     virtual ~ShimEvents() = default;
@@ -89,6 +103,8 @@ public:
     virtual Result<std::vector<pid_t>> processes() = 0;
     virtual Result<void> update(const ResourcePlan& resources) = 0;
     virtual Result<void> reopen_log() = 0;
+    // Connections that a relay has accepted go on. Unsupported: the shim is that of an older pila.
+    virtual Result<void> hold_ports(const PortHold& wanted) = 0;
     virtual void forget() = 0;  // the exit was recorded; the shim may go
 };
 

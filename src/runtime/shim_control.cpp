@@ -148,6 +148,10 @@ Result<Report> Shim::answer(const std::shared_ptr<Control>&, Request& request, s
             TRY(update_resources(cgroup_, request.resources));
             break;
         case Verb::ReopenLog: TRY(log_.reopen()); break;
+        case Verb::Ports:
+            TRY(change_ports(request.plan, fds));
+            PILA_FAILPOINT("shim.ports.changed");
+            break;
         case Verb::Prepare:
         case Verb::Start:
         case Verb::Exec:

@@ -56,6 +56,7 @@ private:
     Result<void> prepare(const std::string& cgroup_path);
     Result<void> start(Request request, std::vector<Fd> fds, FdView control);
     Result<void> hold_ports(std::vector<Fd>& fds);
+    Result<void> change_ports(const std::string& wanted, std::vector<Fd>& fds);  // shim_ports.cpp
     Result<void> launch_container(std::vector<Fd> fds, FdView control);
     void container_ended();
     void output_settled();

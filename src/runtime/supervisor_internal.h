@@ -30,6 +30,7 @@ public:
     Result<std::vector<pid_t>> processes() override;
     Result<void> update(const ResourcePlan& resources) override;
     Result<void> reopen_log() override;
+    Result<void> hold_ports(const PortHold& wanted) override;
     void forget() override;
 
 private:
@@ -54,6 +55,8 @@ private:
     Condition answered_;
     std::uint32_t last_request_ GUARDED_BY(mutex_) = 0;
     std::map<std::uint32_t, std::optional<Report>> waiting_ GUARDED_BY(mutex_);
+    // A request that an older shim may not understand: it answers without a number then. 0: none
+    std::uint32_t newer_request_ GUARDED_BY(mutex_) = 0;
     bool over_ GUARDED_BY(mutex_) = false;
 };
 

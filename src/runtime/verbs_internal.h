@@ -35,6 +35,8 @@ Result<int> events_verb(const Invocation& call);
 Result<int> spec_verb(const Invocation& call);
 Result<int> features_verb(const Invocation& call);
 Result<int> seccomp_verb(const Invocation& call);
+// Started by the daemon: mounts of a container that runs (live_mounts.h).
+int mount_verb(int argc, char** argv);
 // Started by the daemon: the whole command line.
 int spawner_main(int argc, char** argv);
 // As PID 1 of a container (--init): the whole command line, "pila-init -- PROGRAM ARGUMENT0 ARGUMENT1 ...".

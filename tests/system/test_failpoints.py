@@ -36,6 +36,9 @@ def steps(name="worked"):
     yield "POST", f"{of}/unpause", None, 204
     yield "PUT", f"{of}/archive?path=/", soak.archive("file", b"text"), 200, tar
     yield "POST", f"{of}/rename?name=renamed", None, 204
+    yield "POST", "/containers/renamed/set", {
+        "PortBindings": {"81/tcp": [{"HostPort": "18081"}]}, "RemovePortBindings": {"80/tcp": None}, "Tmpfs": {"/scratch": ""},
+        "Binds": ["named:/m"], "RemoveMounts": ["/n"], "Networks": {"bridge": None}, "PidsLimit": 100}, 200
     yield "POST", "/containers/renamed/stop?t=0", None, 204
     yield "POST", "/containers/renamed/start", None, 204
     yield "POST", "/commit?container=renamed&repo=made/image", {}, 201

@@ -167,3 +167,23 @@ def test_running_containers_are_taken_over(upgraded, how):
     engine.remove_everything()
     wait_until(lambda: truth.shims() == [], "no shim of the earlier build is left")
     assert [line for line in leaks.control_groups(engine) if len(line.split("/")[-1]) == 64] == []
+
+
+def test_ports_of_a_container_of_an_earlier_shim(upgraded):
+    """It may not know how to take more of them: then nothing has changed, and a restart is asked for (decision 067)."""
+    from test_set import Pila, answers, bound, echo, settings
+    engine, pila = upgraded, Pila(upgraded)
+    pila.docker("run", "-d", "--name", "web", "-p", "18080:80", "busybox", "sh", "-c", echo)
+    wait_until(lambda: answers(18080), "it answers")
+    engine.again("kill")
+    pila.set("--tmpfs", "/scratch", "-m", "64m", "web")  # has nothing to do with the shim's age
+    assert pila.is_mounted("/scratch")
+    before, begun = settings(pila.inspect()), time.monotonic()
+    done = pila.set("-p", "18081:81", "--tmpfs", "/more", "web", check=False)
+    if done.returncode:
+        assert "older pila" in done.stderr and "restart it once" in done.stderr
+        assert time.monotonic() - begun < 5
+        assert settings(pila.inspect()) == before and bound(18081) and not pila.is_mounted("/more")
+        pila.docker("restart", "-t", "0", "web")
+        pila.set("-p", "18081:81", "--tmpfs", "/more", "web")
+    wait_until(lambda: answers(18080) and answers(18081), "both answer")

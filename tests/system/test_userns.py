@@ -250,3 +250,28 @@ def test_a_setting_that_cannot_be(remapped, setting, text):
     with pytest.raises(engines.NotReady, match="") as failed:
         engine.start()
     assert text in str(failed.value)
+
+
+@pytest.mark.only_pila("a verb of pila's own")
+def test_what_comes_while_it_runs(docker, tmp_path):
+    """pila set: mounts are made by root of the container's user namespace (decision 067)."""
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "file").chmod(0o644)
+    tmp_path.chmod(0o755)
+    docker("run", "-d", "--name", "mapped", "busybox", "sleep", "1000")
+
+    def pila(*words):
+        done = subprocess.run([engines.Pila.program, "set", *words, "mapped"], env=docker.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    pila("-v", "data:/new/data", "-v", f"{tmp_path}:/host:ro", "--tmpfs", "/scratch", "--mount", "type=image,source=pila/layers,target=/image",
+         "-p", "18080:80", "-m", "64m")
+    docker("exec", "mapped", "sh", "-c", "echo own > /new/data/own && echo own > /scratch/own")
+    assert docker("exec", "mapped", "stat", "-c", "%u", "/new", "/new/data", "/new/data/own", "/scratch").split() == ["0"] * 4
+    assert docker("exec", "mapped", "cat", "/host/file") == "text"
+    assert docker.run("exec", "mapped", "touch", "/host/made", check=False).returncode != 0
+    assert docker("exec", "mapped", "ls", "/image") != ""
+    pila("--unmount", "/host", "--unmount", "/scratch", "--unmount", "/image", "--unmount", "/new/data")
+    assert docker("exec", "mapped", "ls", "/host", "/scratch", "/new/data").split() == ["/host:", "/new/data:", "/scratch:"]
+    docker("restart", "-t", "0", "mapped")
+    assert "18080" in docker("port", "mapped")

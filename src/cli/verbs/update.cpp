@@ -9,8 +9,6 @@
 
 namespace pila::cli {
 
-namespace {
-
 Result<json::object> update_body(const ContainerOptions& o, const Flags& flags) {
     json::object body;
     body["CpuShares"] = o.cpu_shares;
@@ -42,11 +40,7 @@ Result<json::object> update_body(const ContainerOptions& o, const Flags& flags) 
     return body;
 }
 
-}  // namespace
-
-int update_verb(Invocation& invocation) {
-    ContainerOptions o;
-    Flags flags(invocation, "[OPTIONS] CONTAINER [CONTAINER...]", "Update configuration of one or more containers");
+void add_update_flags(Flags& flags, ContainerOptions& o) {
     flags.add(
         {{"blkio-weight", 0, unsigned_16(o.blkio_weight), "Block IO weight (10 to 1000; 0: default)", "uint16", "0"},
          {"cpu-period", 0, &o.cpu_period, "Period of the CPU bandwidth limit"},
@@ -63,6 +57,12 @@ int update_verb(Invocation& invocation) {
          {"restart", 0, &o.restart, "What to do when the container exits"},
          {"pids-limit", 0, &o.pids_limit, "Most processes in the container (-1: no limit)"},
          {"cpus", 0, cpu_number(o.nano_cpus), "Number of CPUs", "decimal"}});
+}
+
+int update_verb(Invocation& invocation) {
+    ContainerOptions o;
+    Flags flags(invocation, "[OPTIONS] CONTAINER [CONTAINER...]", "Update configuration of one or more containers");
+    add_update_flags(flags, o);
     if (auto code = flags.parse({.least = 1})) return *code;
     bool any = false;
     for (const auto& flag : flags.all()) any |= flag.changed;
