@@ -104,6 +104,16 @@ def test_it_runs_on_without_the_daemon(emulated):
     assert docker("exec", "goes", "uname", "-m") == "aarch64"
 
 
+def test_build_for_another_processor(emulated):
+    engine, docker = emulated
+    recipe = "FROM arm64/busybox\nARG TARGETARCH\nRUN uname -m > /machine; echo $TARGETARCH >> /machine\n"
+    done = subprocess.run(["docker", "-H", engine.host, "build", "--platform", "linux/arm64", "-t", "made", "-"], input=recipe, text=True,
+                          env=os.environ | {"DOCKER_BUILDKIT": "0"}, capture_output=True, timeout=60)
+    assert done.returncode == 0, done
+    assert docker("run", "--rm", "--platform", "linux/arm64", "made", "cat", "/machine").split() == ["aarch64", "arm64"]
+    assert docker("image", "inspect", "-f", "{{.Architecture}}", "made") == "arm64"
+
+
 def test_two_at_once_register_once(emulated):
     engine, docker = emulated
     running = [subprocess.Popen(["docker", "-H", engine.host, "run", "--rm", "riscv64/busybox", "uname", "-m"], stdout=subprocess.PIPE,

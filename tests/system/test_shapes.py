@@ -57,7 +57,7 @@ def scene(engine):
     docker("volume", "create", "--label", "v=l", "vol")
     docker("run", "-d", "--name", "run", "--network", "net", "--label", "one=1", "-p", "127.0.0.1::80", "-v", "vol:/data", "-v", "/tmp:/bound:ro",
            "--tmpfs", "/t", "--health-cmd", "true", "--health-interval", "1s", "--restart", "unless-stopped", "--memory", "64m",
-           *(["--init"] if "PILA_SANITIZED" not in os.environ else []),  # such a runtime is not static
+           "--init=false" if "PILA_SANITIZED" in os.environ else "--init",  # such a runtime is not static
            "busybox", "sleep", "10000")
     docker("create", "--name", "made", "busybox", "true")
     docker("run", "--name", "ended", "busybox", "sh", "-c", "exit 3", check=False)
