@@ -278,10 +278,12 @@ void Engine::settle_exit(const ContainerPointer& container, const runtime::ExitR
     PILA_CRASHPOINT("engine.exit.before-store");
     auto shim = container->shim();
     auto ran_for = container->ran_for();
+    auto spec = container->spec();
     container->update([&](ContainerState& current) {
-        current.status = Status::Exited;
         current.pid = 0;
         current.exit_code = record.code;
+        // At once: nobody is to take one that is restarted for one that has ended.
+        current.status = wants_restart(*spec, current) ? Status::Restarting : Status::Exited;
         current.oom_killed |= record.oom_killed;
         current.finished_at = record.finished_at;
         current.endpoints.clear();
@@ -317,7 +319,12 @@ bool Engine::wants_restart(const ContainerSpec& spec, const ContainerState& stat
 void Engine::after_exit(const ContainerPointer& container, std::chrono::nanoseconds ran_for) {
     auto state = container->state();
     auto spec = container->spec();
-    if (wants_restart(*spec, state)) schedule_restart(container, ran_for);
+    if (wants_restart(*spec, state)) {
+        schedule_restart(container, ran_for);
+    } else if (state.status == Status::Restarting) {  // forbidden by an update this moment
+        container->update([](ContainerState& current) { current.status = Status::Exited; });
+        ignore(table_.save_state(*container), "the next start of the daemon sees that it is not to be restarted");
+    }
     container->notify(WaitCondition::NextExit, {state.exit_code, ""});
     if (spec->auto_remove) {
         background_->post([this, id = container->id()] {

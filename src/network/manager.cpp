@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 
 #include <fcntl.h>
 #include <fmt/core.h>
@@ -140,12 +141,17 @@ void Manager::adopt(SandboxState sandbox) {
 Result<std::vector<SandboxState>> Manager::read_sandboxes(const std::vector<LiveContainer>& live) {
     std::vector<SandboxState> alive;
     std::vector<store::Change> dead;
-    for (const auto& entry : TRY(store_.range(sandbox_prefix))) {
+    auto entries = TRY(store_.range(sandbox_prefix));
+    // A container that was just being restarted has two: that of its former run, which nobody came to remove, goes.
+    std::sort(entries.begin(), entries.end(),
+              [](const auto& one, const auto& other) { return one.create_revision > other.create_revision; });
+    std::set<std::string> seen;
+    for (const auto& entry : entries) {
         auto sandbox = sandbox_of_record(entry.value);
         auto found = std::find_if(live.begin(), live.end(), [&](const LiveContainer& container) {
             return sandbox && container.id == sandbox->container_id;
         });
-        if (!sandbox || found == live.end()) {
+        if (!sandbox || found == live.end() || !seen.insert(sandbox->container_id).second) {
             dead.push_back({entry.key, std::nullopt, std::nullopt});
             continue;
         }

@@ -285,6 +285,30 @@ TEST_CASE("IPv6") {
     CHECK(a->relays.size() == 1);  // ::1
 }
 
+TEST_CASE("a container that was being restarted when the daemon was killed has two records, one of them counts") {
+    auto host = TestHost::make();
+    if (!host) {
+        MESSAGE("skipped: needs root and network namespaces");
+        return;
+    }
+    auto manager = host->start_manager();
+    REQUIRE(manager);
+    auto web = attach(*manager, "web", {{"bridge", {}, "", "", ""}}, {{"tcp", 80, "", 8080, 0}});
+    REQUIRE(web.ok());
+    auto records = host->store().range("network/sandboxes/");
+    REQUIRE(records->size() == 1);
+    REQUIRE(host->store().put("network/sandboxes/" + full_id("web") + "/former", records->front().value).ok());
+    auto pid = host->hold(web->network_namespace);
+    web->held.clear();
+    manager.reset();
+    manager = host->start_manager({}, {{full_id("web"), pid}});
+    REQUIRE(manager);
+    CHECK(host->store().range("network/sandboxes/")->size() == 1);
+    CHECK(manager->find("bridge")->attached.size() == 1);
+    manager->detach(full_id("web"));
+    CHECK(attach(*manager, "next", {{"bridge", {}, "", "", ""}}, {{"tcp", 80, "", 8080, 0}}).ok());
+}
+
 TEST_CASE("after a restart everything is as it was") {
     auto host = TestHost::make();
     if (!host) {

@@ -43,8 +43,12 @@ Result<Fd> sealed_copy(const std::string& path) {
     }
     // For all: it is the init of other users and of user namespaces, too.
     if (::fchmod(memory.get(), 0555) < 0) return Error::from_errno(errno, "mode of memfd");
-    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return Error::from_errno(errno, "seal the copy of " + path);
+    // Busy while the kernel itself holds one of its pages (a migration): each attempt waits for that, but not for long.
+    constexpr int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    int sealed = -1;
+    for (int attempt = 0; attempt < 20 && sealed < 0 && (attempt == 0 || errno == EBUSY); ++attempt)
+        sealed = ::fcntl(memory.get(), F_ADD_SEALS, seals);
+    if (sealed < 0) return Error::from_errno(errno, "seal the copy of " + path);
     // Opened again for reading only: a file that is open for writing cannot be executed.
     return os::open(fmt::format("/proc/self/fd/{}", memory.get()), O_RDONLY);
 }

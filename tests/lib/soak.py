@@ -271,7 +271,7 @@ class Worker(threading.Thread):
             code, text = self.execute(client, "wget", "-q", "-O", "-", f"http://{server}/")
             if code == 0:
                 break
-            self.stop.wait(0.1)
+            time.sleep(0.1)
         self.expect(text == b"page\n", f"{server} seen from {client}: {code} {text}")
         self.ask("POST", "/networks/bridge/connect", 200, body={"Container": client})
         self.ask("POST", f"/networks/{network}/disconnect", 200, body={"Container": client, "Force": True})
@@ -334,7 +334,7 @@ class Worker(threading.Thread):
             status = self.ask("GET", f"/containers/{name}/json", 200).json()["State"].get("Health", {}).get("Status")
             if status == "healthy":
                 break
-            self.stop.wait(0.1)
+            time.sleep(0.1)
         self.expect(status == "healthy", f"{name} is {status}")
         self.remove(name)
 
