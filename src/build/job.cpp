@@ -163,6 +163,11 @@ Result<image::ImagePointer> Job::run(const Context& context, const image::Progre
     context_.stop = stop_.get_token();
     std::stop_callback cancelled(context.stop, [this] { stop_.request_stop(); });
     Running running(builder_, request_.id, stop_);
+    // Before the answer ends: the client may remove the image at once.
+    struct LetGo {
+        Job& job;
+        ~LetGo() { job.let_go(); }
+    } let_go_at_the_end{*this};
     output_ = std::make_unique<Output>(sink, recipe_.stages.size());
     for (std::size_t i = 0; i < recipe_.arguments.size(); ++i)
         output_->text(0, fmt::format("Step {}/{} : {}\n", i + 1, step_count_, recipe_.arguments[i].original));
@@ -195,6 +200,13 @@ Result<image::ImagePointer> Job::run(const Context& context, const image::Progre
     }
     if (context.stop.stop_requested() && !last->ok()) return Error(Errc::Unavailable, "Build cancelled");
     return finish(TRY(std::move(*last)));
+}
+
+void Job::let_go() {
+    pins_.clear();
+    cache_from_.clear();
+    Lock lock(mutex_);
+    for (auto& state : states_) state.result.reset();
 }
 
 void Job::announce(const image::ImagePointer& image) {

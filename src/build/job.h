@@ -65,6 +65,7 @@ private:
     void execute(std::size_t index);
     Result<image::ImagePointer> finish(StageResult last);
     void announce(const image::ImagePointer& image);
+    void let_go();  // of the images it stood on
 
     Builder& builder_;
     const BuildRequest request_;

@@ -193,3 +193,11 @@ def test_events_of_a_build(engine_with_busybox):
     wanted = [("container", "create"), ("container", "attach"), ("container", "start"), ("container", "die"), ("container", "destroy"),
               ("image", "tag")]
     assert [one for one in actions if one in wanted] == wanted
+
+
+def test_what_was_built_can_be_removed_at_once(engine):
+    """The build holds what it stands on, but not longer than until its answer ends."""
+    for number in range(100):
+        assert built_id(build(engine, f"FROM busybox\nLABEL n={number}\n", "t=made/again")[0])
+        removed = engine.api("DELETE", "/images/made/again").json()
+        assert any("Deleted" in one for one in removed), removed
