@@ -70,7 +70,7 @@ def left_in(engine):
 @pytest.mark.only_pila("dockerd's containers of a build stay")
 def test_a_killed_daemon_leaves_nothing_of_a_build(engine_with_busybox):
     engine = engine_with_busybox
-    before = leaks.snapshot(engine)
+    before = leaks.steady(engine)
     images = engine.api("GET", "/images/json").json()
     connection = start_build(engine, "FROM busybox\nRUN echo first > /first\nRUN sleep 1000\n", "t=never")
     wait_until(lambda: len(running(engine)) == 1 and b"sleep" in
