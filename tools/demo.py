@@ -146,7 +146,7 @@ class Demo:
     def emulation(self):
         try:
             foreign.install()
-        except (debian.Unavailable, OSError, subprocess.SubprocessError, StopIteration) as problem:
+        except (foreign.debian.Unavailable, OSError, subprocess.SubprocessError, StopIteration) as problem:
             self.say(f"  left out: no programs for other processors can be had: {problem}")
             return
         for archive in (engines.build / "test-images/busybox.tar", *map(foreign.image, foreign.suites)):
