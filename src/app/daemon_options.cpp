@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <yaml-cpp/yaml.h>
 
+#include "app/setting.h"
 #include "base/text.h"
 #include "os/file.h"
 
@@ -22,18 +23,6 @@ struct Setting {
 
 Result<void> set(std::string& target, const std::string& value) {
     target = value;
-    return {};
-}
-
-Result<void> set_path(std::string& target, const std::string& value) {
-    if (!value.starts_with("/")) return Error(Errc::Invalid, "must be an absolute path");
-    target = value;
-    return {};
-}
-
-Result<void> set_switch(bool& target, const std::string& value) {
-    if (value != "true" && value != "false") return Error(Errc::Invalid, "must be true or false");
-    target = value == "true";
     return {};
 }
 
@@ -190,20 +179,11 @@ Result<DaemonOptions> parse_daemon_options(const std::vector<std::string>& argum
             return options;
         }
         if (argument == "-H") argument = "--host";
-        if (!argument.starts_with("--")) return Error(Errc::Invalid, fmt::format("unexpected argument {}", argument));
-        auto equals = argument.find('=');
-        auto name = argument.substr(2, equals == std::string_view::npos ? equals : equals - 2);
+        auto flag = TRY(Flag::read(argument));
+        auto name = flag.name();
         const auto* setting = find_setting(name);
         if (!setting && name != "config") return Error(Errc::Invalid, fmt::format("unknown flag --{}", name));
-        std::string value;
-        if (equals != std::string_view::npos)
-            value = argument.substr(equals + 1);
-        else if (setting && setting->argument.empty())
-            value = "true";
-        else if (++i < arguments.size())
-            value = arguments[i];
-        else
-            return Error(Errc::Invalid, fmt::format("flag --{} needs a value", name));
+        auto value = TRY(flag.value(setting && setting->argument.empty(), arguments, i));
         if (setting)
             given.emplace_back(setting, value);
         else

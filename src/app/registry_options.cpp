@@ -3,23 +3,12 @@
 
 #include <fmt/core.h>
 
+#include "app/setting.h"
 #include "base/text.h"
 
 namespace pila::app {
 
 namespace {
-
-Result<void> set_path(std::string& target, const std::string& value) {
-    if (!value.starts_with("/")) return Error(Errc::Invalid, "must be an absolute path");
-    target = value;
-    return {};
-}
-
-Result<void> set_switch(bool& target, const std::string& value) {
-    if (value != "true" && value != "false") return Error(Errc::Invalid, "must be true or false");
-    target = value == "true";
-    return {};
-}
 
 // "90s", "15m", "24h"
 Result<void> set_time(std::chrono::seconds& target, const std::string& value) {
@@ -96,23 +85,14 @@ Result<RegistryOptions> parse_registry_arguments(const std::vector<std::string>&
             options.help = true;
             return options;
         }
-        if (!argument.starts_with("--")) return Error(Errc::Invalid, fmt::format("unexpected argument {}", argument));
-        auto equals = argument.find('=');
-        auto name = argument.substr(2, equals == std::string_view::npos ? equals : equals - 2);
+        auto flag = TRY(Flag::read(argument));
+        auto name = flag.name();
         const RegistrySetting* setting = nullptr;
         for (const auto& row : registry_settings())
             if (row.name == name) setting = &row;
         bool known = setting || name == "data-dir" || name == "insecure-registry";
         if (!known) return Error(Errc::Invalid, fmt::format("unknown flag --{}", name));
-        std::string value;
-        if (equals != std::string_view::npos)
-            value = argument.substr(equals + 1);
-        else if (setting && setting->argument.empty())
-            value = "true";
-        else if (++i < arguments.size())
-            value = arguments[i];
-        else
-            return Error(Errc::Invalid, fmt::format("flag --{} needs a value", name));
+        auto value = TRY(flag.value(setting && setting->argument.empty(), arguments, i));
         if (name == "insecure-registry")
             options.server.insecure.push_back(value);
         else

@@ -34,9 +34,9 @@ static std::string normal_architecture(std::string text, std::string& variant) {
     return text;
 }
 
-Platform Platform::of_this_machine() { return {"linux", std::string(image::machine_architecture()), ""}; }
+Platform platform_of_this_machine() { return {"linux", std::string(image::machine_architecture()), ""}; }
 
-Result<Platform> Platform::parse(std::string_view text) {
+Result<Platform> parse_platform(std::string_view text) {
     static constexpr std::array architectures = {"amd64", "arm64",   "arm",    "386",      "ppc64le", "ppc64",
                                                  "s390x", "riscv64", "mips64", "mips64le", "loong64"};
     auto known = [&](std::string_view name) {
@@ -45,10 +45,10 @@ Result<Platform> Platform::parse(std::string_view text) {
     auto wrong = [&](std::string_view why) {
         return Error(Errc::Invalid, fmt::format("failed to parse platform {0}: \"{0}\": {1}", printable(text), why));
     };
-    if (text.empty() || text == "local") return of_this_machine();
+    if (text.empty() || text == "local") return platform_of_this_machine();
     auto parts = split(text, '/');
     if (parts.size() > 3) return wrong("too many parts");
-    Platform platform = of_this_machine();
+    Platform platform = platform_of_this_machine();
     if (parts.size() == 1) {
         std::string variant;
         auto architecture = normal_architecture(std::string(parts[0]), variant);
@@ -63,11 +63,6 @@ Result<Platform> Platform::parse(std::string_view text) {
     return platform;
 }
 
-std::string Platform::text() const {
-    return variant.empty() ? fmt::format("{}/{}", os, architecture)
-                           : fmt::format("{}/{}/{}", os, architecture, variant);
-}
-
 Arguments::Arguments(GivenArguments given, const Platform& target) : given_(std::move(given)) {
     auto add = [&](const std::string& prefix, const Platform& platform) {
         platform_[prefix + "PLATFORM"] = platform.text();
@@ -76,7 +71,7 @@ Arguments::Arguments(GivenArguments given, const Platform& target) : given_(std:
         platform_[prefix + "VARIANT"] = platform.variant;
     };
     add("TARGET", target);
-    add("BUILD", Platform::of_this_machine());
+    add("BUILD", platform_of_this_machine());
     Lock lock(mutex_);
     consumed_ = {"SOURCE_DATE_EPOCH"};
 }

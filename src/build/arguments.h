@@ -12,18 +12,16 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "image/dockerfile.h"
+#include "image/platform.h"
 
 namespace pila::build {
 
 using GivenArguments = std::map<std::string, std::optional<std::string>>;  // null: declared, without a value
 
-struct Platform {
-    std::string os = "linux", architecture, variant;
-    static Result<Platform> parse(std::string_view text);  // "linux/arm64/v8", "arm64", "local"
-    static Platform of_this_machine();
-    std::string text() const;
-    bool operator==(const Platform&) const = default;
-};
+using image::Platform;
+// "linux/arm64/v8", "arm64"; "" and "local": this machine's. In BuildKit's words, and stricter than the engine's.
+Result<Platform> parse_platform(std::string_view text);
+Platform platform_of_this_machine();
 
 // Of a whole build. Stages run beside each other: threads: any.
 class Arguments {

@@ -32,7 +32,7 @@ Result<std::unique_ptr<Builder>> Builder::create(engine::Engine& engine) {
 Builder::~Builder() = default;
 
 Result<std::shared_ptr<Job>> Builder::prepare(const Context& context, BuildRequest request, http::BodyReader* body) {
-    auto target = TRY(Platform::parse(request.platform));
+    auto target = TRY(parse_platform(request.platform));
     auto work = engine_.parts().images.work_directory();
     auto files = request.remote.empty() ? BuildContext::unpack(context, work, body)
                                         : BuildContext::fetch(context, work, request.remote);

@@ -252,7 +252,7 @@ Result<image::ImagePointer> Job::find_image(std::size_t stage, const std::string
     auto& images = engine().parts().images;
     auto local = images.find(reference);
     if (!local && local.error().code() == Errc::Invalid) return local;
-    auto wanted = platform.empty() ? Platform::of_this_machine() : TRY(Platform::parse(platform));
+    auto wanted = platform.empty() ? platform_of_this_machine() : TRY(parse_platform(platform));
     bool fits = local && (platform.empty() || (*local)->config.architecture == wanted.architecture);
     if (fits && !pull_anyway) return local;
     if (local && image::Digest::parse((*local)->id.text()) && reference.size() >= 12 &&

@@ -64,7 +64,7 @@ Result<void> StageRun::begin() {
     auto base = TRY(image::expand_word(stage.base, globals, escape));
     if (base.empty()) return Error(Errc::Invalid, fmt::format("base name ({}) should not be blank", stage.base));
     auto platform = TRY(image::expand_word(stage.platform, globals, escape));
-    if (!platform.empty()) TRY(Platform::parse(platform));
+    if (!platform.empty()) TRY(parse_platform(platform));
     if (platform.empty()) platform = job_.request().platform;
     if (auto earlier = job_.recipe().find_name(base, index_)) {
         auto result = TRY(job_.stage(*earlier));

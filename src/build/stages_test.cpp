@@ -113,11 +113,11 @@ TEST_CASE("arguments") {
 }
 
 TEST_CASE("platforms") {
-    CHECK(Platform::parse("linux/ARM64/v8")->text() == "linux/arm64");
-    CHECK(Platform::parse("aarch64")->architecture == "arm64");
-    CHECK(Platform::parse("linux/arm/v7")->text() == "linux/arm/v7");
-    CHECK_FALSE(Platform::parse("windows/amd64"));
-    CHECK_FALSE(Platform::parse("foo"));
+    CHECK(parse_platform("linux/ARM64/v8")->text() == "linux/arm64");
+    CHECK(parse_platform("aarch64")->architecture == "arm64");
+    CHECK(parse_platform("linux/arm/v7")->text() == "linux/arm/v7");
+    CHECK_FALSE(parse_platform("windows/amd64"));
+    CHECK_FALSE(parse_platform("foo"));
 }
 
 TEST_CASE("mounts of RUN") {

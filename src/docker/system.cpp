@@ -110,11 +110,11 @@ static json::array security_options(Api& api) {
 // Ours alone: what can run here, and by what if not by the processor itself.
 static json::array platforms(const engine::Emulation& emulation) {
     json::array all;
-    for (auto architecture : {"amd64", "386", "arm64", "arm", "loong64", "mips64le", "ppc64le", "riscv64", "s390x"})
-        if (engine::Emulation::is_native(architecture))
-            all.push_back(json::object{{"Platform", fmt::format("linux/{}", architecture)}});
-    for (const auto& emulator : emulation.available())
-        all.push_back(json::object{{"Platform", "linux/" + emulator.architecture}, {"Emulator", emulator.program}});
+    for (const auto& one : emulation.all()) {
+        json::object platform{{"Platform", "linux/" + one.architecture}};
+        if (!one.program.empty()) platform["Emulator"] = one.program;
+        all.push_back(std::move(platform));
+    }
     return all;
 }
 

@@ -26,8 +26,8 @@ struct Processor {
     std::uint16_t machine;
 };
 constexpr Processor processors[] = {
-    {"386", "i386", ELFCLASS32, ELFDATA2LSB, EM_386},
     {"amd64", "x86_64", ELFCLASS64, ELFDATA2LSB, EM_X86_64},
+    {"386", "i386", ELFCLASS32, ELFDATA2LSB, EM_386},
     {"arm", "arm", ELFCLASS32, ELFDATA2LSB, EM_ARM},
     {"arm64", "aarch64", ELFCLASS64, ELFDATA2LSB, EM_AARCH64},
     {"loong64", "loongarch64", ELFCLASS64, ELFDATA2LSB, 258 /* EM_LOONGARCH */},
@@ -96,12 +96,23 @@ std::string installed_emulator(const Processor& processor, const std::string& se
     return {};
 }
 
-std::string registered_emulator(const Processor& processor) {
+using Handlers = std::vector<os::BinfmtHandler>;
+
+// Those of now. A table that cannot be read has none.
+Handlers registered_handlers() {
     auto handlers = os::binfmt_handlers();
-    if (!handlers) return {};
-    for (const auto& handler : *handlers)
+    return handlers ? handlers.take() : Handlers();
+}
+
+std::string registered_emulator(const Processor& processor, const Handlers& handlers) {
+    for (const auto& handler : handlers)
         if (handler.enabled && handler.fixed && handler.takes(header_of(processor))) return handler.interpreter;
     return {};
+}
+
+std::string emulator_of(const Processor& processor, const Handlers& handlers, const std::string& search_path) {
+    auto program = registered_emulator(processor, handlers);
+    return program.empty() ? installed_emulator(processor, search_path) : program;
 }
 
 Error no_emulator(std::string_view architecture) {
@@ -122,9 +133,7 @@ bool Emulation::is_native(std::string_view architecture) {
 
 Result<Emulator> Emulation::find(std::string_view architecture) const {
     const auto* processor = processor_of(architecture);
-    if (!processor) return no_emulator(architecture);
-    auto program = registered_emulator(*processor);
-    if (program.empty()) program = installed_emulator(*processor, search_path_);
+    auto program = processor ? emulator_of(*processor, registered_handlers(), search_path_) : std::string();
     if (program.empty()) return no_emulator(architecture);
     return Emulator{std::string(architecture), std::move(program)};
 }
@@ -133,7 +142,7 @@ Result<Emulator> Emulation::enable(std::string_view architecture) {
     Lock lock(mutex_);  // two containers that start at once register once
     const auto* processor = processor_of(architecture);
     if (!processor) return no_emulator(architecture);
-    if (auto program = registered_emulator(*processor); !program.empty())
+    if (auto program = registered_emulator(*processor, registered_handlers()); !program.empty())
         return Emulator{std::string(architecture), std::move(program)};
     auto program = installed_emulator(*processor, search_path_);
     if (program.empty()) return no_emulator(architecture);
@@ -144,13 +153,18 @@ Result<Emulator> Emulation::enable(std::string_view architecture) {
     return Emulator{std::string(architecture), std::move(program)};
 }
 
-std::vector<Emulator> Emulation::available() const {
-    std::vector<Emulator> all;
+std::vector<Emulator> Emulation::all() const {
+    std::vector<Emulator> native, emulated;
+    auto handlers = registered_handlers();
     for (const auto& processor : processors) {
-        if (is_native(processor.architecture)) continue;
-        if (auto emulator = find(processor.architecture)) all.push_back(emulator.take());
+        std::string architecture(processor.architecture);
+        if (is_native(architecture))
+            native.push_back({architecture, ""});
+        else if (auto program = emulator_of(processor, handlers, search_path_); !program.empty())
+            emulated.push_back({architecture, std::move(program)});
     }
-    return all;
+    native.insert(native.end(), emulated.begin(), emulated.end());
+    return native;
 }
 
 }  // namespace pila::engine

@@ -29,7 +29,8 @@ public:
     Result<Emulator> find(std::string_view architecture) const;
     // The same, and from now on the kernel knows it.
     Result<Emulator> enable(std::string_view architecture);
-    std::vector<Emulator> available() const;
+    // Whatever can run here: what the processor runs by itself first (program ""), then what there is an emulator for.
+    std::vector<Emulator> all() const;
 
 private:
     const std::string search_path_;

@@ -79,15 +79,8 @@ Result<void> read_port_removals(const json::object& bindings, SetRequest& reques
         }
         if (!value.is_array()) return invalid("invalid JSON: RemovePortBindings holds lists of objects");
         for (const auto& item : value.get_array()) {
-            if (!item.is_object()) return invalid("invalid JSON: RemovePortBindings holds lists of objects");
-            JsonReader in(item.get_object(), "RemovePortBindings");
-            auto one = all;
-            one.host_ip = in.text("HostIp");
-            auto range = TRY(parse_port_range(in.text("HostPort")));
-            TRY(in.check());
-            one.host_port = range.first;
-            one.host_port_end = range.second;
-            request.remove_ports.push_back(std::move(one));
+            auto host = TRY(read_host_port(item, "RemovePortBindings"));
+            request.remove_ports.push_back({port.protocol, port.port, host.ip, host.first, host.last});
         }
     }
     return {};

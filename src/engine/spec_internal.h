@@ -17,6 +17,12 @@ Result<void> read_networking(const json::object& endpoints, ContainerSpec& spec)
 
 // "8080", "8000-8010", "" -> first and last; "80/tcp" -> port and protocol.
 Result<std::pair<std::uint16_t, std::uint16_t>> parse_port_range(std::string_view text);
+// One of PortBindings' lists. 0: any port.
+struct HostPort {
+    std::string ip;
+    std::uint16_t first = 0, last = 0;
+};
+Result<HostPort> read_host_port(const json::value& binding, std::string_view field);
 struct ContainerPort {
     std::uint16_t port;
     std::string protocol;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <tuple>
+
 #include <fmt/core.h>
 
 #include "base/json_reader.h"
@@ -63,6 +65,17 @@ Result<void> read_config(const json::object& config, ContainerSpec& spec) {
     return {};
 }
 
+Result<HostPort> read_host_port(const json::value& binding, std::string_view field) {
+    if (!binding.is_object())
+        return Error(Errc::Invalid, fmt::format("invalid JSON: {} holds lists of objects", field));
+    JsonReader in(binding.get_object(), std::string(field));
+    HostPort host;
+    host.ip = in.text("HostIp");
+    std::tie(host.first, host.last) = TRY(parse_port_range(in.text("HostPort")));
+    TRY(in.check());
+    return host;
+}
+
 static Result<void> read_ports(JsonReader& in, ContainerSpec& spec) {
     const auto* bindings = in.object("PortBindings");
     if (!bindings) return {};
@@ -71,17 +84,8 @@ static Result<void> read_ports(JsonReader& in, ContainerSpec& spec) {
         const auto* list = value.if_array();
         if (!list) continue;
         for (const auto& item : *list) {
-            if (!item.is_object()) return Error(Errc::Invalid, "invalid JSON: PortBindings holds lists of objects");
-            JsonReader binding(item.get_object(), "PortBindings");
-            network::PortRequest request;
-            request.protocol = port.protocol;
-            request.container_port = port.port;
-            request.host_ip = binding.text("HostIp");
-            auto range = TRY(parse_port_range(binding.text("HostPort")));
-            TRY(binding.check());
-            request.host_port = range.first;
-            request.host_port_end = range.second;
-            spec.ports.push_back(std::move(request));
+            auto host = TRY(read_host_port(item, "PortBindings"));
+            spec.ports.push_back({port.protocol, port.port, host.ip, host.first, host.last});
         }
     }
     return {};

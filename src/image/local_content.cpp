@@ -8,24 +8,19 @@
 
 #include "image/image_store_internal.h"
 #include "image/registry_manifest.h"
+#include "image/text_reader.h"
 #include "os/file.h"
 
 namespace pila::image {
 
 namespace {
 
-class TextReader final : public http::BodyReader {
+class ConfigReader final : public TextReader {
 public:
-    explicit TextReader(ImagePointer image) : image_(std::move(image)), rest_(image_->config_json) {}
-    Result<std::size_t> read(char* buffer, std::size_t size) override {
-        auto count = rest_.copy(buffer, size);
-        rest_.remove_prefix(count);
-        return count;
-    }
+    explicit ConfigReader(ImagePointer image) : TextReader(image->config_json), image_(std::move(image)) {}
 
 private:
     ImagePointer image_;
-    std::string_view rest_;
 };
 
 class PinnedReader final : public http::BodyReader {
@@ -80,7 +75,7 @@ public:
         for (const auto& image : images_of(repository)) {
             if (image->id == digest)
                 return LocalBlob{image->config_json.size(), "", [image]() -> Result<std::unique_ptr<http::BodyReader>> {
-                                     return std::unique_ptr<http::BodyReader>(std::make_unique<TextReader>(image));
+                                     return std::unique_ptr<http::BodyReader>(std::make_unique<ConfigReader>(image));
                                  }};
             for (const auto& diff_id : image->layers) {
                 for (const auto& form : images_.layers().blobs(diff_id))

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "image/compression.h"
 #include "image/registry_workers.h"
+#include "image/text_reader.h"
 
 namespace pila::image {
 
@@ -36,19 +37,6 @@ public:
 private:
     Fd file_;
     std::uint64_t offset_, left_;
-};
-
-class TextPiece : public http::BodyReader {
-public:
-    explicit TextPiece(std::string_view text) : text_(text) {}
-    Result<std::size_t> read(char* buffer, std::size_t size) override {
-        auto count = text_.copy(buffer, size);
-        text_.remove_prefix(count);
-        return count;
-    }
-
-private:
-    std::string_view text_;
 };
 
 bool is_docker_layer(const LayerBlob& blob) { return blob.media_type == media::docker_layer; }
@@ -228,7 +216,7 @@ Result<void> Pusher::push_config(const Context& context, RegistryConnection& con
     if (there) return {};
     auto open = [&](std::uint64_t offset, std::uint64_t count) -> Result<std::unique_ptr<http::BodyReader>> {
         return std::unique_ptr<http::BodyReader>(
-            std::make_unique<TextPiece>(std::string_view(image.config_json).substr(offset, count)));
+            std::make_unique<TextReader>(std::string_view(image.config_json).substr(offset, count)));
     };
     return connection.upload(context, config.digest, config.size, open, nullptr);
 }

@@ -286,13 +286,7 @@ TEST_CASE("IPv6") {
 }
 
 TEST_CASE("a container that was being restarted when the daemon was killed has two records, one of them counts") {
-    auto host = TestHost::make();
-    if (!host) {
-        MESSAGE("skipped: needs root and network namespaces");
-        return;
-    }
-    auto manager = host->start_manager();
-    REQUIRE(manager);
+    NEED_HOST(host);
     auto web = attach(*manager, "web", {{"bridge", {}, "", "", ""}}, {{"tcp", 80, "", 8080, 0}});
     REQUIRE(web.ok());
     auto records = host->store().range("network/sandboxes/");

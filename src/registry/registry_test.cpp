@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "crypto/base64.h"
+#include "image/text_reader.h"
 #include "os/file.h"
 #include "registry/authority.h"
 #include "registry/collector.h"
@@ -148,18 +149,7 @@ struct Files {
     void open() { repositories = Repositories::create(directory).take(); }
 };
 
-class Text : public http::BodyReader {
-public:
-    explicit Text(std::string_view text) : text_(text) {}
-    Result<std::size_t> read(char* buffer, std::size_t size) override {
-        auto count = text_.copy(buffer, size);
-        text_.remove_prefix(count);
-        return count;
-    }
-
-private:
-    std::string_view text_;
-};
+using Text = image::TextReader;
 
 }  // namespace
 
