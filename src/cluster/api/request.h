@@ -14,13 +14,13 @@ namespace pila::cluster::api {
 
 struct RequestInfo {
     bool is_resource = false;  // below /api/v1 or /apis/GROUP/VERSION, and names a resource
-    std::string verb;          // get, list, watch, create, update, patch, delete, deletecollection; of others get, post, ...
+    std::string verb;  // get, list, watch, create, update, patch, delete, deletecollection; of others get, post, ...
     schema::GroupVersion group_version;
     std::string name_space;  // "": none, or all
     std::string resource;    // plural
     std::string subresource;
     std::string name;
-    std::string rest;  // of the path behind the subresource (proxy)
+    std::string rest;                // of the path behind the subresource (proxy)
     std::vector<std::string> parts;  // of the path: {"apis", "apps", "v1", "deployments"}
 };
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cluster/kinds/cause.h"
 
 namespace pila::cluster::schema {
 struct Kind;
@@ -18,11 +19,7 @@ struct Kind;
 
 namespace pila::cluster::api {
 
-struct Cause {
-    std::string reason;   // FieldValueRequired, FieldManagerConflict, ...
-    std::string message;
-    std::string field;    // spec.template.spec.containers[0].image
-};
+using kinds::Cause;
 
 struct Status {
     int code = 500;
@@ -52,8 +49,7 @@ public:
     template <typename U>
     requires(std::is_convertible_v<U&&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
              !std::is_same_v<std::remove_cvref_t<U>, Status> && !std::is_same_v<std::remove_cvref_t<U>, Error> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Outcome>)
-        Outcome(U&& value)
+             !std::is_same_v<std::remove_cvref_t<U>, Outcome>) Outcome(U&& value)
         : state_(std::in_place_index<1>, std::forward<U>(value)) {}
     Outcome(Status status) : state_(std::in_place_index<0>, std::move(status)) {}
     Outcome(const Error& error) : state_(std::in_place_index<0>, Status(error)) {}
@@ -103,13 +99,5 @@ Status unsupported_media_type(std::string_view given, std::string_view supported
 Status too_large(std::string message);
 Status expired(std::string message);
 Status from_the_future(std::string_view asked, std::string_view newest);
-
-// Causes of Invalid in the form of k8s.io/apimachinery/pkg/util/validation/field.
-Cause required(std::string field, std::string_view detail = "");
-Cause invalid_value(std::string field, std::string_view value_json, std::string_view detail);
-Cause not_supported(std::string field, std::string_view value, const std::vector<std::string>& supported);
-Cause forbidden_field(std::string field, std::string_view detail);
-Cause duplicate_value(std::string field, std::string_view value_json);
-Cause too_long(std::string field, std::size_t most);
 
 }  // namespace pila::cluster::api

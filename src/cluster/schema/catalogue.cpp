@@ -170,7 +170,8 @@ private:
         for (std::size_t index = 0; index < numbers.size() && index < 2; ++index)
             made.number[index] = TRY(field_number(numbers[index]));
         if (numbers.size() == 3) {  // folded twice (rules of webhooks): both messages have number 2
-            if (numbers[0] != "2" || numbers[1] != "2") return Error(Errc::Invalid, "a field folded twice must be within 2.2");
+            if (numbers[0] != "2" || numbers[1] != "2")
+                return Error(Errc::Invalid, "a field folded twice must be within 2.2");
             made.number[1] = TRY(field_number(numbers[2]));
             made.folded_twice = true;
         }
