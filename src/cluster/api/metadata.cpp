@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/api/metadata.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/core.h>
+#include <boost/json.hpp>
+
+#include "base/random.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "cluster/codec/codec.h"
+
+namespace pila::cluster::api {
+
+namespace {
+
+// In the order in which they are written; the rest follows as it comes.
+constexpr std::array first_members = {
+    "name",       "generateName",      "namespace",         "uid",
+    "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+    "labels",     "annotations",       "ownerReferences",   "finalizers"};
+constexpr std::string_view last_member = "managedFields";
+
+bool is_ordered(std::string_view member) {
+    return member == last_member || member == "resourceVersion" || member == "selfLink" ||
+           std::find(first_members.begin(), first_members.end(), member) != first_members.end();
+}
+
+void append(std::string& out, std::string_view name, const json::value& value) {
+    if (out.back() != '{') out += ',';
+    append_json_quoted(out, name);
+    out += ':';
+    out += json::serialize(value);
+}
+
+bool is_void(const json::value& value) {
+    return value.is_null() || (value.is_object() && value.get_object().empty()) ||
+           (value.is_array() && value.get_array().empty());
+}
+
+bool same_but(const json::object& left, const json::object& right, std::initializer_list<std::string_view> without) {
+    auto ignored = [&](std::string_view member) {
+        return std::find(without.begin(), without.end(), member) != without.end();
+    };
+    auto covered = [&](const json::object& of, const json::object& by) {
+        for (const auto& [name, value] : of) {
+            if (ignored(name)) continue;
+            const auto* other = by.if_contains(name);
+            if (other ? *other != value : !is_void(value)) return false;
+        }
+        return true;
+    };
+    return covered(left, right) && covered(right, left);
+}
+
+}  // namespace
+
+bool User::is_in(std::string_view group) const {
+    return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
+std::string prefix_of(const schema::Kind& kind, std::string_view name_space) {
+    const auto& group = kind.group_version.group;
+    auto prefix = fmt::format("{}/{}/", group.empty() ? "core" : group, kind.plural);
+    if (kind.is_namespaced && !name_space.empty()) prefix += std::string(name_space) + "/";
+    return prefix;
+}
+
+std::string key_of(const schema::Kind& kind, std::string_view name_space, std::string_view name) {
+    return prefix_of(kind, name_space) + std::string(name);
+}
+
+json::object& meta(json::object& object) {
+    auto& value = object["metadata"];
+    if (!value.is_object()) value.emplace_object();
+    return value.get_object();
+}
+
+std::string_view meta_text(const json::object& object, std::string_view member) {
+    const auto* metadata = object.if_contains("metadata");
+    if (!metadata || !metadata->is_object()) return {};
+    const auto* value = metadata->get_object().if_contains(member);
+    return value && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
+}
+
+std::string new_uid() {
+    auto text = random_hex(32);
+    text[12] = '4';  // RFC 9562 section 5.4: random
+    text[16] = "89ab"[text[16] % 4];
+    return fmt::format("{}-{}-{}-{}-{}", text.substr(0, 8), text.substr(8, 4), text.substr(12, 4), text.substr(16, 4),
+                       text.substr(20));
+}
+
+std::string now_text() { return codec::format_time(now_wall().seconds()); }
+
+void start_metadata(json::object& object, const Call& call) {
+    auto& metadata = meta(object);
+    for (auto member : {"resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"})
+        metadata.erase(member);
+    metadata["uid"] = new_uid();
+    metadata["creationTimestamp"] = now_text();
+    if (call.kind.is_namespaced)
+        metadata["namespace"] = call.name_space;
+    else
+        metadata.erase("namespace");
+    metadata.erase("generation");
+    bool counts = call.kind.find_subresource("status") || object.contains("spec");
+    if (counts) metadata["generation"] = 1;
+}
+
+void keep_metadata(json::object& object, const json::object& live) {
+    auto& metadata = meta(object);
+    const auto* before = live.if_contains("metadata");
+    for (auto member : {"namespace", "uid", "creationTimestamp", "generation", "deletionTimestamp",
+                        "deletionGracePeriodSeconds", "resourceVersion", "generateName"}) {
+        const auto* value = before && before->is_object() ? before->get_object().if_contains(member) : nullptr;
+        if (value)
+            metadata[member] = *value;
+        else
+            metadata.erase(member);
+    }
+    metadata.erase("selfLink");
+}
+
+Encoded encode(const json::object& object) {
+    Encoded made;
+    auto& out = made.bytes;
+    out.reserve(1024);
+    out += '{';
+    for (auto member : {"kind", "apiVersion"})
+        if (const auto* value = object.if_contains(member)) append(out, member, *value);
+    if (out.back() != '{') out += ',';
+    out += R"("metadata":{)";
+    const auto* found = object.if_contains("metadata");
+    static const json::object none;
+    const auto& metadata = found && found->is_object() ? found->get_object() : none;
+    std::size_t index = 0;
+    for (; index < 4; ++index)
+        if (const auto* value = metadata.if_contains(first_members[index])) append(out, first_members[index], *value);
+    out += out.back() == '{' ? R"("resourceVersion":")" : R"(,"resourceVersion":")";
+    made.revision_at = static_cast<std::uint32_t>(out.size());
+    out += '"';
+    for (; index < first_members.size(); ++index)
+        if (const auto* value = metadata.if_contains(first_members[index]); value && !is_void(*value))
+            append(out, first_members[index], *value);
+    for (const auto& [name, value] : metadata)
+        if (!is_ordered(name)) append(out, name, value);
+    if (const auto* value = metadata.if_contains(last_member); value && !is_void(*value))
+        append(out, last_member, *value);
+    out += '}';
+    for (const auto& [name, value] : object)
+        if (name != "kind" && name != "apiVersion" && name != "metadata" && name != "status") append(out, name, value);
+    if (const auto* status = object.if_contains("status")) append(out, "status", *status);
+    out += '}';
+    return made;
+}
+
+bool same_object(const json::object& left, const json::object& right) {
+    static const json::object none;
+    auto metadata = [](const json::object& object) -> const json::object& {
+        const auto* value = object.if_contains("metadata");
+        return value && value->is_object() ? value->get_object() : none;
+    };
+    return same_but(left, right, {"metadata"}) &&
+           same_but(metadata(left), metadata(right), {"resourceVersion", "managedFields"});
+}
+
+bool same_wish(const json::object& left, const json::object& right) {
+    return same_but(left, right, {"metadata", "status", "kind", "apiVersion"});
+}
+
+}  // namespace pila::cluster::api

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Which form of an answer a client takes (RFC 9110 section 12.5.1, with the parameters that Kubernetes adds).
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pila::cluster::api {
+
+struct MediaType {
+    std::string type;  // "application/json", lower case
+    std::vector<std::pair<std::string, std::string>> parameters;
+    std::string_view parameter(std::string_view name) const;
+};
+
+MediaType read_media_type(std::string_view text);
+// In the client's order of preference; "*/*" if there is none.
+std::vector<MediaType> read_accept(std::string_view text);
+
+enum class Form : std::uint8_t { Object, Table, PartialMetadata };
+
+// How objects are to be shown. Only JSON is written; nullopt: nothing that the client takes can be given.
+struct Shape {
+    Form form = Form::Object;
+    std::string version;  // of meta.k8s.io for Table and PartialMetadata
+};
+std::optional<Shape> shape_of(std::string_view accept);
+
+}  // namespace pila::cluster::api

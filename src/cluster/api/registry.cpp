@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/api/registry.h"
+
+#include <fmt/core.h>
+#include <boost/json.hpp>
+
+#include "base/random.h"
+#include "base/text.h"
+#include "cluster/api/metadata.h"
+#include "cluster/api/selectors.h"
+#include "cluster/kinds/kinds.h"
+#include "cluster/patch/managed.h"
+#include "cluster/schema/catalogue.h"
+
+namespace pila::cluster::api {
+
+namespace {
+
+constexpr int max_attempts = 5;         // of a change that others' writes get in the way of
+constexpr int max_generated_names = 8;  // tried before AlreadyExists
+constexpr std::size_t max_generated_base = 58;
+
+schema::Node node_of(const schema::Kind& kind) { return {.form = schema::Form::Message, .type = kind.type}; }
+
+std::string generated_name(std::string_view base) {
+    static constexpr std::string_view letters = "bcdfghjklmnpqrstvwxz2456789";  // no words by accident
+    std::string name(base.substr(0, max_generated_base));
+    for (int index = 0; index < 5; ++index) name += letters[random_number(letters.size())];
+    return name;
+}
+
+// Clients see only what this subresource is about: `status` alone, or all but that.
+void keep_other_half(json::object& object, const json::object& live, const Call& call) {
+    bool of_status = call.subresource == "status";
+    if (of_status) {
+        json::value status = object.contains("status") ? object["status"] : json::value(nullptr);
+        auto sent = object;
+        object = live;
+        if (status.is_null())
+            object.erase("status");
+        else
+            object["status"] = std::move(status);
+        if (const auto* managed = sent.if_contains("metadata"); managed && managed->is_object()) {
+            const auto* fields = managed->get_object().if_contains("managedFields");
+            if (fields) meta(object)["managedFields"] = *fields;
+        }
+        return;
+    }
+    if (!call.kind.find_subresource("status")) return;
+    if (const auto* status = live.if_contains("status"))
+        object["status"] = *status;
+    else
+        object.erase("status");
+}
+
+patch::Writer writer_of(const Call& call) {
+    return {call.manager, call.kind.group_version.text(), call.subresource, now_text()};
+}
+
+}  // namespace
+
+Outcome<state::ObjectPointer> Registry::get(const Call& call) const {
+    auto found = state_.get(key_of(call.kind, call.name_space, call.name));
+    if (!found) return not_found(call.kind, call.name);
+    return found;
+}
+
+Outcome<json::value> Registry::read(const Call& call, const state::Object& object) const {
+    return TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
+}
+
+// Shape and unknown fields; strict validation refuses, the usual one warns.
+Outcome<void> Registry::fit(Call& call, json::value& object, codec::Faults& faults) const {
+    if (!object.is_object()) return bad_request("the body is not an object");
+    auto fitted = codec::fit(object, node_of(call.kind), faults);
+    const auto& kind = call.kind;
+    auto prefix =
+        fmt::format("{} in version \"{}\" cannot be handled as a {}", kind.name, kind.group_version.version, kind.name);
+    if (!fitted) return bad_request(prefix + ": " + fitted.error().message());
+    if (faults.empty() || call.validation == FieldValidation::Ignore) return {};
+    std::string list;
+    auto add = [&](std::string_view what, const std::string& path) {
+        auto text = fmt::format("{} \"{}\"", what, path);
+        if (call.validation == FieldValidation::Warn) call.warnings.push_back(text);
+        list += (list.empty() ? "" : ", ") + text;
+    };
+    for (const auto& path : faults.unknown) add("unknown field", path);
+    for (const auto& path : faults.duplicate) add("duplicate field", path);
+    if (call.validation == FieldValidation::Strict) return bad_request(prefix + ": strict decoding error: " + list);
+    return {};
+}
+
+Outcome<void> Registry::check_namespace(const Call& call) const {
+    if (!call.kind.is_namespaced) return {};
+    static const auto& kind = *schema::Catalogue::builtin().find_resource({"", "v1"}, "namespaces");
+    auto found = state_.get(key_of(kind, "", call.name_space));
+    if (!found) return not_found(kind, call.name_space);
+    auto space = TRY(read(call, *found));
+    if (meta_text(space.get_object(), "deletionTimestamp").empty()) return {};
+    auto refused = forbidden(
+        call.kind, call.name,
+        fmt::format("unable to create new content in namespace {} because it is being terminated", call.name_space));
+    refused.causes.push_back({"NamespaceTerminating", fmt::format("namespace {} is being terminated", call.name_space),
+                              "metadata.namespace"});
+    return refused;
+}
+
+Outcome<Written> Registry::create(Call& call, json::value value, codec::Faults faults) {
+    TRY(fit(call, value, faults));
+    auto& object = value.get_object();
+    auto given_space = meta_text(object, "namespace");
+    if (call.kind.is_namespaced && !given_space.empty() && given_space != call.name_space)
+        return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+    TRY(check_namespace(call));
+    return store_new(call, value);
+}
+
+Outcome<Written> Registry::store_new(Call& call, json::value& value) {
+    auto& object = value.get_object();
+    std::string name(meta_text(object, "name"));
+    std::string base(meta_text(object, "generateName"));
+    bool generates = name.empty() && !base.empty();
+    if (name.empty() && !generates) return bad_request("name or generateName is required");
+    start_metadata(object, call);
+    if (call.kind.find_subresource("status")) object.erase("status");
+    auto node = node_of(call.kind);
+    codec::apply_defaults(value, node);
+    kinds::set_defaults(object, call.kind);
+    TRY(codec::canonicalize(value, node));
+    for (int attempt = 1;; ++attempt) {
+        if (generates) name = generated_name(base);
+        call.name = name;
+        meta(object)["name"] = name;
+        if (attempt == 1) {
+            TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
+            if (auto causes = kinds::validate(object, call.kind); !causes.empty())
+                return invalid(call.kind, name, std::move(causes));
+            for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
+        }
+        auto written = write(call, object, 0, true);
+        bool taken = !written && written.error().reason == "AlreadyExists";
+        if (!taken || !generates || attempt == max_generated_names) return written;
+    }
+}
+
+Outcome<Written> Registry::write(const Call& call, const json::object& object, state::Revision expect,
+                                 bool is_created) {
+    auto encoded = encode(object);
+    state::Write made;
+    made.key = key_of(call.kind, call.name_space, call.name);
+    made.attributes = attributes_of(object, call.kind);
+    made.expect = expect;
+    if (call.dry_run) {
+        auto live = state_.get(made.key);
+        if (expect == 0 && live) return already_exists(call.kind, call.name);
+        auto shown = std::make_shared<state::Object>();
+        shown->key = std::move(made.key);
+        shown->bytes = std::move(encoded.bytes);
+        if (live) shown->bytes.insert(encoded.revision_at, std::to_string(live->revision));
+        return Written{std::move(shown), is_created};
+    }
+    made.bytes = std::move(encoded.bytes);
+    made.revision_at = encoded.revision_at;
+    auto stored = state_.write(std::move(made));
+    if (stored) return Written{stored.take(), is_created};
+    switch (stored.error().code()) {
+        case Errc::AlreadyExists: return already_exists(call.kind, call.name);
+        case Errc::Conflict: return modified_meanwhile(call.kind, call.name);
+        case Errc::NotFound: return not_found(call.kind, call.name);
+        default: return stored.error();
+    }
+}
+
+Outcome<Written> Registry::update(Call& call, json::value value, codec::Faults faults) {
+    TRY(fit(call, value, faults));
+    auto& sent = value.get_object();
+    auto name = meta_text(sent, "name");
+    if (name != call.name)
+        return bad_request(
+            fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, call.name));
+    auto given_space = meta_text(sent, "namespace");
+    if (call.kind.is_namespaced && !given_space.empty() && given_space != call.name_space)
+        return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+    std::string revision(meta_text(sent, "resourceVersion"));
+    bool may_create = kinds::allows_create_on_update(call.kind) && call.subresource.empty();
+    return change(call, may_create, revision.empty(), [&](const json::value& live) -> Outcome<json::value> {
+        if (live.is_null()) return value;
+        if (revision.empty() && !kinds::allows_unconditional_update(call.kind))
+            return invalid(
+                call.kind, call.name,
+                {kinds::invalid_value("metadata.resourceVersion", "0x0", "must be specified for an update")});
+        if (!revision.empty() && revision != meta_text(live.get_object(), "resourceVersion"))
+            return modified_meanwhile(call.kind, call.name);
+        return value;
+    });
+}
+
+Outcome<Written> Registry::patch(Call& call, PatchType type, const json::value& patch, bool force,
+                                 codec::Faults faults) {
+    bool applies = type == PatchType::Apply;
+    auto node = node_of(call.kind);
+    if (type == PatchType::Json && !patch.is_array()) return bad_request("the JSON patch is not a list of operations");
+    if (type != PatchType::Json && !patch.is_object()) return bad_request("the patch is not an object");
+    return change(
+        call, applies && call.subresource.empty(), true, [&](const json::value& live) -> Outcome<json::value> {
+            json::value made(live, call.memory);
+            auto noticed = faults;
+            if (type == PatchType::Json) {
+                auto patched = patch::json_patch(made, patch);
+                if (!patched && patched.error().code() == Errc::Conflict)
+                    return Status(422, "Invalid", patched.error().message());
+                if (!patched) return patched.error();
+            } else if (type == PatchType::Merge) {
+                TRY(patch::merge_patch(made, patch));
+            } else if (type == PatchType::Strategic) {
+                TRY(patch::strategic_merge(made, patch, *call.kind.type));
+            } else {
+                json::value configuration(patch, call.memory);
+                TRY(fit(call, configuration, noticed));
+                std::vector<patch::ApplyConflict> conflicts;
+                auto applied = patch::apply(made, configuration, node, writer_of(call), force, conflicts);
+                if (!applied && !conflicts.empty()) {
+                    Status refused(409, "Conflict", applied.error().message());
+                    for (const auto& one : conflicts) {
+                        auto by = fmt::format(
+                            "conflict with \"{}\"{} using {}", one.manager,
+                            one.subresource.empty() ? "" : fmt::format(" with subresource \"{}\"", one.subresource),
+                            one.api_version);
+                        refused.causes.push_back({"FieldManagerConflict", std::move(by), one.field});
+                    }
+                    return refused;
+                }
+                if (!applied) return applied.error();
+                return made;
+            }
+            TRY(fit(call, made, noticed));
+            if (live.is_object()) {
+                auto revision = meta_text(made.get_object(), "resourceVersion");
+                if (!revision.empty() && revision != meta_text(live.get_object(), "resourceVersion"))
+                    return modified_meanwhile(call.kind, call.name);
+                if (meta_text(made.get_object(), "name") != call.name)
+                    return bad_request(
+                        fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                                    meta_text(made.get_object(), "name"), call.name));
+            }
+            return made;
+        });
+}
+
+Outcome<Written> Registry::change(Call& call, bool may_create, bool retry, const Change& change) {
+    auto key = key_of(call.kind, call.name_space, call.name);
+    for (int attempt = 1;; ++attempt) {
+        auto live = state_.get(key);
+        if (!live && !may_create) return not_found(call.kind, call.name);
+        auto before = live ? TRY(read(call, *live)) : json::value(nullptr, call.memory);
+        auto after = TRY(change(before));
+        if (!after.is_object()) return bad_request("the change leaves no object");
+        if (!live) {
+            TRY(check_namespace(call));
+            meta(after.get_object())["name"] = call.name;
+            auto written = store_new(call, after);
+            bool raced = !written && written.error().reason == "AlreadyExists";
+            if (!raced || attempt == max_attempts) return written;
+            continue;
+        }
+        auto written = store_change(call, *live, before, after);
+        bool raced = !written && written.error().reason == "Conflict";
+        if (!raced || !retry || attempt == max_attempts) return written;
+    }
+}
+
+Outcome<Written> Registry::store_change(Call& call, const state::Object& live, const json::value& before,
+                                        json::value& after) {
+    const auto& old = before.get_object();
+    auto& object = after.get_object();
+    auto uid = meta_text(object, "uid");
+    if (!uid.empty() && uid != meta_text(old, "uid"))
+        return conflict(call.kind, call.name,
+                        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid,
+                                    meta_text(old, "uid")));
+    keep_metadata(object, old);
+    keep_other_half(object, old, call);
+    auto node = node_of(call.kind);
+    codec::apply_defaults(after, node);
+    kinds::set_defaults(object, call.kind);
+    TRY(codec::canonicalize(after, node));
+    if (!same_wish(old, object) && old.contains("metadata")) {
+        auto& generation = meta(object)["generation"];
+        if (generation.is_int64()) generation = generation.get_int64() + 1;
+    }
+    bool same = same_object(old, object);
+    TRY(patch::track_update(before, after, node, writer_of(call)));
+    const auto* old_fields = old.at("metadata").get_object().if_contains("managedFields");
+    const auto* new_fields = meta(object).if_contains("managedFields");
+    bool same_fields = old_fields && new_fields ? *old_fields == *new_fields : old_fields == new_fields;
+    if (same && same_fields) return Written{std::make_shared<state::Object>(live)};
+    if (auto causes = kinds::validate_update(object, old, call.kind); !causes.empty())
+        return invalid(call.kind, call.name, std::move(causes));
+    for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
+    auto written = write(call, object, live.revision, false);
+    if (!written) return written;
+    // The last finalizer went: so does the object.
+    const auto* finalizers = meta(object).if_contains("finalizers");
+    bool free = !finalizers || !finalizers->is_array() || finalizers->get_array().empty();
+    bool waits = meta_text(object, "deletionTimestamp").empty() || meta(object).contains("deletionGracePeriodSeconds");
+    bool is_namespace = call.kind.name == "Namespace" && call.kind.group_version.group.empty();
+    if (free && !waits && !is_namespace && !call.dry_run) return erase(call, *(*written).object);
+    return written;
+}
+
+}  // namespace pila::cluster::api

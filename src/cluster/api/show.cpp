@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/api/show.h"
+
+#include <fmt/core.h>
+#include <boost/json.hpp>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "base/time.h"
+
+namespace pila::cluster::api {
+
+namespace {
+
+constexpr std::size_t piece = 64U << 10;
+
+json::value parse(const state::Object& object) {
+    auto parsed = parse_json(object.bytes, {.max_bytes = object.bytes.size() + 1, .max_depth = 128});
+    return parsed ? parsed.take() : json::value(json::object());
+}
+
+void append_metadata_of(std::string& out, const json::value& tree, std::string_view version) {
+    out += fmt::format(R"({{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{}","metadata":)", version);
+    const auto* object = tree.if_object();
+    const auto* metadata = object ? object->if_contains("metadata") : nullptr;
+    out += metadata ? json::serialize(*metadata) : "{}";
+    out += '}';
+}
+
+void append_list_meta(std::string& out, const ListFacts& facts) {
+    out += fmt::format(R"({{"resourceVersion":"{}")", facts.revision);
+    if (!facts.continue_token.empty()) out += ",\"continue\":" + json_quote(facts.continue_token);
+    if (facts.remaining) out += fmt::format(",\"remainingItemCount\":{}", *facts.remaining);
+    out += '}';
+}
+
+table::ListMeta table_meta(const ListFacts& facts) {
+    return {std::to_string(facts.revision), facts.continue_token, facts.remaining};
+}
+
+}  // namespace
+
+Outcome<View> view_of(const http::Request& request) {
+    auto shape = shape_of(request.headers.get("Accept"));
+    if (!shape) return not_acceptable("application/json");
+    View view{std::move(*shape)};
+    auto include = request.query.get("includeObject");
+    if (include == "None")
+        view.include = table::IncludeObject::None;
+    else if (include == "Object")
+        view.include = table::IncludeObject::Object;
+    else if (!include.empty() && include != "Metadata")
+        return bad_request(fmt::format("unrecognized includeObject value: \"{}\"", printable(include)));
+    return view;
+}
+
+std::string show_one(const schema::Kind& kind, const View& view, const state::Object& object) {
+    if (view.shape.form == Form::Object) return object.bytes + "\n";
+    auto tree = parse(object);
+    std::string out;
+    if (view.shape.form == Form::PartialMetadata) {
+        append_metadata_of(out, tree, view.shape.version);
+    } else {
+        table::Table table(kind, view.include);
+        table.append_start(out, {std::to_string(object.revision), "", std::nullopt});
+        table.append_row(out, tree, object.bytes, now_wall().seconds());
+        table.append_end(out);
+    }
+    return out + "\n";
+}
+
+http::Response show_list(const schema::Kind& kind, const View& view, std::vector<state::ObjectPointer> objects,
+                         const ListFacts& facts) {
+    http::Response response;
+    response.headers.set("Content-Type", "application/json");
+    response.produce = [&kind, view, objects = std::move(objects), facts](http::BodyWriter& writer) -> Result<void> {
+        std::string out;
+        out.reserve(piece + (16U << 10));
+        bool as_table = view.shape.form == Form::Table;
+        std::optional<table::Table> table;
+        if (as_table) {
+            table.emplace(kind, view.include);
+            table->append_start(out, table_meta(facts));
+        } else if (view.shape.form == Form::PartialMetadata) {
+            out += fmt::format(R"({{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{}","metadata":)",
+                               view.shape.version);
+            append_list_meta(out, facts);
+            out += ",\"items\":[";
+        } else {
+            out += fmt::format(R"({{"kind":"{}","apiVersion":"{}","metadata":)", kind.list_kind(),
+                               kind.group_version.text());
+            append_list_meta(out, facts);
+            out += ",\"items\":[";
+        }
+        auto now = now_wall().seconds();
+        bool first = true;
+        for (const auto& object : objects) {
+            if (!first && !as_table) out += ',';
+            first = false;
+            if (view.shape.form == Form::Object)
+                out += object->bytes;
+            else if (as_table)
+                table->append_row(out, parse(*object), object->bytes, now);
+            else
+                append_metadata_of(out, parse(*object), view.shape.version);
+            if (out.size() < piece) continue;
+            TRY(writer.write(out));
+            out.clear();
+        }
+        if (as_table)
+            table->append_end(out);
+        else
+            out += "]}";
+        out += '\n';
+        return writer.write(out);
+    };
+    return response;
+}
+
+EventWriter::EventWriter(const schema::Kind& kind, View view) : kind_(kind), view_(std::move(view)) {}
+EventWriter::~EventWriter() = default;
+
+void EventWriter::append(std::string& out, std::string_view type, const state::Object& object) {
+    out += fmt::format(R"({{"type":"{}","object":)", type);
+    if (view_.shape.form == Form::Object) {
+        out += object.bytes;
+    } else if (view_.shape.form == Form::PartialMetadata) {
+        append_metadata_of(out, parse(object), view_.shape.version);
+    } else {
+        table::Table table(kind_, view_.include);
+        table.append_start(out, {std::to_string(object.revision), "", std::nullopt},
+                           is_first_ ? table::Definitions::Yes : table::Definitions::No);
+        table.append_row(out, parse(object), object.bytes, now_wall().seconds());
+        table.append_end(out);
+        is_first_ = false;
+    }
+    out += "}\n";
+}
+
+void EventWriter::append_bookmark(std::string& out, state::Revision revision, bool ends_initial) {
+    auto metadata = fmt::format(R"({{"resourceVersion":"{}","creationTimestamp":null{}}})", revision,
+                                ends_initial ? R"(,"annotations":{"k8s.io/initial-events-end":"true"})" : "");
+    if (view_.shape.form == Form::Object)
+        out += fmt::format(R"({{"type":"BOOKMARK","object":{{"kind":"{}","apiVersion":"{}","metadata":{}}}}})",
+                           kind_.name, kind_.group_version.text(), metadata);
+    else if (view_.shape.form == Form::PartialMetadata)
+        out += fmt::format(
+            R"({{"type":"BOOKMARK","object":{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{}","metadata":{}}}}})",
+            view_.shape.version, metadata);
+    else  // a row whose object has the revision, as kubectl's own watch reads it
+        out += fmt::format(
+            R"({{"type":"BOOKMARK","object":{{"kind":"Table","apiVersion":"meta.k8s.io/{}","metadata":{},"columnDefinitions":[],"rows":[{{"cells":[],"object":{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{}","metadata":{}}}}}]}}}})",
+            view_.shape.version, metadata, view_.shape.version, metadata);
+    out += '\n';
+}
+
+void EventWriter::append_error(std::string& out, const Status& status) {
+    auto body = status.json();
+    out += R"({"type":"ERROR","object":)" + body.substr(0, body.size() - 1) + "}\n";
+}
+
+}  // namespace pila::cluster::api
