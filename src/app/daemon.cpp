@@ -123,7 +123,26 @@ static Result<os::IdMap> remap_of(const DaemonOptions& options) {
     return std::move(remap.map);
 }
 
+// The cluster's objects alone need neither root nor a kernel with anything.
+static Result<void> run_control_plane(const DaemonOptions& options) {
+    log::configure(options.log_level, options.log_format);
+    keep_memory_small();
+    raise_descriptor_limit();
+    ::umask(022);
+    auto signals = TRY(block_signals());
+    TRY(os::make_directories(options.data_directory, 0711));
+    auto lock = TRY(lock_directory(options.data_directory));
+    auto settings = options.control_plane;
+    settings.listen_is_given = true;
+    auto control_plane = TRY(ControlPlane::open(settings, options.data_directory));
+    if (auto told = notify_service_manager("READY=1"); !told) log::warning("{}", told.error().message());
+    wait_for_signal(signals);
+    ignore(notify_service_manager("STOPPING=1"), "it only makes a status line clearer");
+    return {};
+}
+
 Result<void> run_daemon(const DaemonOptions& options) {
+    if (!options.runs_engine) return run_control_plane(options);
     if (::geteuid() != 0)
         return Error(Errc::Denied,
                      "needs root for mounts, networks and control groups of containers: start it with sudo");
@@ -189,6 +208,9 @@ Result<void> run_daemon(const DaemonOptions& options) {
     registry_settings.server.insecure = options.insecure_registries;
     auto registry_server =
         TRY(RegistryListener::open(registry_settings, options.data_directory, images.get()).in("--registry-listen"));
+    std::unique_ptr<ControlPlane> control_plane;
+    if (options.runs_control_plane)
+        control_plane = TRY(ControlPlane::open(options.control_plane, options.data_directory));
     auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin).count();
     log::info("pila {} serves the Docker API on {} ({} ms after its start)", PILA_VERSION, options.docker_socket, took);
 
@@ -198,6 +220,7 @@ Result<void> run_daemon(const DaemonOptions& options) {
     ignore(notify_service_manager("STOPPING=1"), "it only makes a status line clearer");
     if (options.stop_containers_on_exit) engine->stop_all_containers();
     server->stop();
+    control_plane.reset();
     registry_server.reset();
     server.reset();  // streams first: they refer to what follows
     builder.reset();

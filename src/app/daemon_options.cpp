@@ -58,6 +58,17 @@ Result<void> add_log_option(DaemonOptions& options, const std::string& value) {
     return {};
 }
 
+// The first that is given takes the place of the default, which is all of them.
+Result<void> add_role(DaemonOptions& options, const std::string& value) {
+    if (value != "engine" && value != "control-plane" && value != "all")
+        return Error(Errc::Invalid, "must be engine, control-plane or all");
+    if (!options.has_role) options.runs_engine = options.runs_control_plane = false;
+    options.has_role = true;
+    if (value != "control-plane") options.runs_engine = true;
+    if (value != "engine") options.runs_control_plane = true;
+    return {};
+}
+
 // Those of `pila registry`, with another name here.
 void add_registry_settings(std::vector<Setting>& settings) {
     static std::list<std::string> names;
@@ -79,6 +90,18 @@ std::vector<Setting> make_settings() {
         {"socket-group", "GROUP",
          "group that may use the socket: its members are root on this machine (default: root only)",
          [](auto& o, auto& v) { return set(o.socket_group, v); }},
+        {"role", "ROLE", "engine (containers), control-plane (Kubernetes API) or all (default all; repeatable)",
+         add_role},
+        {"kube-listen", "ADDRESS:PORT", "where clients of Kubernetes connect (default 127.0.0.1:6443)",
+         [](auto& o, auto& v) {
+             o.control_plane.listen_is_given = true;
+             return set(o.control_plane.listen, v);
+         }},
+        {"kube-name", "NAME", "a further host name or address that its certificate is good for (repeatable)",
+         [](auto& o, auto& v) -> Result<void> {
+             o.control_plane.names.push_back(v);
+             return {};
+         }},
         {"tls", "", "tcp:// addresses speak TLS", [](auto& o, auto& v) { return set_switch(o.tls, v); }},
         {"tlsverify", "", "... and serve only clients with a certificate of --tlscacert",
          [](auto& o, auto& v) { return set_switch(o.tls_verify, v); }},

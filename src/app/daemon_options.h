@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/control_plane.h"
 #include "app/registry_options.h"
 #include "base/log.h"
 #include "base/result.h"
@@ -32,6 +33,8 @@ struct DaemonOptions {
     std::map<std::string, std::string> log_driver_options;
     log::Level log_level = log::Level::Info;
     log::Format log_format = log::Format::Text;
+    bool runs_engine = true, runs_control_plane = true, has_role = false;  // roles; has: not the default
+    ControlPlaneOptions control_plane;
     RegistryOptions registry;  // listens nowhere: there is none
     bool stop_containers_on_exit = false;
     bool help = false;

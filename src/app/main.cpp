@@ -39,7 +39,19 @@ static int registry_main(pila::cli::Invocation& invocation) {
     return 1;
 }
 
+static int kubeconfig_main(pila::cli::Invocation& invocation) {
+    auto text = pila::app::print_kubeconfig(invocation.arguments);
+    if (text) {
+        std::fputs(text->c_str(), stdout);
+        return 0;
+    }
+    std::fprintf(stderr, "pila kubeconfig: %s\n", text.error().message().c_str());
+    return text.error().code() == pila::Errc::Invalid ? 2 : 1;
+}
+
 static constexpr pila::cli::Verb verbs[] = {
+    {"kubeconfig", "Print the kubeconfig of the cluster's administrator", kubeconfig_main,
+     pila::cli::Section::Management},
     {"registry", "Run an OCI registry", registry_main, pila::cli::Section::Management},
     {"daemon", "Run the engine", daemon_main, pila::cli::Section::Management},
 };
