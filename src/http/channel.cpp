@@ -122,6 +122,11 @@ Result<void> Channel::send_file(FdView file, std::uint64_t start, std::uint64_t 
     return sent;
 }
 
+std::shared_ptr<const ClientCertificate> Channel::client_certificate(bool& is_bad) {
+    is_bad = false;
+    return tls_ ? tls_->client_certificate(is_bad) : nullptr;
+}
+
 void Channel::close() {
     if (tls_) tls_->goodbye();
     tls_.reset();

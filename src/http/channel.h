@@ -25,6 +25,8 @@ struct Step {
     bool end = false;  // the peer has finished sending
 };
 
+struct ClientCertificate;  // message.h
+
 class TlsSession {
 public:
     virtual ~TlsSession() = default;
@@ -33,6 +35,8 @@ public:
     virtual void goodbye() = 0;               // close_notify, best effort
     virtual bool has_buffered() const = 0;    // decrypted bytes that poll(2) does not know of
     virtual bool is_established() const = 0;  // the handshake is over; reading and writing drive it
+    // Server, established: whose certificate the client showed; null with `is_bad` if it is not trusted.
+    virtual std::shared_ptr<const ClientCertificate> client_certificate(bool& is_bad) = 0;
 };
 
 class Channel {
@@ -62,6 +66,7 @@ public:
     bool is_open() const { return socket_.valid(); }
     bool is_tls() const { return tls_ != nullptr; }
     bool has_buffered() const { return tls_ && tls_->has_buffered(); }
+    std::shared_ptr<const ClientCertificate> client_certificate(bool& is_bad);
     bool is_established() const { return !tls_ || tls_->is_established(); }
 
 private:

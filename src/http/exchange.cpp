@@ -121,6 +121,7 @@ Exchange::Outcome Exchange::run() {
     request.body = &*body_;
     request.peer = connection_->peer;
     request.is_tls = connection_->channel.is_tls();
+    request.client_certificate = connection_->channel.client_certificate(request.client_certificate_is_bad);
     request.context.stop = connection_->stop.get_token();
     request.context.actor = connection_->peer.substr(0, connection_->peer.find(','));
     return respond(call_handler(request));

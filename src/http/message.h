@@ -73,6 +73,9 @@ public:
     // Runs once, on the pump's thread, when the client goes away before finish(). Must not block.
     virtual void on_closed(std::function<void()> callback) = 0;
     virtual std::size_t queued_bytes() const = 0;
+    // Runs, on the pump's thread, each time that nothing waits any more after something did: whoever has much to say
+    // stops at some queued_bytes() and goes on then. Must not block.
+    virtual void on_drained(std::function<void()> callback) = 0;
     static constexpr std::size_t max_queued = 1U << 20;
 };
 
@@ -81,6 +84,12 @@ public:
 struct Hijacked {
     Fd socket;
     std::string already_read;
+};
+
+// Whom a client's certificate names; the server's authority has signed it and it is valid now.
+struct ClientCertificate {
+    std::string common_name;
+    std::vector<std::string> organizations;
 };
 
 struct Request {
@@ -92,6 +101,9 @@ struct Request {
     BodyReader* body = nullptr;  // valid while the handler runs
     std::string peer;            // "unix:uid=0,pid=12" or "tcp:127.0.0.1:4711"
     bool is_tls = false;
+    // Null: none given, or one that nobody trusts, which is_bad says (only if ServerTls makes them optional).
+    std::shared_ptr<const ClientCertificate> client_certificate;
+    bool client_certificate_is_bad = false;
     std::vector<std::string> parameters;  // of the route, in order
     Context context;                      // stop: the client went away or the server stops
 };

@@ -47,6 +47,7 @@ void ParkedStream::finish() {
     if (state_ != State::Open) return;
     state_ = State::Finished;
     callback_ = nullptr;
+    drained_ = nullptr;
     if (chunked_) {
         iovec last{const_cast<char*>("0\r\n\r\n"), 5};
         if (!send(&last, 1)) return break_off();
@@ -69,6 +70,11 @@ void ParkedStream::on_closed(std::function<void()> callback) {
 std::size_t ParkedStream::queued_bytes() const {
     Lock lock(mutex_);
     return queue_.size() - queue_start_;
+}
+
+void ParkedStream::on_drained(std::function<void()> callback) {
+    Lock lock(mutex_);
+    drained_ = std::move(callback);
 }
 
 // Sends what the socket takes now and queues the rest; in order, so nothing overtakes the queue.
@@ -109,10 +115,15 @@ bool ParkedStream::flush() {
 }
 
 void ParkedStream::writable() {
-    Lock lock(mutex_);
-    if (!connection_) return;
-    if (!flush()) return break_off();
-    if (state_ == State::Finished && queue_.empty()) complete();
+    std::function<void()> drained;
+    {
+        Lock lock(mutex_);
+        if (!connection_) return;
+        if (!flush()) return break_off();
+        if (state_ == State::Finished && queue_.empty()) return complete();
+        if (state_ == State::Open && queue_.empty()) drained = drained_;
+    }
+    if (drained) drained();
 }
 
 void ParkedStream::complete() {
@@ -132,6 +143,7 @@ void ParkedStream::break_off() {
     state_ = State::Closed;
     queue_ = std::string();
     queue_start_ = 0;
+    drained_ = nullptr;
     // The callback may take locks that a caller of write() holds: never here, always on the pump's own stack.
     if (callback_) pump_->post(std::exchange(callback_, nullptr));
     pump_->close(connection);

@@ -18,6 +18,7 @@ public:
     void finish() override;
     void on_closed(std::function<void()> callback) override;
     std::size_t queued_bytes() const override;
+    void on_drained(std::function<void()> callback) override;
 
     // Pump's thread:
     void writable();
@@ -42,6 +43,7 @@ private:
     std::size_t queue_start_ GUARDED_BY(mutex_) = 0;
     bool lost_ GUARDED_BY(mutex_) = false;
     std::function<void()> callback_ GUARDED_BY(mutex_);
+    std::function<void()> drained_ GUARDED_BY(mutex_);
 };
 
 }  // namespace pila::http

@@ -89,6 +89,27 @@ Result<Ssl> session_over(SSL_CTX* context, const Fd& socket) {
     return ssl;
 }
 
+std::vector<std::string> name_entries(X509& certificate, int nid) {
+    std::vector<std::string> found;
+    auto* name = X509_get_subject_name(&certificate);
+    for (int at = -1; (at = X509_NAME_get_index_by_NID(name, nid, at)) >= 0;) {
+        unsigned char* text = nullptr;
+        int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+        if (size < 0) continue;
+        found.emplace_back(reinterpret_cast<char*>(text), static_cast<std::size_t>(size));
+        OPENSSL_free(text);
+    }
+    return found;
+}
+
+std::shared_ptr<const ClientCertificate> named_by(X509& certificate) {
+    auto named = std::make_shared<ClientCertificate>();
+    auto names = name_entries(certificate, NID_commonName);
+    if (!names.empty()) named->common_name = names.front();
+    named->organizations = name_entries(certificate, NID_organizationName);
+    return named;
+}
+
 class OpenSslSession : public TlsSession {
 public:
     OpenSslSession(Ssl ssl, bool verify) : ssl_(std::move(ssl)), verify_(verify) {}
@@ -111,6 +132,19 @@ public:
     }
     bool has_buffered() const override { return SSL_pending(ssl_.get()) > 0; }
     bool is_established() const override { return SSL_is_init_finished(ssl_.get()) == 1; }
+    std::shared_ptr<const ClientCertificate> client_certificate(bool& is_bad) override {
+        if (!client_known_ && is_established()) {
+            client_known_ = true;
+            using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
+            Certificate shown(SSL_get1_peer_certificate(ssl_.get()));
+            if (shown && SSL_is_server(ssl_.get()) == 1) {
+                client_is_bad_ = SSL_get_verify_result(ssl_.get()) != X509_V_OK;
+                if (!client_is_bad_) client_ = named_by(*shown);
+            }
+        }
+        is_bad = client_is_bad_;
+        return client_;
+    }
     SSL* get() const { return ssl_.get(); }
 
 private:
@@ -151,6 +185,8 @@ private:
 
     Ssl ssl_;
     const bool verify_;
+    std::shared_ptr<const ClientCertificate> client_;
+    bool client_known_ = false, client_is_bad_ = false;
     bool broken_ = false;  // after a fatal error OpenSSL forbids SSL_shutdown
 };
 
@@ -243,7 +279,11 @@ Result<std::shared_ptr<TlsAcceptor>> TlsAcceptor::create(const ServerTls& settin
         if (!names || SSL_CTX_load_verify_locations(context.get(), file, nullptr) != 1)
             return tls_error(Errc::Invalid, "load CA certificates " + settings.client_ca);
         SSL_CTX_set_client_CA_list(context.get(), names);
-        SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+        // Optional: the verdict is kept for client_certificate().
+        if (settings.clients_may_have_none)
+            SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, [](int, X509_STORE_CTX*) { return 1; });
+        else
+            SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
     }
     // A session that is resumed was verified by the same server: OpenSSL wants that said.
     static constexpr unsigned char name[] = "pila";

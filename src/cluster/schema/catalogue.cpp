@@ -141,7 +141,7 @@ private:
                 made.atomic = true;
             else if (parts[index] == "object")
                 made.is_object = true;
-            else if (parts[index] != "noproto")
+            else
                 return Error(Errc::Invalid, fmt::format("\"{}\" says nothing of a type", parts[index]));
         }
         catalogue_.by_name_[full_name] = &made;
@@ -169,8 +169,9 @@ private:
         auto numbers = words(parts[2], '.');
         for (std::size_t index = 0; index < numbers.size() && index < 2; ++index)
             made.number[index] = TRY(field_number(numbers[index]));
-        if (numbers.size() == 3) {  // folded twice (webhook rules): both messages have number 1
-            if (numbers[1] != "1") return Error(Errc::Invalid, "a field folded twice must be within number 1");
+        if (numbers.size() == 3) {  // folded twice (rules of webhooks): both messages have number 2
+            if (numbers[0] != "2" || numbers[1] != "2")
+                return Error(Errc::Invalid, "a field folded twice must be within 2.2");
             made.number[1] = TRY(field_number(numbers[2]));
             made.folded_twice = true;
         }

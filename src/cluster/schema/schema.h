@@ -71,7 +71,8 @@ struct Field {
     // Protobuf: the field's number; for a field of a message that JSON folds into this one, that message's number
     // first. 0, 0: not part of protobuf.
     std::array<std::uint16_t, 2> number{};
-    bool folded_twice = false;  // within number 1 of that message (rules of webhooks)
+    bool folded_twice =
+        false;  // message 2 within message 2 (rules of webhooks): number[0] is 2, number[1] the innermost
 
     bool is_folded() const { return number[1] != 0; }
 };

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/kinds/cause.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+namespace pila::cluster::kinds {
+
+Cause required(std::string field, std::string_view detail) {
+    return {"FieldValueRequired", detail.empty() ? "Required value" : fmt::format("Required value: {}", detail),
+            std::move(field)};
+}
+
+Cause invalid_value(std::string field, std::string_view value_json, std::string_view detail) {
+    return {"FieldValueInvalid", fmt::format("Invalid value: {}: {}", value_json, detail), std::move(field)};
+}
+
+Cause not_supported(std::string field, std::string_view value, const std::vector<std::string>& supported) {
+    auto sorted = supported;
+    std::sort(sorted.begin(), sorted.end());
+    std::string list;
+    for (const auto& one : sorted) list += (list.empty() ? "\"" : ", \"") + one + "\"";
+    return {"FieldValueNotSupported", fmt::format("Unsupported value: \"{}\": supported values: {}", value, list),
+            std::move(field)};
+}
+
+Cause forbidden_field(std::string field, std::string_view detail) {
+    return {"FieldValueForbidden", fmt::format("Forbidden: {}", detail), std::move(field)};
+}
+
+Cause duplicate_value(std::string field, std::string_view value_json) {
+    return {"FieldValueDuplicate", fmt::format("Duplicate value: {}", value_json), std::move(field)};
+}
+
+Cause too_long(std::string field, std::size_t most) {
+    return {"FieldValueTooLong", fmt::format("Too long: may not be more than {} bytes", most), std::move(field)};
+}
+
+}  // namespace pila::cluster::kinds
