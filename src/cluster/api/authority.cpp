@@ -93,9 +93,10 @@ Result<Authority> prepare_authority(const std::string& directory, const std::vec
     for (const auto& name : names)
         if (std::find(wanted.begin(), wanted.end(), name) == wanted.end()) wanted.push_back(name);
     auto known = os::read_file(made.server_certificate(), max_file);
-    if (!known || !os::exists(made.server_key()) || !is_good(*known, authority.certificate, wanted))
-        TRY(save(directory + "/server",
-                 TRY(crypto::issue(authority, {"kube-apiserver", {}}, crypto::Usage::Server, wanted, year))));
+    if (!known || !os::exists(made.server_key()) || !is_good(*known, authority.certificate, wanted)) {
+        auto pair = TRY(crypto::issue(authority, {"kube-apiserver", {}}, crypto::Usage::Server, wanted, year));
+        TRY(save(directory + "/server", pair));
+    }
     // The administrator's is made anew at every start: it has no names to check, and old ones stay valid for their
     // year.
     auto admin = TRY(crypto::issue(authority, {"pila-admin", {"system:masters"}}, crypto::Usage::Client, {}, year));

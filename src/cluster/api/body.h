@@ -2,7 +2,7 @@
 #pragma once
 // Bodies of requests as trees, whatever form they have.
 
-#include <boost/json/fwd.hpp>
+#include <boost/json/value.hpp>
 
 #include "cluster/api/registry.h"
 #include "http/message.h"

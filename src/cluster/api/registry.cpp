@@ -10,6 +10,7 @@
 #include "cluster/api/selectors.h"
 #include "cluster/kinds/kinds.h"
 #include "cluster/patch/managed.h"
+#include "cluster/patch/patch.h"
 #include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
