@@ -255,9 +255,14 @@ void strip_unowned(FieldSet& set) {
     set = set.subtract(paths);
 }
 
-Result<FieldSet> FieldSet::of(const json::value& object, const schema::Node& node) {
+Result<FieldSet> whole_set_of(const json::value& object, const schema::Node& node) {
     auto found = TRY(Reader().read(object, {&node, nullptr}, 0));
     found.set_member(false);
+    return found;
+}
+
+Result<FieldSet> FieldSet::of(const json::value& object, const schema::Node& node) {
+    auto found = TRY(whole_set_of(object, node));
     strip_unowned(found);
     return found;
 }

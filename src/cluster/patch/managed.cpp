@@ -107,14 +107,16 @@ public:
             give(managers, earlier, compare(json::value(), live_, node_).changed);
         }
         auto own = entry_of(writer_, true);
-        own.set = TRY(FieldSet::of(configuration_, node_));
+        auto configured = TRY(whole_set_of(configuration_, node_));
+        own.set = configured;
+        strip_unowned(own.set);
         own.time = writer_.now;
         auto* former = find_same(managers, own);
 
         json::value merged(live_, live_.storage());
         if (!merged.is_object()) merged.emplace_object();
         merge_configuration(merged, configuration_, node_);
-        if (former) remove_abandoned(merged, managers, *former, own.set);
+        if (former) remove_abandoned(merged, managers, *former, configured);
         auto difference = compare(live_, merged, node_);
 
         if (!force) TRY(check_conflicts(managers, former, difference.changed, conflicts));
@@ -160,6 +162,8 @@ private:
         for (const auto& manager : managers)
             if (&manager != &former) owned = owned.unite(manager.set);
         prune(merged, former.set, owned, node_);
+        // What is configured to be empty, and was emptied just now, is as configured.
+        merge_configuration(merged, configuration_, node_);
     }
 
     Result<void> check_conflicts(Managers& managers, const Manager* own, const FieldSet& changed,

@@ -101,8 +101,7 @@ std::optional<std::string> item_step(const Place& list, const json::value& item)
         }
         auto key = place.member(name);
         if (!key.field || key.field->default_json.empty()) continue;
-        auto usual = parse_json(key.field->default_json);
-        if (usual && is_scalar(*usual)) parts.push_back({name, scalar_text(*usual)});
+        parts.push_back({name, key.field->default_json});
     }
     if (parts.empty()) return std::nullopt;
     return key_step(std::move(parts));
