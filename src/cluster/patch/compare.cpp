@@ -84,7 +84,7 @@ private:
             auto inner = place.member(text_of(member.key()));
             Value now = new_members.if_contains(member.key());
             if (!now) now = absent(after, inner);
-            if (same_scalars(&member.value(), now)) continue;
+            if (now && is_worth_asking(member.value(), inner, depth) && equal(member.value(), *now)) continue;
             descend(field_step(text_of(member.key())), &member.value(), now, inner, depth, changed, removed);
         }
         for (const auto& member : new_members) {
@@ -97,8 +97,10 @@ private:
         removed.finish();
     }
 
-    static bool same_scalars(Value before, Value after) {
-        return after && is_scalar(*before) && is_scalar(*after) && equal(*before, *after);
+    // Mostly little changes: whole sections and lists are compared before their steps are made.
+    static bool is_worth_asking(const json::value& before, const Place& place, std::size_t depth) {
+        bool is_list = place.node && place.node->form == schema::Form::List;
+        return depth == 0 || is_list || is_scalar(before);
     }
 
     struct Item {
@@ -255,9 +257,14 @@ void strip_unowned(FieldSet& set) {
     set = set.subtract(paths);
 }
 
-Result<FieldSet> FieldSet::of(const json::value& object, const schema::Node& node) {
+Result<FieldSet> whole_set_of(const json::value& object, const schema::Node& node) {
     auto found = TRY(Reader().read(object, {&node, nullptr}, 0));
     found.set_member(false);
+    return found;
+}
+
+Result<FieldSet> FieldSet::of(const json::value& object, const schema::Node& node) {
+    auto found = TRY(whole_set_of(object, node));
     strip_unowned(found);
     return found;
 }

@@ -16,6 +16,9 @@ struct Difference {
 // depth's last step.
 Difference compare(const json::value& before, const json::value& after, const schema::Node& node);
 
+// FieldSet::of with the paths that nobody owns.
+Result<FieldSet> whole_set_of(const json::value& object, const schema::Node& node);
+
 // Takes the paths away that nobody owns: names, versions, what the server keeps.
 void strip_unowned(FieldSet& set);
 

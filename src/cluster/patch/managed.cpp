@@ -107,27 +107,29 @@ public:
             give(managers, earlier, compare(json::value(), live_, node_).changed);
         }
         auto own = entry_of(writer_, true);
-        own.set = TRY(FieldSet::of(configuration_, node_));
+        auto configured = TRY(whole_set_of(configuration_, node_));
+        own.set = configured;
+        strip_unowned(own.set);
         own.time = writer_.now;
         auto* former = find_same(managers, own);
 
-        json::value merged(live_, live_.storage());
-        if (!merged.is_object()) merged.emplace_object();
+        auto merged = without_managers();
         merge_configuration(merged, configuration_, node_);
-        if (former) remove_abandoned(merged, managers, *former, own.set);
+        if (former) remove_abandoned(merged, managers, *former, configured);
         auto difference = compare(live_, merged, node_);
 
         if (!force) TRY(check_conflicts(managers, former, difference.changed, conflicts));
-        take_from(managers, difference, former);
-        if (former && former->set == own.set && former->api_version == own.api_version && difference.changed.empty() &&
-            difference.removed.empty())
+        if (writer_.manager == "kubectl") keep_last_applied(merged);
+        if (former && former->set == own.set && former->api_version == own.api_version && is_unchanged(merged)) {
+            if (difference.changed.empty() && difference.removed.empty()) return {};
             own.time = former->time;
+        }
+        take_from(managers, difference, former);
         if (former)
             *former = std::move(own);
         else
             managers.push_back(std::move(own));
         drop_empty(managers);
-        if (writer_.manager == "kubectl") keep_last_applied(merged);
         if (!write_managers(merged, std::move(managers)))
             return Error(Errc::Invalid, "the configuration has no metadata");
         if (!equal(merged, live_)) live_ = std::move(merged);
@@ -153,6 +155,51 @@ private:
         return {};
     }
 
+    // A copy of the live object to work on. Its managedFields are half of it, and will be written anew.
+    json::value without_managers() const {
+        json::object made(live_.storage());
+        const auto* object = live_.if_object();
+        made.reserve(object ? object->size() : 0);
+        for (std::size_t index = 0; object && index < object->size(); ++index) {
+            const auto& member = *(object->begin() + index);
+            const auto* metadata = member.key() == "metadata" ? member.value().if_object() : nullptr;
+            if (!metadata) {
+                made.emplace(member.key(), member.value());
+                continue;
+            }
+            json::object copy(live_.storage());
+            copy.reserve(metadata->size());
+            for (const auto& inner : *metadata)
+                if (inner.key() != "managedFields") copy.emplace(inner.key(), inner.value());
+            made.emplace(member.key(), std::move(copy));
+        }
+        return json::value(std::move(made), live_.storage());
+    }
+
+    // But for managedFields, which `merged` does not have yet.
+    bool is_unchanged(const json::value& merged) const {
+        const auto *one = live_.if_object(), *other = &merged.get_object();
+        if (!one || one->size() != other->size()) return false;
+        for (const auto& member : *one) {
+            const auto* counterpart = other->if_contains(member.key());
+            if (!counterpart) return false;
+            bool is_metadata = member.key() == "metadata" && member.value().is_object() && counterpart->is_object();
+            if (is_metadata ? !is_unchanged_metadata(member.value().get_object(), counterpart->get_object())
+                            : !equal(member.value(), *counterpart))
+                return false;
+        }
+        return true;
+    }
+
+    static bool is_unchanged_metadata(const json::object& live, const json::object& merged) {
+        auto same = [&](const json::key_value_pair& member) {
+            const auto* counterpart = merged.if_contains(member.key());
+            return member.key() == "managedFields" || (counterpart && equal(member.value(), *counterpart));
+        };
+        auto managed = live.contains("managedFields") ? 1U : 0U;
+        return live.size() - managed == merged.size() && std::all_of(live.begin(), live.end(), same);
+    }
+
     // What this manager applied last time and does not any more, unless it is somebody else's, too.
     void remove_abandoned(json::value& merged, const Managers& managers, const Manager& former, const FieldSet& now) {
         if (former.set.subtract(now).empty()) return;
@@ -160,6 +207,8 @@ private:
         for (const auto& manager : managers)
             if (&manager != &former) owned = owned.unite(manager.set);
         prune(merged, former.set, owned, node_);
+        // What is configured to be empty, and was emptied just now, is as configured.
+        merge_configuration(merged, configuration_, node_);
     }
 
     Result<void> check_conflicts(Managers& managers, const Manager* own, const FieldSet& changed,

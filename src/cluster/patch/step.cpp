@@ -16,7 +16,7 @@ std::string key_step(std::vector<KeyPart> parts) {
     std::string text = "k:{";
     for (const auto& part : parts) {
         if (text.size() > 3) text += ',';
-        append_json_quoted(text, part.name);
+        append_quoted(text, part.name);
         text += ':';
         text += part.value;
     }
@@ -101,8 +101,7 @@ std::optional<std::string> item_step(const Place& list, const json::value& item)
         }
         auto key = place.member(name);
         if (!key.field || key.field->default_json.empty()) continue;
-        auto usual = parse_json(key.field->default_json);
-        if (usual && is_scalar(*usual)) parts.push_back({name, scalar_text(*usual)});
+        parts.push_back({name, key.field->default_json});
     }
     if (parts.empty()) return std::nullopt;
     return key_step(std::move(parts));

@@ -96,8 +96,9 @@ Result<std::unordered_set<std::string_view>> merge_ordered(json::object& live, c
         if (!changes && (!present || present->is_null())) continue;
         auto& list = present ? *present : live[name];
         if (!list.is_array()) list.emplace_array();
-        TRY(merge_list(list.get_array(), changes ? &changes->get_array() : nullptr, order, place.member(name))
-                .in(printable(name)));
+        auto merged =
+            merge_list(list.get_array(), changes ? &changes->get_array() : nullptr, order, place.member(name));
+        if (!merged) return merged.take_error().in(printable(name));
         done.insert(name);
     }
     return done;
@@ -149,7 +150,9 @@ Result<void> merge_map(json::object& live, const json::object& patch, const Plac
         }
         if (is_directive(name) || done.contains(name)) continue;
         removes |= change.is_null();
-        if (!change.is_null()) TRY(merge_member(live, member.key(), change, place.member(name)).in(printable(name)));
+        if (change.is_null()) continue;
+        auto merged = merge_member(live, member.key(), change, place.member(name));
+        if (!merged) return merged.take_error().in(printable(name));
     }
     if (removes)
         erase_if(live, [&](json::string_view name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/patch/typed_merge.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -75,6 +76,18 @@ private:
     std::size_t next_ = 0;
 };
 
+// Two items of one key; said only where that is plain to see.
+bool is_plainly_same(const Place& list, const json::value& left, const json::value& right) {
+    if (list.field->list == schema::ListKind::Set) return is_scalar(left) && equal(left, right);
+    const auto *one = left.if_object(), *other = right.if_object();
+    for (const auto& key : list.field->list_keys) {
+        const auto* value = one && other ? one->if_contains(key) : nullptr;
+        const auto* counterpart = value ? other->if_contains(key) : nullptr;
+        if (!counterpart || !is_scalar(*value) || !equal(*value, *counterpart)) return false;
+    }
+    return true;
+}
+
 void merge(json::value& live, const json::value& set, const Place& place) {
     auto shape = shape_of(place, &live, &set);
     if (shape == Shape::Leaf || is_empty(live)) {
@@ -83,6 +96,16 @@ void merge(json::value& live, const json::value& set, const Place& place) {
     }
     if (is_empty(set)) return;
     if (shape == Shape::List) {
+        auto& items = live.get_array();
+        const auto& set_items = set.get_array();
+        auto same = [&](const json::value& one, const json::value& other) {
+            return is_plainly_same(place, one, other);
+        };
+        if (std::equal(items.begin(), items.end(), set_items.begin(), set_items.end(), same)) {
+            for (std::size_t index = 0; index < items.size(); ++index)
+                merge(items[index], set_items[index], place.item());
+            return;
+        }
         auto memory = live.storage();
         live = ListMerge(live.get_array(), set.get_array(), place).run(memory);
         return;
