@@ -88,3 +88,13 @@ TEST_CASE("the tree lives in the memory that it was given") {
     CHECK(value->storage().get() == &memory);
     CHECK(value->at("a").storage().get() == &memory);
 }
+
+TEST_CASE("JSON is written as Go writes it") {
+    for (std::string_view text :
+         {R"({"a":[1,-2,true,false,null,"x\"\\\n\r\t\u0001é",{},[]],"b":-9223372036854775808})", "3.5", "0.000001",
+          "1e-7", "1.5e-10", "1e+21", "1.25e+100", "100000000000000000000", "-0.1", "123456.789", "1e-100"})
+        CHECK(write_json(parsed(text)) == text);
+    CHECK(write_json(parsed("1.0")) == "1");
+    CHECK(write_json(parsed("9223372036854775808")) == "9223372036854775808");
+    CHECK(write_json(parsed("\"\\u007f\\/\"")) == "\"\x7f/\"");
+}

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include <boost/json.hpp>
 #include <fmt/core.h>
+#include <boost/json.hpp>
 
 #include "base/text.h"
 #include "cluster/codec/codec.h"
