@@ -19,7 +19,7 @@ Result<void> quantity(json::value& value, const Path& path) {
     if (const auto* string = value.if_string()) {
         text = *string;
     } else if (value.is_number()) {
-        number = value.is_double() ? fmt::format("{}", value.get_double()) : json::serialize(value);
+        number = write_json(value);
         text = number;
     } else {
         return {};

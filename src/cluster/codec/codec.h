@@ -33,23 +33,28 @@ struct Faults {
 // JSON as Go reads it, but duplicate names are told (the last one holds) and text must be UTF-8. Invalid says where.
 Result<json::value> read_json(std::string_view text, json::storage_ptr memory, Faults* faults = nullptr,
                               const Limits& limits = {});
-// One YAML document, YAML 1.1 scalars as Kubernetes clients have them (yes, no, on, off are strings here as in
-// sigs.k8s.io/yaml: only true and false are booleans; ~ and null are null; 0o17, 0x1f, 017 as that library says).
-// Names must be strings or scalars, which become strings. Aliases count as what they stand for.
+// One YAML document, its scalars as sigs.k8s.io/yaml has them: YAML 1.1 (yes, no, on, off, y, n are booleans, 0o17,
+// 017, 0x1f and 1_000 numbers, ~ and null null, times text), and what is whole is an integer (1.0, 1e3). Names must be
+// scalars, which become strings. Aliases count as what they stand for; merge keys give way to the map's own names.
 Result<json::value> read_yaml(std::string_view text, json::storage_ptr memory, Faults* faults = nullptr,
                               const Limits& limits = {});
 
+// As Go writes JSON: 3.5 and 1000, where Boost would write 3.5E0 and 1E3.
+std::string write_json(const json::value& value);
+
 // application/vnd.kubernetes.protobuf: the envelope (6b 38 73 00, runtime.Unknown) and the message in it, of the type
-// that the envelope names. The tree has apiVersion and kind. Unsupported: a kind that has no protobuf here (custom
-// ones). Unknown field numbers are skipped (newer clients); a zero of a field that is no pointer is "unset".
+// that the envelope names: a kind, a list of them, the body of a subresource, options or Status. The tree has
+// apiVersion and kind. Unsupported: a kind that has no protobuf here (custom ones). Unknown field numbers are skipped
+// (newer clients); a zero of a field that is neither pointer nor required is "unset".
 Result<json::value> read_protobuf(std::string_view bytes, json::storage_ptr memory, const Limits& limits = {});
-// The other way: a tree of a built-in kind to an enveloped message.
+// The other way: a tree of a built-in kind, or a list of them, to an enveloped message. Invalid names the field that
+// does not fit the schema; fields that the schema does not have are left out.
 Result<std::string> write_protobuf(const json::value& object);
 
-// Removes fields that the schema does not have and null values of fields that cannot be null (Go: an absent field), and
-// says which were unknown. Invalid: a value of the wrong JSON type, as
-// `json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64` reads:
-// the message names the path and the types.
+// Removes fields that the schema does not have and null values of fields that cannot be null (Go: an absent field;
+// within lists and maps: the type's zero), says which were unknown, and writes times in UTC. Invalid: a value of the
+// wrong JSON type, in the words of Go's decoding, which clients show:
+// `json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64`.
 Result<void> fit(json::value& object, const schema::Node& node, Faults& faults);
 
 // Puts in the schema's defaults where fields are absent, in messages that are there (and in those whose default is {}).

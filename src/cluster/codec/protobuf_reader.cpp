@@ -65,8 +65,10 @@ public:
     bool list(std::string_view bytes, const Type& type, json::object& object, std::size_t depth) {
         const auto& list_meta =
             *schema::Catalogue::builtin().find_type("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta");
-        auto& metadata = object["metadata"].emplace_object();
-        auto& items = object["items"].emplace_array();
+        object["metadata"].emplace_object();
+        object["items"].emplace_array();
+        auto& metadata = object["metadata"].get_object();
+        auto& items = object["items"].get_array();
         Cursor cursor(bytes);
         while (!cursor.is_done()) {
             std::uint32_t number = 0, wire = 0;

@@ -103,7 +103,7 @@ private:
                 if (!value.is_object()) return wrong(path, "an object");
                 return message(out, layout_of(*node.type), *node.type, value.get_object(), path);
             case Form::Quantity:
-                append_bytes(out, 1, value.is_string() ? std::string(text_of(value)) : json::serialize(value));
+                append_bytes(out, 1, value.is_string() ? std::string(text_of(value)) : write_json(value));
                 return true;
             case Form::IntOrString: return int_or_string(out, value, path);
             case Form::Time:
@@ -111,7 +111,7 @@ private:
             case Form::Fields:
             case Form::Any:
             case Form::Object:
-            case Form::RawJson: append_bytes(out, 1, json::serialize(value)); return true;
+            case Form::RawJson: append_bytes(out, 1, write_json(value)); return true;
             case Form::List:  // within a map: {1 items}
                 return field(out, 1, node, owner, value, path);
             case Form::SchemaOrArray:

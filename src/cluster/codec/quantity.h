@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Amounts of resources: "100m", "1.5Gi", "2e3" (k8s.io/apimachinery/pkg/api/resource: 63 bits and three decimal digits
-// are exact, beyond that values are capped; rounding is up).
+// Amounts of resources: "100m", "1.5Gi", "2e3". Exact to billionths (what is finer is rounded up, away from zero) and
+// to 10^28; beyond that, and binary ones beyond 63 bits, values are capped (as in
+// k8s.io/apimachinery/pkg/api/resource).
 
 #include <compare>
 #include <cstdint>

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <charconv>
+#include <cmath>
+
+#include <boost/json.hpp>
+
+#include "cluster/codec/codec.h"
+
+namespace pila::cluster::codec {
+
+namespace {
+
+// As encoding/json: 3.5, 1000, 1e+21, 1e-7
+void append_double(std::string& out, double number) {
+    char buffer[40];
+    auto magnitude = std::abs(number);
+    bool is_plain = magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21);
+    auto end = std::to_chars(buffer, buffer + sizeof buffer, number,
+                             is_plain ? std::chars_format::fixed : std::chars_format::scientific)
+                   .ptr;
+    std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
+    // e-07 to e-7
+    if (auto size = text.size(); !is_plain && size >= 4 && text.substr(size - 4, 3) == "e-0") {
+        out.append(text.substr(0, size - 2)).append(text.substr(size - 1));
+        return;
+    }
+    out += text;
+}
+
+void append_string(std::string& out, std::string_view text) {
+    constexpr char digits[] = "0123456789abcdef";
+    out += '"';
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        auto byte = static_cast<unsigned char>(text[at]);
+        if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+        out.append(text, begin, at - begin);
+        begin = at + 1;
+        switch (byte) {
+            case '"': out += "\\\""; break;
+            case '\\': out += "\\\\"; break;
+            case '\n': out += "\\n"; break;
+            case '\r': out += "\\r"; break;
+            case '\t': out += "\\t"; break;
+            default:
+                out += "\\u00";
+                out += digits[byte >> 4];
+                out += digits[byte & 15];
+        }
+    }
+    out.append(text, begin);
+    out += '"';
+}
+
+void append(std::string& out, const json::value& value) {
+    switch (value.kind()) {
+        case json::kind::null: out += "null"; return;
+        case json::kind::bool_: out += value.get_bool() ? "true" : "false"; return;
+        case json::kind::int64:
+        case json::kind::uint64: {
+            char buffer[24];
+            auto* end = value.is_int64() ? std::to_chars(buffer, buffer + sizeof buffer, value.get_int64()).ptr
+                                         : std::to_chars(buffer, buffer + sizeof buffer, value.get_uint64()).ptr;
+            out.append(buffer, end);
+            return;
+        }
+        case json::kind::double_: append_double(out, value.get_double()); return;
+        case json::kind::string: append_string(out, value.get_string()); return;
+        case json::kind::array: {
+            char before = '[';
+            for (const auto& item : value.get_array()) {
+                out += before;
+                append(out, item);
+                before = ',';
+            }
+            out += before == '[' ? "[]" : "]";
+            return;
+        }
+        case json::kind::object: {
+            char before = '{';
+            for (const auto& member : value.get_object()) {
+                out += before;
+                append_string(out, std::string_view(member.key()));
+                out += ':';
+                append(out, member.value());
+                before = ',';
+            }
+            out += before == '{' ? "{}" : "}";
+            return;
+        }
+    }
+}
+
+}  // namespace
+
+std::string write_json(const json::value& value) {
+    std::string out;
+    out.reserve(2048);
+    append(out, value);
+    return out;
+}
+
+}  // namespace pila::cluster::codec
