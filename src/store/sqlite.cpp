@@ -2,10 +2,13 @@
 #include "store/sqlite.h"
 
 #include <sqlite3.h>
+#include <cerrno>
 
 namespace pila::store {
 
-static Errc code_of(int result) {
+static Errc code_of(int result, int os_errno) {
+    // SQLite has a code of its own for a write that finds no room, but not for a sync, nor for quotas and limits.
+    if (os_errno == ENOSPC || os_errno == EDQUOT || os_errno == EFBIG) return Errc::Exhausted;
     switch (result & 0xff) {
         case SQLITE_FULL:
         case SQLITE_NOMEM:
@@ -24,7 +27,7 @@ static Error error_of(sqlite3* connection, std::string_view doing) {
     std::string reason = connection ? sqlite3_errmsg(connection) : "out of memory";
     if ((result & 0xff) == SQLITE_BUSY) reason = "another process has it open";
     int os_errno = connection ? sqlite3_system_errno(connection) : 0;
-    return Error(code_of(result), std::string(doing) + ": " + reason, os_errno);
+    return Error(code_of(result, os_errno), std::string(doing) + ": " + reason, os_errno);
 }
 
 void Statement::Finalise::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }

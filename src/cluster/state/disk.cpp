@@ -116,6 +116,8 @@ Result<void> Disk::commit(const std::vector<Event>& events, Revision revision) {
     if (applied) return {};
     ignore(rollback_.run(), "SQLite may have rolled back by itself already (disk full)");
     auto code = applied.error().code();
+    // The log may hold the very room that is missing.
+    if (code == Errc::Exhausted && !checkpointer_->is_running()) checkpoint(checkpoint_);
     return applied.take_error().with_code(code == Errc::Exhausted ? code : Errc::Internal);
 }
 
