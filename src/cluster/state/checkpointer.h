@@ -36,7 +36,7 @@ private:
     std::thread thread_;
 };
 
-// One pass; what goes wrong is tried again by a later one.
-void checkpoint(store::Statement& statement);
+// One pass of PRAGMA wal_checkpoint. Whether all of the log is in its place, so that it begins anew.
+Result<bool> checkpoint(store::Statement& pragma);
 
 }  // namespace pila::cluster::state

@@ -111,14 +111,20 @@ Result<Disk::Loaded> Disk::load() {
 }
 
 Result<void> Disk::commit(const std::vector<Event>& events, Revision revision) {
+    auto applied = attempt(events, revision);
+    // The log may hold the very room that is missing.
+    if (!applied && applied.error().code() == Errc::Exhausted && !checkpointer_->is_running() &&
+        checkpoint(checkpoint_).value_or(false))
+        applied = attempt(events, revision);
+    if (applied || applied.error().code() == Errc::Exhausted) return applied;
+    return applied.take_error().with_code(Errc::Internal);
+}
+
+Result<void> Disk::attempt(const std::vector<Event>& events, Revision revision) {
     TRY(begin_.run());
     auto applied = apply(events, revision);
-    if (applied) return {};
-    ignore(rollback_.run(), "SQLite may have rolled back by itself already (disk full)");
-    auto code = applied.error().code();
-    // The log may hold the very room that is missing.
-    if (code == Errc::Exhausted && !checkpointer_->is_running()) checkpoint(checkpoint_);
-    return applied.take_error().with_code(code == Errc::Exhausted ? code : Errc::Internal);
+    if (!applied) ignore(rollback_.run(), "SQLite may have rolled back by itself already (disk full)");
+    return applied;
 }
 
 Result<void> Disk::apply(const std::vector<Event>& events, Revision revision) {
@@ -156,7 +162,7 @@ void Disk::tidy() {
     if (checkpointer_->is_running()) return;
     if (passes_ == 0 && pages_logged_ < pages_before_checkpoint) return;
     if (passes_ == max_passes || (passes_ > 0 && pages_logged_ <= pages_in_a_moment)) {
-        checkpoint(checkpoint_);
+        ignore(checkpoint(checkpoint_), "the next pass, which says why, tries again");
         passes_ = 0;
     } else {
         ++passes_;

@@ -32,6 +32,7 @@ public:
 private:
     Result<void> prepare(const std::string& path);
     Result<void> migrate();
+    Result<void> attempt(const std::vector<Event>& events, Revision revision);
     Result<void> apply(const std::vector<Event>& events, Revision revision);
 
     Fd lock_;
