@@ -2,10 +2,11 @@
 #include "store/sqlite.h"
 
 #include <sqlite3.h>
+#include <cerrno>
 
 namespace pila::store {
 
-static Errc code_of(int result) {
+static Errc code_of(int result, int os_errno) {
     switch (result & 0xff) {
         case SQLITE_FULL:
         case SQLITE_NOMEM:
@@ -15,16 +16,21 @@ static Errc code_of(int result) {
         case SQLITE_READONLY:
         case SQLITE_PERM:
         case SQLITE_AUTH: return Errc::Denied;
+        case SQLITE_IOERR:
+            // FULL is only a write that found no room, not a sync, nor quotas and limits.
+            return os_errno == ENOSPC || os_errno == EDQUOT || os_errno == EFBIG ? Errc::Exhausted : Errc::Internal;
         default: return Errc::Internal;
     }
 }
 
 static Error error_of(sqlite3* connection, std::string_view doing) {
+    int last_errno = errno;  // all there is about an error in a commit: SQLite remembers only those of opening files
     int result = connection ? sqlite3_extended_errcode(connection) : SQLITE_NOMEM;
     std::string reason = connection ? sqlite3_errmsg(connection) : "out of memory";
     if ((result & 0xff) == SQLITE_BUSY) reason = "another process has it open";
     int os_errno = connection ? sqlite3_system_errno(connection) : 0;
-    return Error(code_of(result), std::string(doing) + ": " + reason, os_errno);
+    if ((result & 0xff) == SQLITE_IOERR && os_errno == 0) os_errno = last_errno;
+    return Error(code_of(result, os_errno), std::string(doing) + ": " + reason, os_errno);
 }
 
 void Statement::Finalise::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
@@ -43,6 +49,7 @@ void Statement::bind_blob(int parameter, std::string_view value) {
 }
 
 Result<bool> Statement::step() {
+    errno = 0;
     int result = sqlite3_step(statement_.get());
     if (result == SQLITE_ROW) return true;
     if (result == SQLITE_DONE) return false;

@@ -6,7 +6,6 @@
 #include <fmt/core.h>
 
 #include "base/failpoint.h"
-#include "base/log.h"
 #include "os/file.h"
 
 namespace pila::cluster::state {
@@ -20,11 +19,12 @@ namespace {
 constexpr std::int64_t schema_version = 1;
 constexpr std::uint64_t page_size = 4096;
 constexpr std::uint64_t pages_before_checkpoint = 4096;
+constexpr std::uint64_t pages_in_a_moment = 256;  // that the writer moves itself
+constexpr unsigned max_passes = 4;
 
-// EXCLUSIVE: one daemon a store, and no shared-memory index to keep. FULL: each commit is synced before it is
-// acknowledged. Checkpoints are tidy()'s. The log keeps its size: overwriting syncs faster than appending.
+// FULL: each commit is synced before it is acknowledged. Checkpoints are tidy()'s. The log keeps its size: overwriting
+// syncs faster than appending.
 constexpr const char* settings = R"(
-    PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 0;
@@ -63,6 +63,11 @@ Result<std::unique_ptr<Disk>> Disk::open(const std::string& path) {
 }
 
 Result<void> Disk::prepare(const std::string& path) {
+    // SQLite's own exclusive mode would keep the checkpointer out, too.
+    lock_ = TRY(os::open(path + "-lock", O_RDWR | O_CREAT, 0600));
+    if (auto locked = os::lock_exclusively(lock_); !locked)
+        return locked.error().code() == Errc::Conflict ? Error(Errc::Conflict, "another process has it open")
+                                                       : locked.take_error();
     // Secrets are in it: nobody but the owner reads it. SQLite gives its log the same mode.
     TRY(os::open(path, O_RDWR | O_CREAT, 0600));
     connection_ = TRY(Connection::open(path));
@@ -75,6 +80,7 @@ Result<void> Disk::prepare(const std::string& path) {
     remove_ = TRY(connection_.prepare("DELETE FROM object WHERE create_revision = ?1"));
     count_up_ = TRY(connection_.prepare("UPDATE meta SET value = ?1 WHERE name = 'revision'"));
     checkpoint_ = TRY(connection_.prepare("PRAGMA wal_checkpoint(PASSIVE)"));
+    checkpointer_ = TRY(Checkpointer::open(path));
     return {};
 }
 
@@ -105,10 +111,19 @@ Result<Disk::Loaded> Disk::load() {
 }
 
 Result<void> Disk::commit(const std::vector<Event>& events, Revision revision) {
+    auto applied = attempt(events, revision);
+    // The log may hold the very room that is missing.
+    if (!applied && applied.error().code() == Errc::Exhausted && !checkpointer_->is_running() &&
+        checkpoint(checkpoint_).value_or(false))
+        applied = attempt(events, revision);
+    if (applied || applied.error().code() == Errc::Exhausted) return applied;
+    return applied.take_error().with_code(Errc::Internal);
+}
+
+Result<void> Disk::attempt(const std::vector<Event>& events, Revision revision) {
     TRY(begin_.run());
     auto applied = apply(events, revision);
-    if (applied) return {};
-    ignore(rollback_.run(), "SQLite may have rolled back by itself already (disk full)");
+    if (!applied) ignore(rollback_.run(), "SQLite may have rolled back by itself already (disk full)");
     return applied;
 }
 
@@ -141,11 +156,19 @@ Result<void> Disk::apply(const std::vector<Event>& events, Revision revision) {
     return {};
 }
 
+// SQLite begins its log anew only when all of it has been moved, which a pass beside a busy writer never achieves: what
+// came meanwhile is the next pass's, until it is so little that the writer moves it itself.
 void Disk::tidy() {
-    if (pages_logged_ < pages_before_checkpoint) return;
+    if (checkpointer_->is_running()) return;
+    if (passes_ == 0 && pages_logged_ < pages_before_checkpoint) return;
+    if (passes_ == max_passes || (passes_ > 0 && pages_logged_ <= pages_in_a_moment)) {
+        ignore(checkpoint(checkpoint_), "the next pass, which says why, tries again");
+        passes_ = 0;
+    } else {
+        ++passes_;
+        checkpointer_->start();
+    }
     pages_logged_ = 0;
-    auto done = checkpoint_.run();
-    if (!done) log::warning("state: the log grows, it could not be moved to its place: {}", done.error().message());
 }
 
 }  // namespace pila::cluster::state

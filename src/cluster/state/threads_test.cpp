@@ -215,11 +215,11 @@ TEST_CASE("fifty threads write, read and watch: every watcher sees every change,
 }
 
 TEST_CASE("random histories: every revision can be listed as it was, in pages of any size") {
-    for (unsigned seed = 0; seed < 20; ++seed) {
+    for (unsigned seed = 0; seed < 10; ++seed) {
         std::mt19937 random(seed);
         auto state = open_state();
         std::vector<Model> history(1);  // by revision
-        for (int i = 0; i < 150; ++i) {
+        for (int i = 0; i < 120; ++i) {
             auto key = key_of(random() % 15);
             auto model = history.back();
             bool removes = random() % 3 == 0;

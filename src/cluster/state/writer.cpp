@@ -75,6 +75,20 @@ struct Writer::Work {
     Revision revision = 0;
 };
 
+// Not std::atomic's wait(): that yields a few times first, which on a busy machine costs more than sleeping.
+void Writer::Pending::wait() {
+    Lock lock(mutex_);
+    while (!is_answered_) changed_.wait(lock);
+}
+
+void Writer::Pending::answer() {
+    {
+        Lock lock(mutex_);
+        is_answered_ = true;
+    }
+    changed_.notify_one();
+}
+
 Writer::Writer(std::shared_ptr<Hub> hub, std::unique_ptr<Disk> disk, Trees trees, std::size_t max_batch)
     : hub_(std::move(hub)),
       disk_(std::move(disk)),
@@ -100,7 +114,7 @@ Result<ObjectPointer> Writer::write(Write write) {
         waiting_.push_back(pending);
         if (is_idle_) changed_.notify_one();
     }
-    pending->done.wait(0, std::memory_order_acquire);
+    pending->wait();
     return std::move(pending->result);
 }
 
@@ -189,10 +203,7 @@ void Writer::process(Batch& batch) {
         if (auto committed = commit(work); !committed)
             for (auto& pending : batch) pending->result = committed.error();
     }
-    for (auto& pending : batch) {
-        pending->done.store(1, std::memory_order_release);
-        pending->done.notify_one();
-    }
+    for (auto& pending : batch) pending->answer();
 }
 
 }  // namespace pila::cluster::state

@@ -3,7 +3,6 @@
 // The one thread that changes things: takes all writes that wait, checks and numbers them one by one, commits them
 // together, shows them to readers, then answers. Ends when it is destroyed, after what waits by then.
 
-#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
@@ -35,7 +34,13 @@ private:
         explicit Pending(Write asked) : write(std::move(asked)) {}
         Write write;
         Result<ObjectPointer> result = ObjectPointer();
-        std::atomic<std::uint32_t> done = 0;
+        void wait();
+        void answer();
+
+    private:
+        Mutex mutex_;
+        Condition changed_;
+        bool is_answered_ GUARDED_BY(mutex_) = false;
     };
     using Batch = std::vector<std::shared_ptr<Pending>>;
     struct Work;
