@@ -110,6 +110,7 @@ private:
     // "/api/v1", "/apis/apps/v1".
     const Version* find_path(std::string_view path) const {
         auto parts = split(path, '/');
+        if (!parts[0].empty()) return nullptr;
         if (parts.size() == 3 && parts[1] == "api") return find({"", std::string(parts[2])});
         if (parts.size() == 4 && parts[1] == "apis" && !parts[2].empty())
             return find({std::string(parts[2]), std::string(parts[3])});
@@ -132,7 +133,7 @@ private:
         }
         if (const auto* version = find_path(path)) return json(write_resource_list(*version));
         auto parts = split(path, '/');
-        if (parts.size() != 3 || parts[1] != "apis" || parts[2].empty()) return std::nullopt;
+        if (parts.size() != 3 || !parts[0].empty() || parts[1] != "apis" || parts[2].empty()) return std::nullopt;
         const auto* group = find(parts[2]);
         if (!group) return std::nullopt;
         return json(write_group(*group));

@@ -6,6 +6,7 @@
 // Threads: any.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,10 @@ using DocumentPtr = std::shared_ptr<const Document>;
 // their names say: /api and /apis as apidiscovery.k8s.io v2beta1 (kubectl 1.27 to 1.29) and v2, /openapi/v2 as
 // protobuf.
 enum class Form : std::uint8_t { Json, AggregatedV2Beta1, AggregatedV2, Protobuf };
+
+// The form to answer with at `path`, which is the first of those that the client takes (its header Accept, weights
+// heeded) and that the path has. Nothing: none of them (406).
+std::optional<Form> form_for(std::string_view path, std::string_view accept);
 
 struct About {
     std::string git_version = "v1.33.0";  // of /version; what helm charts and kubectl compare

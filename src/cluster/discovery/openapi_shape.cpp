@@ -58,7 +58,7 @@ void write_shape(JsonWriter& json, const Shape& shape, Dialect dialect) {
     if (is_v3 && shape.nullable) json.key("nullable").boolean(true);
     if (shape.ref.empty()) {
         write_type(json, shape, dialect);
-        write_members(json, shape, dialect);
+        if (is_v3 || !shape.keeps_unknown) write_members(json, shape, dialect);
     } else if (is_v3) {
         json.key("allOf").begin('[');
         write_ref(json, shape.ref, dialect);

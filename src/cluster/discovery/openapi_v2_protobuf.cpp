@@ -47,21 +47,27 @@ Message any(std::string_view json) {
     return made;
 }
 
-Message schema_of(const Shape& shape) {
-    Message made;
-    if (!shape.ref.empty()) made.bytes(1, "#/definitions/" + shape.ref);
-    made.if_any(2, shape.format).if_any(4, shape.description);
+Message schema_of(const Shape& shape);
+
+void add_members(Message& made, const Shape& shape) {
     for (auto name : shape.required) made.bytes(19, name);
     if (shape.allowed)
         for (const auto& value : *shape.allowed) made.message(20, any(json_quote(value)));
     if (shape.values) made.message(21, Message().message(1, schema_of(*shape.values)));
-    if (!shape.type.empty()) made.message(22, Message().bytes(1, shape.type));
     if (shape.items) made.message(23, Message().message(1, schema_of(*shape.items)));
     if (!shape.properties.empty()) {
         Message properties;
         for (const auto& [name, property] : shape.properties) properties.message(1, named(name, schema_of(property)));
         made.message(25, properties);
     }
+}
+
+Message schema_of(const Shape& shape) {
+    Message made;
+    if (!shape.ref.empty()) made.bytes(1, "#/definitions/" + shape.ref);
+    made.if_any(2, shape.format).if_any(4, shape.description);
+    if (!shape.keeps_unknown) add_members(made, shape);
+    if (!shape.type.empty()) made.message(22, Message().bytes(1, shape.type));
     for (const auto& [name, value] : shape.extensions) made.message(31, named(name, any(value)));
     return made;
 }

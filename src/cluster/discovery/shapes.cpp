@@ -247,8 +247,10 @@ Shape Definitions::of_node(const schema::Node& node, bool custom) {
         default: shape = of_special(node.form, custom); break;
     }
     shape.nullable = node.nullable;
-    if (node.keeps_unknown || (custom && node.form == Form::Any))
-        shape.extensions.emplace_back("x-kubernetes-preserve-unknown-fields", "true");
+    if (custom && node.form == Form::Message && node.type->is_object)
+        shape.extensions.emplace_back("x-kubernetes-embedded-resource", "true");
+    shape.keeps_unknown = node.keeps_unknown || (custom && node.form == Form::Any);
+    if (shape.keeps_unknown) shape.extensions.emplace_back("x-kubernetes-preserve-unknown-fields", "true");
     return shape;
 }
 

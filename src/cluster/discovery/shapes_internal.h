@@ -21,6 +21,7 @@ struct Shape {
     std::string_view type, format;
     Either either = Either::No;
     bool nullable = false;
+    bool keeps_unknown = false;  // v2 names no properties then: its readers would take all others for wrong
     std::string description;
     std::string default_json;
     const std::vector<std::string>* allowed = nullptr;
