@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include <fmt/core.h>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 
 namespace pila::cluster::kinds {
 
@@ -36,5 +38,35 @@ Cause duplicate_value(std::string field, std::string_view value_json) {
 Cause too_long(std::string field, std::size_t most) {
     return {"FieldValueTooLong", fmt::format("Too long: may not be more than {} bytes", most), std::move(field)};
 }
+
+Cause too_many(std::string field, std::size_t count, std::size_t most) {
+    return {"FieldValueTooMany", fmt::format("Too many: {}: must have at most {} items", count, most),
+            std::move(field)};
+}
+
+Cause not_found(std::string field, std::string_view value_json) {
+    return {"FieldValueNotFound", fmt::format("Not found: {}", value_json), std::move(field)};
+}
+
+namespace {
+
+constexpr std::size_t longest_value = 1024;
+
+// Not in the middle of a UTF-8 sequence.
+std::string shortened(std::string text) {
+    if (text.size() <= longest_value) return text;
+    auto end = longest_value;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+    text.resize(end);
+    return text + "...";
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+    return shortened(boost::json::serialize(boost::json::string_view(text.data(), text.size())));
+}
+
+std::string value_text(const boost::json::value& value) { return shortened(boost::json::serialize(value)); }
 
 }  // namespace pila::cluster::kinds

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/json/fwd.hpp>
+
 namespace pila::cluster::kinds {
 
 struct Cause {
@@ -21,5 +23,11 @@ Cause not_supported(std::string field, std::string_view value, const std::vector
 Cause forbidden_field(std::string field, std::string_view detail);
 Cause duplicate_value(std::string field, std::string_view value_json);
 Cause too_long(std::string field, std::size_t most);
+Cause too_many(std::string field, std::size_t count, std::size_t most);
+Cause not_found(std::string field, std::string_view value_json);
+
+// How a value stands in a message: text in quotes, numbers bare, the rest as JSON, shortened if it is long.
+std::string quoted(std::string_view text);
+std::string value_text(const boost::json::value& value);
 
 }  // namespace pila::cluster::kinds

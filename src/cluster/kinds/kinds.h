@@ -18,6 +18,11 @@ namespace json = boost::json;
 // Fills in what Kubernetes would: before validation, on create and update alike; does it twice without a difference.
 void set_defaults(json::object& object, const schema::Kind& kind);
 
+// What the server puts into a new object beside its metadata, which is filled in by then (uid, name): a job's selector,
+// a namespace's finalizers. Before validate(). And what it keeps of the old one, whatever a client sends.
+void prepare_for_create(json::object& object, const schema::Kind& kind);
+void prepare_for_update(json::object& object, const json::object& old, const schema::Kind& kind);
+
 // What is wrong with a new object, or with the change from `old` to it. Empty: nothing. Includes `required` fields and
 // closed sets of the schema, names, labels, annotations, quantities; immutable fields on update. At most 100 causes.
 std::vector<Cause> validate(const json::object& object, const schema::Kind& kind);
