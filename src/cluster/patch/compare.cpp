@@ -254,7 +254,7 @@ Difference compare(const json::value& before, const json::value& after, const sc
 
 void strip_unowned(FieldSet& set) {
     static const FieldSet paths = unowned();
-    set = set.subtract(paths);
+    set.discard(paths);
 }
 
 Result<FieldSet> whole_set_of(const json::value& object, const schema::Node& node) {

@@ -163,6 +163,19 @@ FieldSet FieldSet::subtract(const FieldSet& other) const {
     return made;
 }
 
+void FieldSet::discard(const FieldSet& members) {
+    member_ = member_ && !members.member_;
+    auto other = members.children_.begin();
+    bool emptied = false;
+    for (auto child = children_.begin(); child != children_.end() && other != members.children_.end(); ++child) {
+        while (other != members.children_.end() && compare_steps(other->step, child->step) < 0) ++other;
+        if (other == members.children_.end() || other->step != child->step) continue;
+        child->set.discard(other->set);
+        emptied |= child->set.empty();
+    }
+    if (emptied) std::erase_if(children_, [](const Child& child) { return child.set.empty(); });
+}
+
 bool FieldSet::operator==(const FieldSet& other) const {
     return member_ == other.member_ && std::equal(children_.begin(), children_.end(), other.children_.begin(),
                                                   other.children_.end(), [](const Child& left, const Child& right) {

@@ -55,6 +55,7 @@ public:
     void set_member(bool member = true) { member_ = member; }
     void add(std::string step, FieldSet set);
     void finish();
+    void discard(const FieldSet& members);  // becomes subtract(members), without copying
 
 private:
     const FieldSet* find_parts(std::string_view prefix, std::string_view rest) const;

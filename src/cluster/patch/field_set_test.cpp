@@ -210,6 +210,9 @@ TEST_CASE("laws of sets; FieldsV1 there and back") {
         CHECK(a.unite(a) == a);
         CHECK(a.intersect(a) == a);
         CHECK(a.subtract(a).empty());
+        auto rest = a;
+        rest.discard(b);
+        CHECK(rest == a.subtract(b));
         CHECK(a.subtract(b).intersect(b).empty());
         CHECK(a.subtract(b).unite(a.intersect(b)) == a);
         CHECK(a.unite(b).subtract(b) == a.subtract(b));

@@ -31,9 +31,11 @@ Manager entry_of(const Writer& writer, bool applies) {
 // What changed is no more of those who had it, what is gone is of nobody.
 void take_from(Managers& managers, const Difference& difference, const Manager* except = nullptr) {
     bool any = !difference.changed.empty() || !difference.removed.empty();
-    for (auto& manager : managers)
-        if (any && &manager != except)
-            manager.set = manager.set.subtract(difference.changed).subtract(difference.removed);
+    for (auto& manager : managers) {
+        if (!any || &manager == except) continue;
+        manager.set.discard(difference.changed);
+        manager.set.discard(difference.removed);
+    }
 }
 
 void give(Managers& managers, const Writer& writer, const FieldSet& changed) {
@@ -107,15 +109,13 @@ public:
             give(managers, earlier, compare(json::value(), live_, node_).changed);
         }
         auto own = entry_of(writer_, true);
-        auto configured = TRY(whole_set_of(configuration_, node_));
-        own.set = configured;
-        strip_unowned(own.set);
+        own.set = TRY(FieldSet::of(configuration_, node_));
         own.time = writer_.now;
         auto* former = find_same(managers, own);
 
         auto merged = without_managers();
         merge_configuration(merged, configuration_, node_);
-        if (former) remove_abandoned(merged, managers, *former, configured);
+        if (former) TRY(remove_abandoned(merged, managers, *former, own.set));
         auto difference = compare(live_, merged, node_);
 
         if (!force) TRY(check_conflicts(managers, former, difference.changed, conflicts));
@@ -201,14 +201,16 @@ private:
     }
 
     // What this manager applied last time and does not any more, unless it is somebody else's, too.
-    void remove_abandoned(json::value& merged, const Managers& managers, const Manager& former, const FieldSet& now) {
-        if (former.set.subtract(now).empty()) return;
-        auto owned = now;
+    Result<void> remove_abandoned(json::value& merged, const Managers& managers, const Manager& former,
+                                  const FieldSet& now) {
+        if (now.has(former.set)) return {};
+        auto owned = TRY(whole_set_of(configuration_, node_));
         for (const auto& manager : managers)
             if (&manager != &former) owned = owned.unite(manager.set);
         prune(merged, former.set, owned, node_);
         // What is configured to be empty, and was emptied just now, is as configured.
         merge_configuration(merged, configuration_, node_);
+        return {};
     }
 
     Result<void> check_conflicts(Managers& managers, const Manager* own, const FieldSet& changed,
