@@ -12,9 +12,10 @@ namespace {
 
 // As encoding/json: 3.5, 1000, 1e+21, 1e-7
 void append_double(std::string& out, double number) {
+    if (number == 0) return void(out += '0');  // no "-0", which would be read as an integer
     char buffer[40];
     auto magnitude = std::abs(number);
-    bool is_plain = magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21);
+    bool is_plain = magnitude >= 1e-6 && magnitude < 1e21;
     auto end = std::to_chars(buffer, buffer + sizeof buffer, number,
                              is_plain ? std::chars_format::fixed : std::chars_format::scientific)
                    .ptr;

@@ -20,6 +20,20 @@ Error yaml_error(int line, std::string_view what, Errc code = Errc::Invalid) {
     return {code, fmt::format("error converting YAML to JSON: yaml: line {}: {}", line, what)};
 }
 
+// yaml-cpp 0.7 makes the escapes \\N and \\_ the bytes 85 and A0, which are U+0085 and U+00A0. All else was UTF-8 and
+// is: a byte that continues nothing is one of these.
+std::string repaired(const std::string& text) {
+    std::string made;
+    for (std::size_t at = 0; at < text.size();) {
+        auto lead = static_cast<unsigned char>(text[at]);
+        std::size_t length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+        if (lead >= 0x80 && lead < 0xc0) made += '\xc2';
+        made.append(text, at, length);
+        at += length;
+    }
+    return made;
+}
+
 // Builds the tree from the parser's events. A failure is kept and all later events are ignored: nothing of ours throws
 // through the parser.
 class TreeBuilder : public YAML::EventHandler {
@@ -31,7 +45,8 @@ public:
     std::optional<Error>& failure() { return failure_; }
     json::value take() { return std::move(result_); }
 
-    void OnDocumentStart(const YAML::Mark&) override {}
+    const YAML::Mark& begin() const { return begin_; }
+    void OnDocumentStart(const YAML::Mark& mark) override { begin_ = mark; }
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -55,7 +70,9 @@ public:
 
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& text) override {
-        if (failure_ || !count(mark, 1, text.size())) return;
+        if (failure_) return;
+        if (!is_utf8(text)) return OnScalar(mark, tag, anchor, repaired(text));
+        if (!count(mark, 1, text.size())) return;
         if (expects_name()) {
             auto name = resolve_name(tag, text);
             if (!name) return fail(mark, name.error().message());
@@ -207,6 +224,7 @@ private:
     Faults* faults_;
     const Limits& limits_;
     json::value result_;
+    YAML::Mark begin_;
     bool has_content_ = false;
     std::optional<Error> failure_;
     std::vector<Frame> frames_;
@@ -232,11 +250,15 @@ Result<json::value> read_documents(std::string_view text, json::storage_ptr memo
         TreeBuilder first(std::move(memory), faults, limits);
         if (!parser.HandleNextDocument(first)) return json::value(nullptr);
         if (first.failure()) return std::move(*first.failure());
-        for (;;) {
+        for (auto last = first.begin();;) {
             TreeBuilder next({}, nullptr, limits);
             if (!parser.HandleNextDocument(next)) return first.take();
+            // Where no document can begin, the parser finds empty ones without end.
+            if (next.begin().pos == last.pos)
+                return yaml_error(last.line + 1, "did not find expected <document start>");
             if (next.failure() || next.has_content())
                 return Error(Errc::Invalid, "error converting YAML to JSON: yaml: only one document is allowed here");
+            last = next.begin();
         }
     } catch (const YAML::Exception& failure) {
         return yaml_error(failure.mark.line + 1, failure.msg);

@@ -43,6 +43,7 @@ TEST_CASE("YAML is read to the tree that JSON would give") {
     CHECK(read("1: a\n1.5: d\n0x10: e\n\"2\": f\nyes: c\n012: g\n1e3: h\n") ==
           R"({"1":"a","1.5":"d","16":"e","2":"f","true":"c","10":"g","1000":"h"})");
     CHECK(read("{\"a\": [1, {\"b\": null}], \"c\": \"\\u00e9\"}") == "{\"a\":[1,{\"b\":null}],\"c\":\"\xc3\xa9\"}");
+    CHECK(read("a: \"x\\N\\_\\L\\x85\u00e9\"\n") == "{\"a\":\"x\xc2\x85\xc2\xa0\xe2\x80\xa8\xc2\x85\xc3\xa9\"}");
     CHECK(read("? a\n? b\n") == R"({"a":null,"b":null})");
 }
 
@@ -70,6 +71,8 @@ TEST_CASE("YAML that is wrong is refused with its line") {
     CHECK(read("a: 1\nb: [1\n").starts_with("refused: error converting YAML to JSON: yaml: line "));
     CHECK(read("a: 1\n---\nb: 2\n") ==
           "refused: error converting YAML to JSON: yaml: only one document is allowed here");
+    CHECK(read(", :\"q\"l !!str").find("did not find expected <document start>") != std::string::npos);
+    CHECK(read("a: 1\n]\n").starts_with("refused:"));
     CHECK(read("a: 1\n---\n") == R"({"a":1})");
     CHECK(read("---\na: 1\n...\n") == R"({"a":1})");
     CHECK(read("~: a\n").find("a name cannot be null") != std::string::npos);
