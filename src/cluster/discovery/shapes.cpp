@@ -142,11 +142,10 @@ const std::map<std::string, Shape>& Definitions::all() {
 void Definitions::add_kind(const schema::Kind& kind) {
     if (!kind.type->full_name.empty()) return need(*kind.type);
     auto shape = of_type(*kind.type);
-    if (!kind.type->find("metadata")) {  // every object has these, whether its definition's schema says so or not
-        shape.properties.emplace_back("apiVersion", scalar("string"));
-        shape.properties.emplace_back("kind", scalar("string"));
-        shape.properties.emplace_back("metadata", refer(schema::object_meta()));
-    }
+    // Every object has these, whether its definition's schema says so or not.
+    const auto* known = schema::Catalogue::builtin().find_type("io.k8s.api.core.v1.ConfigMap");
+    for (const char* name : {"apiVersion", "kind", "metadata"})
+        if (!kind.type->find(name)) shape.properties.push_back({name, of_field(*known->find(name), false)});
     shape.extensions.emplace_back(kind_extension, "[" + kind_json(kind.group_version, kind.name) + "]");
     made_[definition_name(kind)] = std::move(shape);
 }
@@ -159,18 +158,18 @@ void Definitions::add_list(const schema::Kind& kind) {
     };
     Shape list = scalar("object");
     list.description = "A list of objects of the kind " + kind.name;
-    list.properties.emplace_back("apiVersion", text("Group and version of the list"));
+    list.properties.push_back({"apiVersion", text("Group and version of the list")});
     Shape items = scalar("array");
     items.description = "The objects";
     items.items = std::make_unique<Shape>();
     items.items->ref = definition_name(kind);
     if (!kind.type->full_name.empty()) items.items->default_json = "{}";
-    list.properties.emplace_back("items", std::move(items));
-    list.properties.emplace_back("kind", text("Always " + kind.list_kind()));
+    list.properties.push_back({"items", std::move(items)});
+    list.properties.push_back({"kind", text("Always " + kind.list_kind())});
     auto metadata = refer(*schema::Catalogue::builtin().find_type("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"));
     metadata.description = "Facts about the list";
     metadata.default_json = "{}";
-    list.properties.emplace_back("metadata", std::move(metadata));
+    list.properties.push_back({"metadata", std::move(metadata)});
     list.required = {"items"};
     list.extensions.emplace_back(kind_extension, "[" + kind_json(kind.group_version, kind.list_kind()) + "]");
     made_[list_definition_name(kind)] = std::move(list);
@@ -207,7 +206,7 @@ Shape Definitions::of_type(const schema::Type& type) {
     shape.description = type.description;
     for (const auto& field : type.fields) {
         if (field.required) shape.required.push_back(field.name);
-        shape.properties.emplace_back(field.name, of_field(field, custom));
+        shape.properties.push_back({field.name, of_field(field, custom)});
     }
     if (type.atomic) shape.extensions.emplace_back("x-kubernetes-map-type", "\"atomic\"");
     const auto* group_version = custom ? nullptr : group_version_of(type);

@@ -14,6 +14,8 @@
 
 namespace pila::cluster::discovery {
 
+struct Property;
+
 struct Shape {
     enum class Either : std::uint8_t { No, IntegerOrString, StringOrNumber };  // v2 cannot say it: a string there
 
@@ -27,12 +29,17 @@ struct Shape {
     const std::vector<std::string>* allowed = nullptr;
     std::vector<std::string_view> required;
     std::unique_ptr<Shape> items, values;  // of a list, of a map
-    std::vector<std::pair<std::string, Shape>> properties;
+    std::vector<Property> properties;
     std::vector<std::pair<std::string_view, std::string>> extensions;  // x-...: JSON
 
     bool adds_to_ref() const {
         return nullable || !description.empty() || !default_json.empty() || !extensions.empty();
     }
+};
+
+struct Property {
+    std::string name;
+    Shape shape;
 };
 
 // Definitions by full name, closed: whatever one of them refers to is there.
