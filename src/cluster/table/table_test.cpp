@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+
 #include "cluster/table/raw_member.h"
 #include "cluster/table/testing_internal.h"
 
@@ -74,6 +76,24 @@ TEST_CASE("rows follow each other, and a table can be started again") {
         table.append_end(out);
         CHECK(json::parse(out).at("rows").as_array().size() == 3);
     }
+}
+
+TEST_CASE("many rows") {
+    std::string bytes = R"({"metadata":{"name":"web-1","creationTimestamp":"2025-06-01T11:00:00Z","managedFields":")" +
+                        std::string(2000, 'x') +
+                        R"("},"spec":{"containers":[{"name":"c"}]},"status":{"phase":"Running",)" +
+                        R"("containerStatuses":[{"ready":true,"restartCount":1,"state":{"running":{}}}]}})";
+    auto object = json::parse(bytes);
+    Table table(builtin_kind("v1", "Pod"), IncludeObject::Metadata);
+    std::string out;
+    auto begin = std::chrono::steady_clock::now();
+    table.append_start(out, {});
+    for (int row = 0; row < 10'000; ++row) table.append_row(out, object, bytes, noon);
+    table.append_end(out);
+    auto took = std::chrono::steady_clock::now() - begin;
+    MESSAGE("10,000 pods in ", std::chrono::duration_cast<std::chrono::milliseconds>(took).count(), " ms");
+    CHECK(json::parse(out).at("rows").as_array().size() == 10'000);
+    CHECK(out.size() < 10'000 * (2000 + 400));
 }
 
 TEST_CASE("columns of custom resources") {
