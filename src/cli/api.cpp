@@ -118,6 +118,7 @@ Result<void> Api::negotiate() {
     if (auto minor = version.starts_with("1.") ? parse_int(version.substr(2)) : std::nullopt)
         minor_ = static_cast<int>(std::clamp<std::int64_t>(*minor, oldest_api, newest_api));
     if (auto os = answer->headers.get("Ostype"); !os.empty()) server_os_ = os;
+    is_pila_ = answer->headers.get("Server").starts_with("pila/");
     if (answer->body) TRY(answer->body->read_all(4096));
     return {};
 }
