@@ -37,7 +37,7 @@ RUN id -u > ~/id && touch -d @1000000000 ~/old && ! touch /root/x 2>/dev/null
 COPY --chown=worker:users file /home/worker/copied/file
 COPY --chown=1234:5678 --from=distribution /etc/debian_version /of/numbers
 WORKDIR /home/worker/new/place
-RUN touch here
+RUN ! touch here 2>/dev/null && stat -c %u . > ~/whose
 """
 # Times, inode numbers and the order of things that happened are in these.
 differing = {"var/log/dpkg.log", "var/log/alternatives.log", "var/cache/ldconfig/aux-cache", "var/log/lastlog", "var/log/faillog"}
@@ -70,7 +70,7 @@ def layers_of(engine, name):
             same[path] = first
             content = hashlib.sha256(tar.extractfile(member).read()).hexdigest() if member.isreg() else None
             attributes = {key: value for key, value in member.pax_headers.items() if "xattr" in key}
-            entries[path] = (None if member.islnk() else (member.type, oct(member.mode), member.uid, member.gid, member.linkname, content,
+            entries[path] = (None if member.islnk() else (member.type, oct(member.mode & 0o7777), member.uid, member.gid, member.linkname, content,
                                                           str(attributes), member.mtime == 1_000_000_000), first)
         groups = {}
         for path, (_, first) in entries.items():

@@ -286,7 +286,7 @@ def test_builds(remapped, docker, tmp_path):
         "USER worker\nRUN touch ~/by-worker && ! touch /root/x && cat /proc/self/uid_map\nWORKDIR /made/here\nRUN id -u > ~/id\n")
     docker.environment["DOCKER_BUILDKIT"] = "0"
     assert str(first) in docker("build", "-t", "mapped-build", tmp_path)
-    wanted = {"by-root": (0, 0), "set-id": (1500, 0), "copied": (0, 0), "owned": (0, 0), "owned/file": (1500, 100), "numbers": (1234, 5678),
+    wanted = {"by-root": (0, 0), "set-id": (1500, 0), "copied": (0, 0), "owned": (1500, 100), "owned/file": (1500, 100), "numbers": (1234, 5678),
               "added": (1500, 1500), "home/worker/by-worker": (1500, 1500), "home/worker/id": (1500, 1500), "made/here": (0, 0)}
     found = {}
     archive = tarfile.open(fileobj=io.BytesIO(remapped[0].api("GET", "/images/mapped-build/get", timeout=60).body))
