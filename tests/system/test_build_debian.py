@@ -22,7 +22,7 @@ capability = {"x86_64": 188, "aarch64": 5}.get(platform.machine())
 dockerfile = f"""FROM distribution
 SHELL ["/bin/bash", "-ec"]
 COPY package /package
-RUN dpkg-deb -b /package /tmp/own.deb && dpkg -i /tmp/own.deb && dpkg -L own-package && test "$(cat /var/own/made)" = made
+RUN chmod u+s /package/usr/bin/own && dpkg-deb -b /package /tmp/own.deb && dpkg -i /tmp/own.deb && dpkg -L own-package && test "$(cat /var/own/made)" = made
 RUN useradd -m -s /bin/bash -u 1500 -k /etc/skel worker && su worker -c 'id -un > ~/who; umask 077; mkdir -p ~/deep/er; touch ~/deep/er/file'
 RUN mkdir /many && cd /many && for i in {{1..200}}; do echo $i > f$i; ln f$i hard$i; ln -s f$i soft$i; done; \
     ln -s /none dangling; mkfifo pipe; mknod zero c 1 5; install -m 4755 -o worker -g nogroup /bin/true set-id
@@ -47,7 +47,7 @@ def make_context(place):
     for path, text, mode in (("package/DEBIAN/control", "Package: own-package\nVersion: 1\nArchitecture: all\nMaintainer: me <me@example.org>\nDescription: ours\n", 0o644),
                              ("package/DEBIAN/postinst", "#!/bin/sh\nset -e\nmkdir -p /var/own && echo made > /var/own/made\n", 0o755),
                              ("package/DEBIAN/postrm", "#!/bin/sh\nrm -rf /var/own\n", 0o755), ("package/DEBIAN/conffiles", "/etc/own.conf\n", 0o644),
-                             ("package/etc/own.conf", "a=b\n", 0o600), ("package/usr/bin/own", "#!/bin/sh\necho own\n", 0o4755), ("file", "text\n", 0o640),
+                             ("package/etc/own.conf", "a=b\n", 0o600), ("package/usr/bin/own", "#!/bin/sh\necho own\n", 0o755), ("file", "text\n", 0o640),
                              ("Dockerfile", dockerfile, 0o644)):
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_text(text)
