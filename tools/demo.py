@@ -144,17 +144,17 @@ class Demo:
         self.docker("images")
 
     def emulation(self):
-        try:
-            foreign.install()
-        except (foreign.debian.Unavailable, OSError, subprocess.SubprocessError, StopIteration) as problem:
-            self.say(f"  left out: no programs for other processors can be had: {problem}")
+        for architecture, problem in foreign.install().items():
+            self.say(f"  left out: no programs for {architecture} can be had: {problem}")
+        others = foreign.there()
+        if not others:
             return
-        for archive in (engines.build / "test-images/busybox.tar", *map(foreign.image, foreign.suites)):
+        for archive in (engines.build / "test-images/busybox.tar", *map(foreign.image, others)):
             self.docker(f"load -qi {archive}", quiet=True)
-        self.say("  one program, compiled for three processors; what is not for this one is translated while it runs")
+        self.say("  one program, compiled for several processors; what is not for this one is translated while it runs")
         work = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; uname -m"
         own = None
-        for image in ("busybox", *(f"{architecture}/busybox" for architecture in foreign.suites)):
+        for image in ("busybox", *(f"{architecture}/busybox" for architecture in others)):
             platform = "" if image == "busybox" else f"--platform linux/{image.split('/')[0]} "
             begin = time.monotonic()
             text = self.docker(f"run --rm {platform}{image} sh -c '{work}'")
@@ -162,7 +162,7 @@ class Demo:
             own = own or took
             self.check(image == "busybox" or text.split()[-1] in ("aarch64", "riscv64"), f"{image} does not run on another processor")
             self.say(f"  {took:.2f} s" + (f": {took / own:.1f} times as long as natively" if took != own else ", natively"))
-        self.docker("rmi busybox:latest busybox:test " + " ".join(f"{architecture}/busybox" for architecture in foreign.suites), quiet=True)
+        self.docker("rmi busybox:latest busybox:test " + " ".join(f"{architecture}/busybox" for architecture in others), quiet=True)
 
     def interactive(self):
         with self.terminal("run -it --name myubuntu debian:local") as terminal:

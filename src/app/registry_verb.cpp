@@ -105,6 +105,11 @@ Result<void> run_registry(const RegistryOptions& options) {
     auto signals = TRY(block_signals());
     TRY(os::make_directories(options.data_directory, 0711));
     auto lock = lock_directory(options.data_directory);
+    bool engine = os::exists(options.data_directory + "/node.db");
+    if (!lock && lock.error().code() == Errc::Conflict && !engine)
+        return Error(Errc::Conflict,
+                     fmt::format("{} is in use by another `pila registry`: give this one its own --data-dir",
+                                 options.data_directory));
     if (!lock && lock.error().code() == Errc::Conflict)
         return Error(Errc::Conflict,
                      fmt::format("{} is in use: start its daemon with --registry-listen {} (or registry-listen in its "
@@ -115,7 +120,7 @@ Result<void> run_registry(const RegistryOptions& options) {
     // On the directory of an engine that does not run: its images, too.
     std::unique_ptr<store::Store> store;
     std::unique_ptr<image::ImageStore> images;
-    if (os::exists(options.data_directory + "/node.db")) {
+    if (engine) {
         store = TRY(store::Store::open(options.data_directory + "/node.db", store::Durability::Relaxed));
         images = TRY(image::ImageStore::create(options.data_directory, *store));
         TRY(images->recover().in("recovering images"));

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/core.h>
@@ -67,6 +68,43 @@ Result<std::unique_ptr<BuildContext>> BuildContext::unpack(const Context& contex
     return made;
 }
 
+namespace {
+
+// A body whose first bytes were looked at.
+class Begun final : public http::BodyReader {
+public:
+    explicit Begun(http::BodyReader& rest) : rest_(rest) {}
+    Result<std::string_view> first(std::size_t most) {
+        std::string piece(most, '\0');
+        while (begin_.size() < most) {
+            auto got = TRY(rest_.read(piece.data(), most - begin_.size()));
+            if (got == 0) break;
+            begin_.append(piece, 0, got);
+        }
+        return std::string_view(begin_);
+    }
+    Result<std::size_t> read(char* buffer, std::size_t size) override {
+        if (begin_.empty()) return rest_.read(buffer, size);
+        auto part = begin_.copy(buffer, size);
+        begin_.erase(0, part);
+        return part;
+    }
+
+private:
+    http::BodyReader& rest_;
+    std::string begin_;
+};
+
+// As browsers tell (MIME Sniffing, "binary data byte"); the head of a tar has zero bytes, compressed ones have others.
+bool is_text(std::string_view bytes) {
+    return std::none_of(bytes.begin(), bytes.end(), [](char c) {
+        auto byte = static_cast<unsigned char>(c);
+        return byte < 0x09 || byte == 0x0b || (byte > 0x0d && byte < 0x20 && byte != 0x1b);
+    });
+}
+
+}  // namespace
+
 Result<std::unique_ptr<BuildContext>> BuildContext::fetch(const Context& context, const std::string& work_directory,
                                                           const std::string& url) {
     if (is_git(url)) return no_git(url);
@@ -74,13 +112,18 @@ Result<std::unique_ptr<BuildContext>> BuildContext::fetch(const Context& context
     std::unique_ptr<BuildContext> made(new BuildContext(TRY(WorkDirectory::create(work_directory))));
     TRY(made->make_root());
     auto fetched = TRY(fetch_url(context, url).in("error downloading remote context " + url));
-    if (fetched.content_type.starts_with("text/plain")) {
-        auto text = TRY(fetched.body->reader().read_all(max_dockerfile).in("downloading " + url));
+    Begun body(fetched.body->reader());
+    auto type = fetched.content_type;
+    // Servers call a file without an extension, as `Dockerfile` is, by this name.
+    bool unknown = type.empty() || type.starts_with("application/octet-stream");
+    auto head = unknown ? TRY(body.first(512).in("downloading " + url)) : std::string_view();
+    if (type.starts_with("text/plain") || (!head.empty() && is_text(head))) {
+        auto text = TRY(body.read_all(max_dockerfile).in("downloading " + url));
         auto file = TRY(os::open_at(made->root_, "Dockerfile", O_WRONLY | O_CREAT | O_EXCL, 0644));
         TRY(os::write_all(file, text));
         return made;
     }
-    TRY(made->extract(context, fetched.body->reader()).in("reading the build context " + url));
+    TRY(made->extract(context, body).in("reading the build context " + url));
     return made;
 }
 

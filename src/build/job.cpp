@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "base/docker_hub.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -244,7 +245,7 @@ Result<image::ImagePointer> Job::finish(StageResult last) {
 }
 
 static std::string server_of(const image::Reference& reference) {
-    return reference.domain == "docker.io" ? "https://index.docker.io/v1/" : reference.domain;
+    return reference.domain == "docker.io" ? std::string(docker_hub_server) : reference.domain;
 }
 
 Result<image::ImagePointer> Job::find_image(std::size_t stage, const std::string& reference,

@@ -30,6 +30,16 @@ Errc code_of(int status) {
     }
 }
 
+Result<std::unique_ptr<http::Client>> connect_client(const GlobalOptions& global, const http::Endpoint& endpoint) {
+    http::ClientOptions options;
+    options.stall_timeout = forever;
+    options.verify_peer = global.tls.verify;
+    options.ca_file = global.tls.ca;
+    options.client_certificate = global.tls.certificate;
+    options.client_key = global.tls.key;
+    return http::Client::create(endpoint, options);
+}
+
 }  // namespace
 
 QueryText& QueryText::add(std::string_view name, std::string_view value) {
@@ -52,22 +62,25 @@ std::string path_part(std::string_view name) {
 }
 
 Result<std::unique_ptr<Api>> Api::connect(const GlobalOptions& global) {
+    if (global.host.starts_with("https://"))
+        return Error(Errc::Invalid,
+                     fmt::format("unable to parse docker host `{}`: for TLS say tcp:// and --tlsverify", global.host));
     auto endpoint = http::Endpoint::parse(global.host);
     if (!endpoint)
         return Error(Errc::Invalid,
                      fmt::format("unable to parse docker host `{}`: {}", global.host, endpoint.error().message()));
-    http::ClientOptions options;
-    options.stall_timeout = forever;
-    auto client = TRY(http::Client::create(*endpoint, options));
+    if (global.tls.on && endpoint->scheme == "http") endpoint->scheme = "https";
+    if (global.tls.certificate.empty() != global.tls.key.empty())
+        return Error(Errc::Invalid, fmt::format("a client's certificate and its key go together: --tls{} is missing",
+                                                global.tls.key.empty() ? "key" : "cert"));
+    auto client = TRY(connect_client(global, *endpoint));
     std::unique_ptr<Api> api(new Api(global, endpoint.take(), std::move(client)));
     TRY(api->negotiate());
     return api;
 }
 
 Result<std::unique_ptr<Api>> Api::another() const {
-    http::ClientOptions options;
-    options.stall_timeout = forever;
-    auto client = TRY(http::Client::create(endpoint_, options));
+    auto client = TRY(connect_client(global_, endpoint_));
     std::unique_ptr<Api> api(new Api(global_, endpoint_, std::move(client)));
     api->minor_ = minor_;
     api->server_os_ = server_os_;
@@ -105,6 +118,7 @@ Result<void> Api::negotiate() {
     if (auto minor = version.starts_with("1.") ? parse_int(version.substr(2)) : std::nullopt)
         minor_ = static_cast<int>(std::clamp<std::int64_t>(*minor, oldest_api, newest_api));
     if (auto os = answer->headers.get("Ostype"); !os.empty()) server_os_ = os;
+    is_pila_ = answer->headers.get("Server").starts_with("pila/");
     if (answer->body) TRY(answer->body->read_all(4096));
     return {};
 }

@@ -53,6 +53,7 @@ public:
 
     int minor() const { return minor_; }  // 41 for API 1.41
     const std::string& server_os() const { return server_os_; }
+    bool is_pila() const { return is_pila_; }  // rather than dockerd; true while nobody was asked
     const GlobalOptions& global() const { return global_; }
 
     // A status below 400; the body is still to be read.
@@ -76,6 +77,7 @@ private:
     Context context_;
     int minor_ = newest_api;
     std::string server_os_ = "linux";
+    bool is_pila_ = true;
 };
 
 // --filter a=b --filter a=c -> {"a":{"b":true,"c":true}}

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstdlib>
 
 #include "base/text.h"
+#include "cli/daemon_address.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
 #include "cli/wrap.h"
@@ -96,6 +96,13 @@ int top_help() {
                             {"  -H, --host string",
                              "Daemon to speak to (default \"unix:///run/pila/docker.sock\"; PILA_HOST, DOCKER_HOST)"},
                             {"      --instance string", "Name of the daemon's instance on this machine"},
+                            {"      --tls", "Use TLS; implied by --tlsverify"},
+                            {"      --tlscacert string",
+                             "Trust certs signed only by this CA (default \"ca.pem\" in "
+                             "DOCKER_CERT_PATH, else beside config.json)"},
+                            {"      --tlscert string", "Path to TLS certificate file (default \"cert.pem\" there)"},
+                            {"      --tlskey string", "Path to TLS key file (default \"key.pem\" there)"},
+                            {"      --tlsverify", "Use TLS and verify the remote (DOCKER_TLS_VERIFY)"},
                             {"  -v, --version", "Print version information and quit"}}));
     fmt::print("\nRun 'pila COMMAND --help' for more information on a command.\n");
     return 0;
@@ -116,19 +123,28 @@ int refuse(std::string_view message) {
 // The flags before the verb. They end at the first argument that is none.
 Global parse_global(const std::vector<std::string>& arguments) {
     Global global;
-    std::string& host = global.options.host;
     bool help = false, version = false;
     Invocation whole{global.options, "", arguments};
     Flags flags(whole, "[OPTIONS] COMMAND [ARG...]", "", Flags::Order::BeforeArguments);
-    bool ignored = false;
     std::string text;
-    flags.add({{"host", 'H', &host, ""},
+    TlsFlags tls;
+    auto keep = [](std::optional<std::string>& into) -> FlagSetter {
+        return [&into](std::string_view value) -> Result<void> {
+            into = value;
+            return {};
+        };
+    };
+    flags.add({{"host", 'H', &global.options.host, ""},
                {"instance", 0, &global.options.instance, ""},
                {"config", 0, &global.options.config_directory, ""},
                {"debug", 'D', &global.options.debug, ""},
                {"log-level", 'l', &text, ""},
                {"context", 'c', &text, ""},
-               {"tls", 0, &ignored, ""},
+               {"tls", 0, &tls.tls, ""},
+               {"tlsverify", 0, &tls.verify, ""},
+               {"tlscacert", 0, keep(tls.ca), "", "string"},
+               {"tlscert", 0, keep(tls.certificate), "", "string"},
+               {"tlskey", 0, keep(tls.key), "", "string"},
                {"help", 'h', &help, ""},
                {"version", 'v', &version, ""}});
     if (auto code = flags.parse({})) {
@@ -142,20 +158,8 @@ Global parse_global(const std::vector<std::string>& arguments) {
     } else if (help && flags.arguments().empty()) {
         global.leave = top_help();
     }
-    auto environment = [](const char* name) {
-        const char* value = std::getenv(name);
-        return std::string(value ? value : "");
-    };
-    if (host.empty() && global.options.instance.empty()) host = environment("PILA_HOST");
-    if (host.empty() && global.options.instance.empty()) host = environment("DOCKER_HOST");
-    if (host.empty())
-        host = global.options.instance.empty()
-                   ? "unix:///run/pila/docker.sock"
-                   : fmt::format("unix:///run/pila-{}/docker.sock", global.options.instance);
-    if (host.find("://") == std::string::npos) host = (host.starts_with('/') ? "unix://" : "tcp://") + host;
-    auto& directory = global.options.config_directory;
-    if (directory.empty()) directory = environment("DOCKER_CONFIG");
-    if (directory.empty() && !environment("HOME").empty()) directory = environment("HOME") + "/.docker";
+    tls.verify_given = flags.changed("tlsverify");
+    settle_daemon(global.options, tls);
     return global;
 }
 

@@ -9,11 +9,18 @@
 
 namespace pila::cli {
 
+// How tcp:// addresses are spoken to; unix sockets take no notice.
+struct TlsOptions {
+    bool on = false, verify = false;
+    std::string ca, certificate, key;  // PEM files; no certificate, no key: a client without
+};
+
 // What stands before the verb, and the environment.
 struct GlobalOptions {
     std::string host;      // "unix:///run/pila/docker.sock", "tcp://..."
     std::string instance;  // "": the default one
     std::string config_directory;
+    TlsOptions tls;
     bool debug = false;
 };
 

@@ -13,6 +13,7 @@
 
 #include <boost/json/object.hpp>
 
+#include "base/docker_hub.h"
 #include "base/text.h"
 #include "cli/json_helpers.h"
 #include "cli/template.h"
@@ -92,8 +93,8 @@ std::string helper_for(const json::value& config, const std::string& server) {
 }  // namespace
 
 std::string auth_key(std::string_view registry) {
-    if (registry.empty() || registry == "docker.io" || registry == "index.docker.io" || registry == hub_server)
-        return std::string(hub_server);
+    if (registry.empty() || registry == "docker.io" || registry == "index.docker.io" || registry == docker_hub_server)
+        return std::string(docker_hub_server);
     for (std::string_view scheme : {"https://", "http://"})
         if (registry.starts_with(scheme)) registry.remove_prefix(scheme.size());
     return std::string(registry.substr(0, registry.find('/')));

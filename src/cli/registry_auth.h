@@ -11,13 +11,11 @@
 
 namespace pila::cli {
 
-inline constexpr std::string_view hub_server = "https://index.docker.io/v1/";
-
 struct Credentials {
     std::string username, password, identity_token;
 };
 
-// The key under which a registry's credentials are kept: hub_server for docker.io.
+// The key under which a registry's credentials are kept: docker_hub_server for docker.io.
 std::string auth_key(std::string_view registry);
 Result<std::optional<Credentials>> load_credentials(const GlobalOptions& global, const std::string& server);
 Result<void> save_credentials(const GlobalOptions& global, const std::string& server, const Credentials& credentials);

@@ -94,24 +94,39 @@ static Result<void> read_names(const http::Request& request, build::BuildRequest
     return {};
 }
 
-// Values that must not stand in a URL: credentials of registries, and secrets as pila's own client sends them.
-static Result<void> read_hidden(const http::Request& request, build::BuildRequest& build) {
-    auto decode = [&](std::string_view header) -> Result<json::object> {
-        auto text = request.headers.get(header);
-        if (text.empty()) return json::object{};
-        auto decoded = crypto::base64_decode(text);
-        if (!decoded) return Error(Errc::Invalid, fmt::format("header {} is not base64", header));
-        if (decoded->empty() || *decoded == "null") return json::object{};
-        auto value = TRY(parse_json(*decoded).in("header " + std::string(header)));
-        if (!value.is_object()) return Error(Errc::Invalid, fmt::format("header {} is not an object", header));
-        return std::move(value.get_object());
-    };
-    auto registries = TRY(decode("X-Registry-Config"));
-    for (const auto& item : registries)
+static constexpr std::uint64_t max_secrets = 8U << 20;
+
+// Credentials of registries.
+static Result<void> read_credentials(const http::Request& request, build::BuildRequest& build) {
+    auto text = request.headers.get("X-Registry-Config");
+    if (text.empty()) return {};
+    auto decoded = crypto::base64_decode(text);
+    if (!decoded) return Error(Errc::Invalid, "header X-Registry-Config is not base64");
+    if (decoded->empty() || *decoded == "null") return {};
+    auto registries = TRY(parse_json(*decoded).in("header X-Registry-Config"));
+    if (!registries.is_object()) return Error(Errc::Invalid, "header X-Registry-Config is not an object");
+    for (const auto& item : registries.get_object())
         if (item.value().is_object())
             build.credentials[std::string(item.key())] = TRY(image::RegistryAuth::parse_json(to_json(item.value())));
-    auto secrets = TRY(decode("X-Pila-Secrets"));
-    for (const auto& item : secrets) {
+    return {};
+}
+
+// As pila's own client sends them: so many bytes of JSON before the context. Neither URL nor header may be long.
+static Result<void> read_secrets(const http::Request& request, build::BuildRequest& build) {
+    auto said = request.headers.get("X-Pila-Secrets-Bytes");
+    if (said.empty()) return {};
+    auto size = parse_uint(said);
+    if (!size || *size > max_secrets || !request.body)
+        return Error(Errc::Invalid, fmt::format("secrets of {} bytes: at most {} are possible", said, max_secrets));
+    std::string bytes(static_cast<std::size_t>(*size), '\0');
+    for (std::size_t have = 0; have < bytes.size();) {
+        auto got = TRY(request.body->read(bytes.data() + have, bytes.size() - have));
+        if (got == 0) return Error(Errc::Invalid, "the request ends within its secrets");
+        have += got;
+    }
+    auto secrets = TRY(parse_json(bytes, {.max_bytes = max_secrets}).in("secrets"));
+    if (!secrets.is_object()) return Error(Errc::Invalid, "secrets are not an object");
+    for (const auto& item : secrets.get_object()) {
         if (!item.value().is_string()) return Error(Errc::Invalid, "a secret is not a string");
         auto value = crypto::base64_decode(std::string_view(item.value().get_string()));
         if (!value) return Error(Errc::Invalid, "a secret is not base64");
@@ -128,7 +143,8 @@ static Result<build::BuildRequest> read_request(const http::Request& request) {
     build::BuildRequest build;
     TRY(read_names(request, build));
     TRY(read_limits(request, build));
-    TRY(read_hidden(request, build));
+    TRY(read_credentials(request, build));
+    TRY(read_secrets(request, build));
     build.dockerfile = query.get("dockerfile");
     if (build.dockerfile == "Dockerfile") build.dockerfile.clear();
     build.remote = query.get("remote");

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "base/docker_hub.h"
 #include "docker/reply.h"
 #include "engine/host_info.h"
 
@@ -159,7 +160,7 @@ static Reply info(Api& api, http::Request& request) {
     body["OSType"] = "linux";
     body["Architecture"] = host.machine;
     body["Platforms"] = platforms(engine.emulation());
-    body["IndexServerAddress"] = "https://index.docker.io/v1/";
+    body["IndexServerAddress"] = docker_hub_server;
     body["RegistryConfig"] = registry_config(api);
     body["NCPU"] = host.cpus;
     body["MemTotal"] = host.memory_bytes;

@@ -10,6 +10,7 @@
 #include "http/dial.h"
 #include "http/head.h"
 #include "http/text.h"
+#include "http/tls_relay.h"
 
 namespace pila::http {
 
@@ -124,13 +125,17 @@ public:
 
     Result<Upgraded> upgrade(const Context& context, const ClientRequest& request) override {
         auto head = TRY(make_head(request, true));
-        if (endpoint_.scheme == "https") return Error(Errc::Unsupported, "upgrading a TLS connection is not supported");
         auto [link, response] = TRY(exchange(context, request, head));
         Upgraded upgraded;
         if (response.status == 101 || response.status == 200) {
             upgraded.headers = std::move(response.headers);
             upgraded.connection.already_read = std::string(link->input.view());
-            upgraded.connection.socket = link->channel.release_socket();
+            if (link->channel.is_tls()) {
+                if (!relay_) relay_ = std::make_unique<TlsRelay>();
+                upgraded.connection.socket = TRY(relay_->begin(std::move(link->channel), TlsRelay::Side::Client));
+            } else {
+                upgraded.connection.socket = link->channel.release_socket();
+            }
         } else {
             upgraded.headers = response.headers;
             upgraded.refused = deliver(std::move(link), std::move(response), patience(context));
@@ -180,6 +185,7 @@ private:
     const ClientOptions options_;
     const std::optional<Proxy> proxy_;
     std::shared_ptr<TlsContext> tls_;
+    std::unique_ptr<TlsRelay> relay_;
     std::shared_ptr<Slot> slot_ = std::make_shared<Slot>();
 };
 

@@ -58,7 +58,8 @@ public:
     // The deadline and stop token of `context` also hold for reading the body of the response.
     virtual Result<ClientResponse> send(const Context& context, const ClientRequest& request) = 0;
     // Sends `request` with "Connection: Upgrade, Upgrade: tcp"; on 101 or 200 the connection is the caller's.
-    // Another status: the response with its body, in `refused`. The socket is blocking.
+    // Another status: the response with its body, in `refused`. The socket is blocking; with TLS it is a relay's end,
+    // and ends with this client.
     struct Upgraded {
         Hijacked connection;
         std::optional<ClientResponse> refused;

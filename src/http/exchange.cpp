@@ -247,7 +247,7 @@ Exchange::Outcome Exchange::hijack(Response& response) {
     hijacked.already_read = std::string(connection_->input.view());
     auto channel = core_.pump->take_channel(connection_);
     if (channel.is_tls()) {
-        auto plain = core_.relay.begin(std::move(channel));
+        auto plain = core_.relay.begin(std::move(channel), TlsRelay::Side::Server);
         if (!plain) {
             log::warning("http: {}: hijack: {}", head_.method, plain.error().message());
             return Outcome::GivenAway;

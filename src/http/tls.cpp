@@ -166,15 +166,17 @@ private:
         }
     }
     Error refused(std::string_view doing) const {
-        if (SSL_is_server(ssl_.get()) == 1 && ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST) {
+        if (SSL_is_server(ssl_.get()) == 1) {
+            // What is not read when the socket closes would destroy the alert, or the answer: it says why.
+            int socket = descriptor(SSL_get_wbio(ssl_.get()));
+            char rest[4096];
+            for (int pieces = 0; pieces < 64; ++pieces)
+                if (::recv(socket, rest, sizeof rest, MSG_DONTWAIT) != sizeof rest) break;
             static constexpr std::string_view answer =
                 "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
                 "Client sent an HTTP request to an HTTPS server.\n";
-            int socket = descriptor(SSL_get_wbio(ssl_.get()));
-            char rest[4096];  // what is not read when the socket closes would destroy the answer
-            while (::recv(socket, rest, sizeof rest, MSG_DONTWAIT) == sizeof rest) {
-            }
-            ::send(socket, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST)
+                ::send(socket, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
         }
         auto verdict = SSL_get_verify_result(ssl_.get());
         if (verdict == X509_V_OK || !verify_) return tls_error(Errc::Unavailable, doing);

@@ -185,26 +185,36 @@ Result<RegistryConnection::OpenBlob> RegistryConnection::blob(const Context& con
     return open;
 }
 
-Result<std::vector<std::string>> RegistryConnection::tags(const Context& context) {
+Result<std::vector<std::string>> RegistryConnection::pages(const Context& context, std::string target) {
     std::vector<std::string> found;
-    auto target = path("tags/list?n=1000");
-    for (int page = 0; page < 100; ++page) {
+    while (found.size() < 100) {
         auto response = TRY(expect(get(context, target, {}), {200}, "get " + target));
-        auto body = TRY(response.body->read_all(max_manifest_bytes));
-        auto parsed = TRY(parse_json(body).in("list of tags"));
-        auto* tags = parsed.is_object() ? parsed.get_object().if_contains("tags") : nullptr;
-        if (tags && tags->is_array())
-            for (const auto& tag : tags->get_array())
-                if (tag.is_string()) found.emplace_back(tag.get_string());
+        found.push_back(TRY(response.body->read_all(max_manifest_bytes)));
         // RFC 8288: </v2/NAME/tags/list?last=x&n=y>; rel="next"
         auto link = response.headers.get("Link");
         auto end = link.find('>');
-        if (link.substr(0, 1) != "<" || end == std::string_view::npos) return found;
+        if (link.substr(0, 1) != "<" || end == std::string_view::npos) break;
         auto next = TRY(at(target).resolve(link.substr(1, end - 1)));
-        if (!next.same_server(session_->place().endpoint)) return found;
+        if (!next.same_server(session_->place().endpoint)) break;
         target = next.path_and_query;
     }
     return found;
+}
+
+Result<std::vector<std::string>> RegistryConnection::tags(const Context& context) {
+    std::vector<std::string> found;
+    for (const auto& page : TRY(pages(context, path("tags/list?n=1000")))) {
+        auto parsed = TRY(parse_json(page).in("list of tags"));
+        auto* tags = parsed.is_object() ? parsed.get_object().if_contains("tags") : nullptr;
+        if (!tags || !tags->is_array()) continue;
+        for (const auto& tag : tags->get_array())
+            if (tag.is_string()) found.emplace_back(tag.get_string());
+    }
+    return found;
+}
+
+Result<std::vector<std::string>> RegistryConnection::referrers(const Context& context, const Digest& subject) {
+    return pages(context, path("referrers/" + subject.text()));
 }
 
 }  // namespace pila::image

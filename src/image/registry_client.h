@@ -55,6 +55,8 @@ public:
     };
     Result<OpenBlob> blob(const Context& context, const Digest& digest, std::uint64_t offset);
     Result<std::vector<std::string>> tags(const Context& context);
+    // Image indexes, one a page. NotFound: it keeps no such lists, or not of this repository.
+    Result<std::vector<std::string>> referrers(const Context& context, const Digest& subject);
 
     Result<Digest> resolve(const Context& context, const std::string& tag);  // by HEAD; NotFound
     // By HEAD; nullopt: not there.
@@ -77,6 +79,7 @@ public:
 
 private:
     static constexpr int max_redirects = 8;
+    Result<std::vector<std::string>> pages(const Context& context, std::string target);
     Result<http::ClientResponse> send(const Context& context, const http::Endpoint& to, http::ClientRequest request);
     Result<http::ClientResponse> get(const Context& context, const std::string& path, http::ClientRequest request);
     Result<http::Client*> client_for(const http::Endpoint& endpoint);

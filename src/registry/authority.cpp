@@ -4,11 +4,9 @@
 #include <algorithm>
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 #include <boost/json.hpp>
 
 #include "base/json.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "crypto/base64.h"
@@ -17,24 +15,8 @@
 
 namespace pila::registry {
 
-static constexpr std::time_t token_seconds = 300, skew_seconds = 5, remember_seconds = 300;
+static constexpr std::time_t remember_seconds = 300;
 static constexpr std::size_t max_scopes = 64, max_form = 64U << 10, max_known = 1000;
-
-std::optional<Scope> Scope::parse(std::string_view text) {
-    auto first = text.find(':');
-    auto last = text.rfind(':');
-    if (first == std::string_view::npos || first == last) return std::nullopt;
-    Scope scope{std::string(text.substr(0, first)), std::string(text.substr(first + 1, last - first - 1)), {}};
-    for (auto action : split(text.substr(last + 1), ','))
-        if (!action.empty()) scope.actions.emplace(action);
-    bool known = (scope.type == "repository" && is_repository_name(scope.name)) ||
-                 (scope.type == "registry" && scope.name == "catalog");
-    for (const auto& action : scope.actions)
-        known = known && (action == "pull" || action == "push" || action == "delete" || action == "*");
-    return known ? std::optional(scope) : std::nullopt;
-}
-
-std::string Scope::text() const { return fmt::format("{}:{}:{}", type, name, fmt::join(actions, ",")); }
 
 Credentials Credentials::parse(std::string_view header) {
     header = trim(header);
@@ -51,15 +33,25 @@ Credentials Credentials::parse(std::string_view header) {
 
 Result<std::unique_ptr<Authority>> Authority::create(const Options& options) {
     std::unique_ptr<Authority> made(new Authority(options));
+    bool tokens = options.challenge == Challenge::Token;
     if (!options.htpasswd.empty()) made->users_ = TRY(PasswordFile::open(options.htpasswd));
-    made->key_ = random_bytes(32);
+    made->tokens_ = TRY(Tokens::create(made->users_ && tokens ? options.directory + "/token-key" : ""));
+    if (options.rights.empty()) return made;
+    if (!made->users_) return Error(Errc::Invalid, "rights are of no use without htpasswd: nobody has a name");
+    if (options.anonymous_pull)
+        return Error(Errc::Invalid, "anonymous-pull and rights: say `- ** pull` in " + options.rights);
+    made->rights_ = TRY(Rights::open(options.rights));
+    if (made->rights_->has_anonymous() && !tokens)
+        return Error(Errc::Invalid,
+                     "rights of who says nothing (-) need auth token: clients ask for passwords once or never");
     return made;
 }
 
 bool Authority::is_user(const std::string& name, const std::string& password) const {
     auto now = ::time(nullptr);
     auto fingerprint = crypto::hmac_sha256(
-        key_, fmt::format("{} {}:{} {}:{}", users_->version(), name.size(), name, password.size(), password));
+        tokens_->process_key(),
+        fmt::format("{} {}:{} {}:{}", users_->version(), name.size(), name, password.size(), password));
     {
         Lock lock(mutex_);
         auto found = known_.find(fingerprint);
@@ -86,8 +78,23 @@ std::optional<Authority::Grant> Authority::grant_of(const http::Request& request
     auto credentials = Credentials::parse(request.headers.get("Authorization"));
     if (credentials.kind == Credentials::Kind::Basic && is_user(credentials.user, credentials.password))
         return Grant{credentials.user, {}, true};
-    if (credentials.kind == Credentials::Kind::Bearer) return verify(credentials.token, ::time(nullptr));
-    return std::nullopt;
+    if (credentials.kind != Credentials::Kind::Bearer) return std::nullopt;
+    auto access = tokens_->read_access(credentials.token, ::time(nullptr));
+    return access ? std::optional(Grant{access->user, std::move(access->scopes), false}) : std::nullopt;
+}
+
+// What may be asked for at all; a token that was given for more before the rights changed is worth no more.
+bool Authority::permitted(const std::string& user, const Scope& wanted) const {
+    if (wanted.type == "registry") return !user.empty();  // the catalog, of what may be seen
+    if (!rights_) return !user.empty() || (options_.anonymous_pull && wanted.actions == std::set<std::string>{"pull"});
+    auto given = rights_->of(user, wanted.name);
+    return std::includes(given.begin(), given.end(), wanted.actions.begin(), wanted.actions.end());
+}
+
+bool Authority::may_see(const http::Request& request, const std::string& name) const {
+    if (!rights_) return true;
+    auto grant = grant_of(request);
+    return grant && permitted(grant->user, {"repository", name, {"pull"}});
 }
 
 std::optional<http::Response> Authority::refusal(const http::Request& request, const std::string& name,
@@ -99,8 +106,10 @@ std::optional<http::Response> Authority::refusal(const http::Request& request, c
         return challenge(request, std::nullopt, false);
     }
     Scope wanted{name.empty() ? "registry" : "repository", name.empty() ? "catalog" : name, {action}};
-    if (grant && grant->allows(wanted)) return std::nullopt;
-    if (options_.anonymous_pull && !name.empty() && action == "pull") return std::nullopt;
+    if (grant && !grant->user.empty() && !permitted(grant->user, wanted))  // no other token would help
+        return refuse(Problem::Denied, fmt::format("{} may not {} {}", grant->user, action, name));
+    if (grant && grant->allows(wanted) && permitted(grant->user, wanted)) return std::nullopt;
+    if (!grant && permitted("", wanted)) return std::nullopt;
     // Who may push has to read, too: clients ask for both at once.
     if (action == "push") wanted.actions.insert("pull");
     return challenge(request, wanted, grant.has_value());
@@ -133,81 +142,89 @@ http::Response Authority::challenge(const http::Request& request, const std::opt
     return response;
 }
 
+// Of what a token is asked for, what its user may have.
+Scope Authority::limited(Scope asked, const std::string& user) const {
+    if (asked.type != "repository") {
+        if (user.empty()) asked.actions.clear();
+        return asked;
+    }
+    if (rights_ && asked.actions.contains("*")) asked.actions = {"pull", "push", "delete"};
+    std::erase_if(asked.actions, [&](const auto& action) {
+        return !permitted(user, {asked.type, asked.name, {action}});
+    });
+    return asked;
+}
+
+// "": who says nothing, where that is enough. nullopt: nobody.
+std::optional<std::string> Authority::user_of(const Asked& asked) const {
+    if (!asked.refresh.empty()) {
+        auto token = tokens_->read_refresh(asked.refresh, ::time(nullptr));
+        auto hash = token ? users_->hash_of(token->user) : std::nullopt;
+        if (!hash || !crypto::equal_secrets(tokens_->mark_of(*hash), token->mark)) return std::nullopt;
+        return token->user;
+    }
+    const auto& credentials = asked.credentials;
+    if (credentials.kind == Credentials::Kind::Basic && is_user(credentials.user, credentials.password))
+        return credentials.user;
+    bool welcome = options_.anonymous_pull || (rights_ && rights_->has_anonymous());
+    if (credentials.kind == Credentials::Kind::None && welcome) return "";
+    return std::nullopt;
+}
+
 http::Response Authority::token(http::Request& request) const {
     if (!users_) return refuse(Problem::Unsupported, "this registry asks nobody for tokens");
-    auto credentials = Credentials::parse(request.headers.get("Authorization"));
-    auto asked = request.query.all("scope");
+    Asked asked;
     http::Query form;
     if (request.method == "POST") {  // OAuth2's way
         auto body = request.body->read_all(max_form);
         if (!body) return refuse(Problem::Unauthorized, body.error().message());
         form = http::Query::parse(*body);
-        if (form.get("grant_type") != "password")
+        auto type = form.get("grant_type");
+        if (type == "refresh_token" && !form.get("refresh_token").empty())
+            asked.refresh = form.get("refresh_token");
+        else if (type == "password")
+            asked.credentials = {Credentials::Kind::Basic, std::string(form.get("username")),
+                                 std::string(form.get("password")), ""};
+        else
             return http::Response::json(400, R"({"error":"unsupported_grant_type"})");
-        credentials = {Credentials::Kind::Basic, std::string(form.get("username")), std::string(form.get("password")),
-                       ""};
-        asked = form.all("scope");
-    } else if (request.method != "GET") {
+        asked.scopes = form.all("scope");
+        asked.offline = form.get("access_type") == "offline";
+    } else if (request.method == "GET") {
+        asked.credentials = Credentials::parse(request.headers.get("Authorization"));
+        asked.scopes = request.query.all("scope");
+        asked.offline = request.query.get("offline_token") == "true";
+    } else {
         return refuse(Problem::Unsupported);
     }
-    bool user = credentials.kind == Credentials::Kind::Basic && is_user(credentials.user, credentials.password);
-    bool anonymous = credentials.kind == Credentials::Kind::None && options_.anonymous_pull;
-    if (!user && !anonymous) return refuse(Problem::Unauthorized);
+    auto user = user_of(asked);
+    return user ? issue(asked, *user) : refuse(Problem::Unauthorized);
+}
 
-    std::vector<Scope> granted;
-    for (auto list : asked)
+http::Response Authority::issue(const Asked& asked, const std::string& user) const {
+    Access granted{user, {}};
+    std::string scopes;
+    for (auto list : asked.scopes)
         for (auto one : split(list, ' ')) {
             auto scope = Scope::parse(one);
-            if (!scope || granted.size() == max_scopes) continue;
-            if (!user) std::erase_if(scope->actions, [](const auto& action) { return action != "pull"; });
-            if (!user && scope->type != "repository") continue;
-            if (!scope->actions.empty()) granted.push_back(std::move(*scope));
+            if (!scope || granted.scopes.size() == max_scopes) continue;
+            auto given = limited(std::move(*scope), user);
+            if (given.actions.empty()) continue;
+            scopes += (scopes.empty() ? "" : " ") + given.text();
+            granted.scopes.push_back(std::move(given));
         }
     auto now = ::time(nullptr);
-    auto quoted = json_quote(sign(credentials.user, granted, now));
-    return http::Response::json(
-        200, fmt::format(R"({{"token":{},"access_token":{},"expires_in":{},"issued_at":"{}"}})", quoted, quoted,
-                         token_seconds, rfc3339_nano(WallTime{now * 1'000'000'000})));
-}
-
-static std::string encode(std::string_view bytes) {
-    auto text = crypto::base64_encode(bytes);
-    while (text.ends_with('=')) text.pop_back();
-    std::replace(text.begin(), text.end(), '+', '-');
-    std::replace(text.begin(), text.end(), '/', '_');
-    return text;
-}
-
-// RFC 7519, HS256: only this process signs and verifies.
-std::string Authority::sign(const std::string& user, const std::vector<Scope>& scopes, std::time_t now) const {
-    json::array access;
-    for (const auto& scope : scopes)
-        access.push_back(json::object{{"type", scope.type},
-                                      {"name", scope.name},
-                                      {"actions", json::array(scope.actions.begin(), scope.actions.end())}});
-    json::object claims{{"iss", "pila"}, {"sub", user}, {"iat", now}, {"exp", now + token_seconds}, {"access", access}};
-    auto text = encode(R"({"alg":"HS256","typ":"JWT"})") + "." + encode(json::serialize(claims));
-    return text + "." + encode(crypto::hmac_sha256(key_, text));
-}
-
-std::optional<Authority::Grant> Authority::verify(const std::string& token, std::time_t now) const {
-    auto dot = token.rfind('.');
-    if (dot == std::string::npos) return std::nullopt;
-    auto text = token.substr(0, dot);
-    if (!crypto::equal_secrets(encode(crypto::hmac_sha256(key_, text)), token.substr(dot + 1))) return std::nullopt;
-    // From here on it is what sign() wrote.
-    auto claims_text = crypto::base64_decode(text.substr(text.find('.') + 1));
-    auto claims = claims_text ? parse_json(*claims_text) : Result<json::value>(Error(Errc::Invalid, ""));
-    if (!claims) return std::nullopt;
-    const auto& object = claims->get_object();
-    if (now > object.at("exp").to_number<std::int64_t>() + skew_seconds) return std::nullopt;
-    Grant grant{std::string(object.at("sub").get_string()), {}, false};
-    for (const auto& entry : object.at("access").get_array()) {
-        Scope scope{std::string(entry.at("type").get_string()), std::string(entry.at("name").get_string()), {}};
-        for (const auto& action : entry.at("actions").get_array()) scope.actions.emplace(action.get_string());
-        grant.scopes.push_back(std::move(scope));
-    }
-    return grant;
+    json::object answer{{"expires_in", Tokens::access_seconds},
+                        {"issued_at", rfc3339_nano(WallTime{now * 1'000'000'000})},
+                        {"scope", scopes}};
+    auto token = tokens_->access(granted, now);
+    answer["token"] = token;
+    answer["access_token"] = token;
+    // Its user keeps it instead of the password: `docker login` does.
+    auto refresh = asked.refresh;
+    if (auto hash = asked.offline && !user.empty() ? users_->hash_of(user) : std::nullopt; hash && refresh.empty())
+        refresh = tokens_->refresh(user, *hash, now);
+    if (!refresh.empty()) answer["refresh_token"] = refresh;
+    return http::Response::json(200, json::serialize(answer));
 }
 
 }  // namespace pila::registry

@@ -88,6 +88,12 @@ Result<void> read_references(const json::object& object, Document& document) {
     return {};
 }
 
+void keep_annotations(const json::object& object, Document& document) {
+    auto* annotations = object.if_contains("annotations");
+    if (annotations && annotations->is_object() && !annotations->get_object().empty())
+        document.annotations = to_json(*annotations);
+}
+
 }  // namespace
 
 Result<Document> read_document(std::string_view text, std::string_view content_type) {
@@ -100,10 +106,26 @@ Result<Document> read_document(std::string_view text, std::string_view content_t
     TRY(read_references(object, document));
     if (auto* subject = object.if_contains("subject"); subject && !subject->is_null())
         document.subject = TRY(digest_of(*subject));
-    auto* annotations = object.if_contains("annotations");
-    if (annotations && annotations->is_object() && !annotations->get_object().empty())
-        document.annotations = to_json(*annotations);
+    keep_annotations(object, document);
     return document;
+}
+
+Result<std::vector<std::string>> read_referrers(std::string_view text) {
+    auto parsed = TRY(parse_json(text, {.max_bytes = max_manifest_bytes}));
+    auto* list = parsed.is_object() ? parsed.get_object().if_contains("manifests") : nullptr;
+    if (!list || !list->is_array()) return wrong("no list of manifests");
+    if (list->get_array().size() > max_references) return wrong("too many descriptors");
+    std::vector<std::string> found;
+    for (const auto& item : list->get_array()) {
+        auto digest = TRY(digest_of(item));
+        const auto& object = item.get_object();
+        Document document;
+        document.media_type = TRY(text_of(object, "mediaType"));
+        document.artifact_type = TRY(text_of(object, "artifactType"));
+        keep_annotations(object, document);
+        found.push_back(describe_referrer(document, digest, static_cast<std::size_t>(object.at("size").get_int64())));
+    }
+    return found;
 }
 
 std::string describe_referrer(const Document& document, const image::Digest& digest, std::size_t size) {

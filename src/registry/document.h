@@ -24,6 +24,9 @@ struct Document {
 // Invalid or Unsupported, in words for the one who pushed it.
 Result<Document> read_document(std::string_view text, std::string_view content_type);
 
+// Another registry's list of referrers (an index): their descriptors as we write them, with nothing else of it.
+Result<std::vector<std::string>> read_referrers(std::string_view text);
+
 // The descriptor in the list of its subject's referrers, as JSON.
 std::string describe_referrer(const Document& document, const image::Digest& digest, std::size_t size);
 

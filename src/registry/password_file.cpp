@@ -2,14 +2,12 @@
 #include "registry/password_file.h"
 
 #include <crypt.h>
-#include <fcntl.h>
 
 #include <fmt/core.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "crypto/hmac.h"
-#include "os/file.h"
 
 namespace pila::registry {
 
@@ -46,36 +44,31 @@ Result<std::map<std::string, std::string>> PasswordFile::parse(std::string_view 
 }
 
 Result<std::unique_ptr<PasswordFile>> PasswordFile::open(const std::string& path) {
-    std::unique_ptr<PasswordFile> file(new PasswordFile(path));
-    TRY(file->refresh());
-    return file;
+    std::unique_ptr<PasswordFile> made(new PasswordFile(path));
+    Lock lock(made->mutex_);
+    TRY(made->refresh());
+    return made;
 }
 
 Result<void> PasswordFile::refresh() const {
-    auto file = TRY(os::open(path_, O_RDONLY));
-    auto info = TRY(os::stat_of(file));
-    {
-        Lock lock(mutex_);
-        if (info.st_ino == inode_ && info.st_mtim.tv_sec == changed_.tv_sec && info.st_mtim.tv_nsec == changed_.tv_nsec)
-            return {};
-    }
-    auto text = TRY(os::read_all(file, 4U << 20));
-    auto hashes = parse(text).in(path_);
-    Lock lock(mutex_);
-    inode_ = info.st_ino;  // a file that is wrong is complained of once
-    changed_ = info.st_mtim;
-    hashes_ = TRY(std::move(hashes));
+    auto text = TRY(file_.changed());
+    if (text) hashes_ = TRY(parse(*text).in(file_.path()));
     return {};
 }
 
-bool PasswordFile::verify(const std::string& user, const std::string& password) const {
+void PasswordFile::refresh_or_warn() const {
     if (auto read = refresh(); !read) log::warning("registry: users as before: {}", read.error().message());
-    std::string hash;
-    {
-        Lock lock(mutex_);
-        auto found = hashes_.find(user);
-        if (found != hashes_.end()) hash = found->second;
-    }
+}
+
+std::optional<std::string> PasswordFile::hash_of(const std::string& user) const {
+    Lock lock(mutex_);
+    refresh_or_warn();
+    auto found = hashes_.find(user);
+    return found == hashes_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool PasswordFile::verify(const std::string& user, const std::string& password) const {
+    auto hash = hash_of(user).value_or("");
     // The time an answer takes must not tell who exists.
     static const std::string nobody = "$2y$05$abcdefghijklmnopqrstuu5s0ZlOfhVQWSq9ZgCJZ6bhjJ0Z4Zy6i";
     if (password.find('\0') != std::string::npos) return false;
@@ -84,9 +77,9 @@ bool PasswordFile::verify(const std::string& user, const std::string& password) 
 }
 
 std::string PasswordFile::version() const {
-    if (auto read = refresh(); !read) log::warning("registry: users as before: {}", read.error().message());
     Lock lock(mutex_);
-    return fmt::format("{}.{}.{}", inode_, changed_.tv_sec, changed_.tv_nsec);
+    refresh_or_warn();
+    return file_.version();
 }
 
 }  // namespace pila::registry

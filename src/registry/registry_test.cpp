@@ -13,6 +13,8 @@
 #include "registry/document.h"
 #include "registry/names.h"
 #include "registry/ranges.h"
+#include "registry/rights.h"
+#include "registry/tokens.h"
 #include "registry/uploads.h"
 
 namespace pila::registry {
@@ -107,6 +109,20 @@ TEST_CASE("documents") {
     CHECK(read_document(windows, "application/vnd.docker.distribution.manifest.v2+json")->blobs.size() == 1);
 }
 
+TEST_CASE("lists of referrers of other registries") {
+    const std::string digest = "sha256:" + std::string(64, 'a');
+    auto list = read_referrers(
+        R"({"manifests": [{"size": 3, "extra": "<script>", "artifactType": "application/x", "digest": ")" + digest +
+        R"(", "mediaType": "application/y", "annotations": {"a": "b"}}]})");
+    REQUIRE(list);
+    REQUIRE(list->size() == 1);
+    CHECK(list->at(0) == R"({"mediaType":"application/y","digest":")" + digest +
+                             R"(","size":3,"artifactType":"application/x","annotations":{"a":"b"}})");
+    for (const char* bad :
+         {"", "[]", "{}", R"({"manifests":{}})", R"({"manifests":[1]})", R"({"manifests":[{"size":1}]})"})
+        CHECK_FALSE_MESSAGE(read_referrers(bad), bad);
+}
+
 TEST_CASE("credentials and scopes") {
     using Kind = Credentials::Kind;
     auto basic = Credentials::parse("bAsIc " + crypto::base64_encode("me:a:b"));
@@ -134,6 +150,37 @@ TEST_CASE("files of users") {
         CHECK_FALSE(PasswordFile::parse(bad));
 }
 
+TEST_CASE("patterns of repositories") {
+    struct Row {
+        const char *pattern, *name;
+        bool matches;
+    };
+    for (const auto& row :
+         {Row{"a/b", "a/b", true}, Row{"a/b", "a/bc", false}, Row{"a/*", "a/b", true}, Row{"a/*", "a/b/c", false},
+          Row{"a/*", "a", false}, Row{"*", "a", true}, Row{"*", "a/b", false}, Row{"**", "a/b/c", true},
+          Row{"a/**", "a/b/c", true}, Row{"a/**", "ab/c", false}, Row{"**/c", "a/b/c", true}, Row{"**/c", "c", false},
+          Row{"a-*/x", "a-1/x", true}, Row{"*/*/c", "a/b/c", true}, Row{"a**c", "a/b/c", true}, Row{"", "a", false},
+          Row{"***", "a/b", true}})
+        CHECK_MESSAGE(matches_repository(row.pattern, row.name) == row.matches, row.pattern << " " << row.name);
+    std::string stars;
+    for (int i = 0; i < 100; ++i) stars += "*a";
+    CHECK_FALSE(matches_repository(stars + "b", std::string(255, 'a')));  // at once
+}
+
+TEST_CASE("files of rights") {
+    auto rights = Rights::parse("# all\n\nme\tteam/** push\r\n* public/* pull\n- public/x pull\nroot ** all\n");
+    REQUIRE(rights);
+    REQUIRE(rights->size() == 4);
+    CHECK(rights->at(0).actions == std::set<std::string>{"pull", "push"});
+    CHECK(rights->at(3).actions == std::set<std::string>{"delete", "pull", "push"});
+    for (const char* bad : {"me", "me a", "me a pull push", "me a fly", "me A pull", "me a pull,", "- a push",
+                            "- a all", "me a/\x01 pull", "me a PULL"})
+        CHECK_FALSE_MESSAGE(Rights::parse(bad), bad);
+    auto second = Rights::parse("me a pull\nme b\n");
+    REQUIRE_FALSE(second);
+    CHECK(second.error().message() == "line 2: not USER REPOSITORIES ACTIONS");
+}
+
 namespace {
 
 struct Files {
@@ -152,6 +199,34 @@ struct Files {
 using Text = image::TextReader;
 
 }  // namespace
+
+TEST_CASE("tokens: whose, for what, until when, by which key") {
+    Files files;
+    auto tokens = Tokens::create(files.directory + "/token-key").take();
+    auto access = tokens->access({"me", {*Scope::parse("repository:a/b:pull,push")}}, 1000);
+    auto read = tokens->read_access(access, 1000 + Tokens::access_seconds);
+    REQUIRE(read);
+    CHECK(read->user == "me");
+    CHECK(read->scopes.at(0).text() == "repository:a/b:pull,push");
+    CHECK_FALSE(tokens->read_access(access, 1000 + Tokens::access_seconds + 60));
+    auto refresh = tokens->refresh("me", "$2y$05$abc", 1000);
+    auto later = Tokens::create(files.directory + "/token-key").take();  // after a restart
+    REQUIRE(later->read_refresh(refresh, 2000));
+    CHECK(later->read_refresh(refresh, 2000)->mark == later->mark_of("$2y$05$abc"));
+    CHECK(later->mark_of("$2y$05$abc") != later->mark_of("$2y$05$abd"));
+    CHECK_FALSE(later->read_refresh(refresh, 2000 + Tokens::refresh_seconds));
+    CHECK_FALSE(later->read_access(access, 1000));
+    // Neither is good for the other.
+    CHECK_FALSE(tokens->read_access(refresh, 1000));
+    CHECK_FALSE(tokens->read_refresh(access, 1000));
+    auto other = Tokens::create(files.directory + "/another-key").take();
+    CHECK_FALSE(other->read_refresh(refresh, 2000));
+    auto none = Tokens::create("").take();
+    CHECK(none->refresh("me", "hash", 1000).empty());
+    CHECK_FALSE(none->read_refresh(refresh, 1000));
+    REQUIRE(::truncate((files.directory + "/another-key").c_str(), 5) == 0);
+    CHECK_FALSE(Tokens::create(files.directory + "/another-key"));
+}
 
 TEST_CASE("uploads: in pieces, over a restart, by another algorithm") {
     Files files;

@@ -83,6 +83,7 @@ Result<http::Response> Service::get_catalog(http::Request& request, const Route&
         std::sort(names.begin(), names.end());
         names.erase(std::unique(names.begin(), names.end()), names.end());
     }
+    std::erase_if(names, [&](const auto& name) { return !authority_->may_see(request, name); });
     auto page = page_of(names, request.query, "/v2/_catalog");
     if (!page) return refuse(Problem::PaginationNumberInvalid);
     return list_response(*page, fmt::format(R"({{"repositories":[{}]}})", page->names));

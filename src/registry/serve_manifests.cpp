@@ -146,7 +146,9 @@ Result<http::Response> Service::get_referrers(http::Request& request, const Rout
     if (!subject) return refuse(Problem::DigestInvalid, subject.error().message());
     auto wanted = request.query.get("artifactType");
     std::string list;
-    for (const auto& descriptor : TRY(repositories_->referrers(route.name, *subject))) {
+    auto known = upstream_ ? upstream_->referrers(request.context, route.name, *subject)
+                           : repositories_->referrers(route.name, *subject);
+    for (const auto& descriptor : TRY(std::move(known))) {
         if (!wanted.empty() && descriptor.find(R"("artifactType":)" + json_quote(wanted)) == std::string::npos)
             continue;
         if (!list.empty()) list += ',';

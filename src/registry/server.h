@@ -18,6 +18,7 @@ enum class Challenge : std::uint8_t { Basic, Token };
 struct Options {
     std::string directory;                   // DATA_DIR/registry
     std::string htpasswd;                    // file of users; "": everybody may do everything
+    std::string rights;                      // file: which of them may do what; "": each everything
     Challenge challenge = Challenge::Basic;  // how users are asked who they are, if there is such a file
     bool anonymous_pull = false;             // with Challenge::Token: who has no name may read
     std::string url;                         // what clients call it, for the token server; "": by their Host header

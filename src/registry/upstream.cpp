@@ -168,6 +168,29 @@ Result<Content> Upstream::blob(const Context& context, const std::string& name, 
                    }};
 }
 
+Result<std::vector<std::string>> Upstream::referrers(const Context& context, const std::string& name,
+                                                     const Digest& subject) {
+    auto limited = context.with_timeout(revalidation_time);
+    auto from = connection(limited, name);
+    auto pages = from ? from->referrers(limited, subject) : Result<std::vector<std::string>>(from.take_error());
+    // OCI distribution specification 1.1, "Referrers Tag Schema": our clients would not look there, for we have lists.
+    auto tag = fmt::format("{}-{}", subject.algorithm(), subject.hex()).substr(0, 128);
+    if (!pages && pages.error().code() == Errc::NotFound) {
+        auto tagged = manifest(context, name, tag);
+        if (!tagged && tagged.error().code() == Errc::NotFound) return std::vector<std::string>();
+        pages = std::vector{TRY(std::move(tagged)).bytes};
+    } else if (!pages && is_outage(pages.error()) && context.check()) {
+        auto known = repositories_.tag(name, tag);
+        if (!known) return repositories_.referrers(name, subject);  // those that were pulled
+        pages = std::vector{TRY(repositories_.manifest(name, *known)).bytes};
+    }
+    std::vector<std::string> found;
+    for (const auto& page : TRY(std::move(pages)))
+        for (auto& descriptor : TRY(read_referrers(page).in("list of referrers")))
+            found.push_back(std::move(descriptor));
+    return found;
+}
+
 Result<std::vector<std::string>> Upstream::tags(const Context& context, const std::string& name) {
     auto from = connection(context, name);
     auto found = from ? from->tags(context) : Result<std::vector<std::string>>(from.take_error());

@@ -27,6 +27,9 @@ public:
     enum class Want : std::uint8_t { Content, Size };  // Size: nothing is fetched
     Result<Content> blob(const Context& context, const std::string& name, const image::Digest& digest, Want want);
     Result<std::vector<std::string>> tags(const Context& context, const std::string& name);
+    // Descriptors; of a registry without such lists those of the index that clients tag instead.
+    Result<std::vector<std::string>> referrers(const Context& context, const std::string& name,
+                                               const image::Digest& subject);
 
 private:
     Upstream(const Options& options, Repositories& repositories);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What clients send to the registry: paths, Range and Content-Range, Authorization, scopes, user files, manifests.
+// What clients send to the registry: paths, Range and Content-Range, Authorization, scopes, files of users and rights,
+// manifests, and lists of referrers of other registries.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -9,6 +10,7 @@
 #include "registry/names.h"
 #include "registry/password_file.h"
 #include "registry/ranges.h"
+#include "registry/rights.h"
 
 using namespace pila::registry;
 
@@ -34,6 +36,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (auto scope = Scope::parse(text); scope && scope->type == "repository" && !is_repository_name(scope->name))
         std::abort();
     (void)PasswordFile::parse(text);
+    (void)read_referrers(text);
+    if (auto rights = Rights::parse(text))
+        for (const auto& right : *rights)
+            if (matches_repository(right.pattern, "A") && !right.pattern.starts_with("*")) std::abort();
     if (auto document = read_document(text, "")) {
         auto again = read_document(text, document->media_type);
         if (!again || again->blobs != document->blobs || again->subject != document->subject) std::abort();

@@ -18,6 +18,7 @@ import debian  # noqa: E402
 import make_images  # noqa: E402
 
 cache = Path(os.environ.get("PILA_CACHE", top / ".cache")) / "foreign"
+emulator_of = {"arm64": "qemu-aarch64-static", "riscv64": "qemu-riscv64-static"}
 suites = {"arm64": "bookworm", "riscv64": "trixie"}  # the oldest that have the architecture and are kept up to date
 
 
@@ -30,9 +31,20 @@ def emulators():
     return cache / "qemu/usr/bin"
 
 
-def missing():
-    """None, or why a test of foreign processors cannot run."""
-    return None if (cache / "complete").exists() else "images and emulators of other processors are not there (tests/lib/foreign.py)"
+def reason_file(architecture):
+    return cache / f"no-{architecture}"
+
+
+def missing(architecture):
+    """None, or why a test of this processor cannot run."""
+    if (emulators() / emulator_of[architecture]).exists() and image(architecture).exists():
+        return None
+    known = reason_file(architecture)
+    return f"no programs of {architecture}: {known.read_text() if known.exists() else 'tests/lib/foreign.py has not run'}"
+
+
+def there():
+    return [architecture for architecture in suites if not missing(architecture)]
 
 
 def fetch(package, architecture, suite, into):
@@ -58,29 +70,52 @@ def fetch(package, architecture, suite, into):
         subprocess.run(["dpkg-deb", "-x", next(private.glob("*.deb")), into], check=True)
 
 
-def install():
-    if (cache / "complete").exists():
+def install_emulators():
+    if all((emulators() / name).exists() for name in emulator_of.values()):
         return
+    host = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    with tempfile.TemporaryDirectory(prefix="qemu-", dir=cache) as place:
+        fetch("qemu-user-static", host, "bookworm", Path(place))
+        emulators().mkdir(parents=True, exist_ok=True)
+        for name in emulator_of.values():  # the others are 400 MB
+            (Path(place) / "usr/bin" / name).rename(emulators() / name)
+
+
+def install_image(architecture):
+    if image(architecture).exists():
+        return
+    with tempfile.TemporaryDirectory(prefix="busybox-") as root:
+        fetch("busybox-static", architecture, suites[architecture], Path(root))
+        found = next(path for path in (Path(root) / "bin/busybox", Path(root) / "usr/bin/busybox") if path.exists())
+        layer = make_images.busybox_layer(found)
+    made = make_images.image([layer], ["busybox"], architecture=architecture, Cmd=["sh"])
+    part = image(architecture).with_suffix(".part")
+    make_images.write_archive(part, [f"{architecture}/busybox:latest"], made)
+    part.rename(image(architecture))
+
+
+def install():
+    """Whatever can be had; {architecture: why not} of the rest."""
+    if len(there()) == len(suites):
+        return {}
     cache.mkdir(parents=True, exist_ok=True)
+    without = {}
     with open(cache / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        host = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
-        fetch("qemu-user-static", host, "bookworm", cache / "qemu")
-        for emulator in emulators().iterdir():
-            if emulator.name not in ("qemu-aarch64-static", "qemu-riscv64-static"):
-                emulator.unlink()  # 400 MB
-        for architecture, suite in suites.items():
-            with tempfile.TemporaryDirectory(prefix="busybox-") as root:
-                fetch("busybox-static", architecture, suite, Path(root))
-                found = next(path for path in (Path(root) / "bin/busybox", Path(root) / "usr/bin/busybox") if path.exists())
-                layer = make_images.busybox_layer(found)
-            made = make_images.image([layer], ["busybox"], architecture=architecture, Cmd=["sh"])
-            make_images.write_archive(image(architecture), [f"{architecture}/busybox:latest"], made)
-        (cache / "complete").touch()
+        for architecture in suites:
+            try:
+                install_emulators()
+                install_image(architecture)
+                reason_file(architecture).unlink(missing_ok=True)
+            except (debian.Unavailable, OSError, subprocess.SubprocessError, StopIteration) as reason:
+                without[architecture] = " ".join(str(reason).split()) or type(reason).__name__
+                reason_file(architecture).write_text(without[architecture])
+    return without
 
 
 if __name__ == "__main__":
     try:
-        install()
-    except (debian.Unavailable, OSError, subprocess.SubprocessError, StopIteration) as reason:
+        for architecture, reason in install().items():
+            print(f"foreign.py: {architecture}: {reason}: its tests will be skipped", file=sys.stderr)
+    except OSError as reason:
         print(f"foreign.py: {reason}: tests of foreign processors will be skipped", file=sys.stderr)

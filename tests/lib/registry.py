@@ -94,14 +94,15 @@ class Registry:
         return self.call("PUT", f"/v2/{name}/manifests/{reference}", json.dumps(manifest).encode(),
                          Content_Type=manifest.get("mediaType", oci_manifest), **headers)
 
-    def put_image(self, name, reference, layers=(b"layer",), config=b"{}", **more):
+    def put_image(self, name, reference, layers=(b"layer",), config=b"{}", Authorization=None, **more):
         """A whole image of few bytes; returns its manifest's digest."""
+        headers = {"Authorization": Authorization} if Authorization else {}
         manifest = {"schemaVersion": 2, "mediaType": oci_manifest,
                     "config": descriptor(config, "application/vnd.oci.image.config.v1+json"),
                     "layers": [descriptor(layer, "application/vnd.oci.image.layer.v1.tar") for layer in layers], **more}
         for content in (config, *layers):
-            self.put_blob(name, content)
-        done = self.put_manifest(name, reference, manifest)
+            self.put_blob(name, content, **headers)
+        done = self.put_manifest(name, reference, manifest, **headers)
         assert done.status == 201, done.content
         return done.headers["Docker-Content-Digest"]
 
@@ -132,3 +133,7 @@ def descriptor(content, media_type):
 def path_of(location):
     """Registries name places relative to themselves or with their own address."""
     return "/" + location.split("/", 3)[3] if "://" in location else location
+
+
+def tags_of(registry, name):
+    return json.loads(registry.call("GET", f"/v2/{name}/tags/list").content)["tags"]

@@ -14,6 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import engines, sandbox  # noqa: E402
+from lib.registry import PilaRegistry  # noqa: E402
 from lib.terminal import Terminal  # noqa: E402
 
 against = os.environ.get("PILA_AGAINST", "pila")
@@ -136,6 +137,21 @@ class Client:
 
     def inspect(self, name):
         return self.engine.api("GET", f"/containers/{name}/json").json()
+
+
+@pytest.fixture
+def registries(tmp_path):
+    """Makes registries of pila's that this test alone uses."""
+    made = []
+
+    def make(name="registry", arguments=(), port=None):
+        made.append(PilaRegistry(tmp_path / name, port, arguments).start())
+        return made[-1]
+
+    yield make
+    for registry in made:
+        if registry.process.poll() is None:
+            registry.stop()
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from conftest import client_of, loaded
-from lib import leaks, truth
+from lib import engines, leaks, truth
 from lib.engines import wait_until
+from lib.registry import PilaRegistry
 
 pytestmark = pytest.mark.slice1
 tar_type = {"Content-Type": "application/x-tar"}
@@ -157,12 +158,15 @@ def web(tmp_path):
 def test_files_and_contexts_from_the_web(engine_with_busybox, web):
     engine, (directory, url) = engine_with_busybox, web
     (directory / "file.txt").write_text("from the web\n")
-    (directory / "Dockerfile").write_text("FROM busybox\nRUN echo remote\n")
+    for name in "Dockerfile", "plain.txt":  # application/octet-stream and text/plain, as far as the server can tell
+        (directory / name).write_text("FROM busybox\nRUN echo remote\n")
+    (directory / "page.html").write_text("<html><body>no Dockerfile</body></html>\n")
     (directory / "context.tar").write_bytes(context({"Dockerfile": "FROM busybox\nCOPY f /\nRUN cat /f\n", "f": "packed\n"}))
     _, said = build(engine, f"FROM busybox\nADD {url}/file.txt /dir/\nADD {url}/file.txt /name\nRUN cat /dir/file.txt /name; stat -c %a /name\n")
     assert said.count("from the web") == 2 and "600" in said
-    for remote, expected in ((f"{url}/context.tar", "packed"), (f"{url}/nothing", None), ("https://example.org/x.git", None)):
-        answer = engine.api("POST", "/build?remote=" + urllib.parse.quote(remote, safe=""), b"", timeout=60)
+    for remote, expected in ((f"{url}/context.tar", "packed"), (f"{url}/Dockerfile", "remote\\n"), (f"{url}/plain.txt", "remote\\n"),
+                             (f"{url}/page.html", None), (f"{url}/nothing", None), ("https://example.org/x.git", None)):
+        answer = engine.api("POST", "/build?nocache=1&remote=" + urllib.parse.quote(remote, safe=""), b"", timeout=60)
         assert (expected.encode() in answer.body) if expected else (answer.status >= 400), answer
 
 
@@ -201,3 +205,69 @@ def test_what_was_built_can_be_removed_at_once(engine):
         assert built_id(build(engine, f"FROM busybox\nLABEL n={number}\n", "t=made/again")[0])
         removed = engine.api("DELETE", "/images/made/again").json()
         assert any("Deleted" in one for one in removed), removed
+
+
+def test_a_remote_dockerfile_by_the_client(engine_with_busybox, web):
+    engine, (directory, url) = engine_with_busybox, web
+    (directory / "plain.txt").write_text("FROM busybox\nARG what\nRUN echo $what\n")
+    docker = client_of(engine)
+    docker.environment["DOCKER_BUILDKIT"] = "0"
+    said = docker("build", "-t", "far", "--build-arg", "what=remote", f"{url}/plain.txt")
+    assert "RUN echo $what" in said and "\nremote\n" in said
+    failed = docker.run("build", f"{url}/nothing", check=False)
+    assert failed.returncode == 1 and "404" in failed.stderr, failed
+
+
+@pytest.mark.parametrize("kind", ["basic", "token"])
+@pytest.mark.parametrize("program", ["docker", "pila"])
+def test_a_base_behind_a_login(engine_with_busybox, tmp_path, kind, program):
+    """`docker login` with a configuration of one's own; the client sends what it has as X-Registry-Config."""
+    engine = engine_with_busybox
+    (tmp_path / "users").write_text("me:$2y$05$mK8UxH5ZZ4YOXgRSwzP9f.tlbHtQY1qcvszFelDmW5g8ZF0HZfr/S\n")
+    registry = PilaRegistry(tmp_path / "registry", arguments=["--htpasswd", tmp_path / "users", "--auth", kind]).start()
+    try:
+        docker = client_of(engine)
+        docker.program = docker.program if program == "docker" else str(engines.Pila.program)
+        docker.environment |= {"HOME": str(tmp_path), "DOCKER_CONFIG": str(tmp_path / "config"), "DOCKER_BUILDKIT": "0"}
+        base, made = f"{registry.address}/private/base", f"{registry.address}/private/made"
+        docker("login", "-u", "me", "--password-stdin", registry.address, input="secret")
+        docker("tag", "busybox", base)
+        docker("push", base)
+        docker("rmi", base)
+        (tmp_path / "context").mkdir()
+        (tmp_path / "context/Dockerfile").write_text(f"FROM {base}\nRUN echo built > /made\nFROM busybox\nCOPY --from={base} /bin/sh /of-base\nCOPY --from=0 /made /\n")
+        docker("build", "-t", made, tmp_path / "context")
+        docker("push", made)
+        assert docker("run", "--rm", made, "cat", "/made") == "built"
+        docker("rmi", "-f", made, base)
+        docker("logout", registry.address)
+        failed = docker.run("build", "--no-cache", tmp_path / "context", check=False)
+        assert failed.returncode == 1 and any(word in failed.stderr for word in ("unauthorized", "no basic auth", "denied")), failed
+    finally:
+        registry.stop()
+
+
+@pytest.mark.only_pila("dockerd takes secrets in BuildKit's sessions")
+def test_secrets_of_any_size_that_docker_takes(engine_with_busybox, tmp_path):
+    docker = client_of(engine_with_busybox)
+    docker.program = str(engines.Pila.program)
+    for name, size in ("small", 1), ("large", 500 * 1024), ("huge", 500 * 1024 + 1):
+        (tmp_path / name).write_bytes(b"s" * size)
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text("FROM busybox\nCOPY . /context\nRUN --mount=type=secret,id=small --mount=type=secret,id=large "
+                                                 "wc -c /run/secrets/* | tail -n 1; ls /context\n")
+    secrets = [f"--secret=id={name},src={tmp_path / name}" for name in ("small", "large")]
+    said = docker("build", *secrets, tmp_path / "context")
+    assert "512001 total" in said and "Dockerfile" in said
+    failed = docker.run("build", f"--secret=id=huge,src={tmp_path / 'huge'}", tmp_path / "context", check=False)
+    assert failed.returncode == 1 and failed.stderr == f"secret huge: {tmp_path / 'huge'} is larger than 512000 bytes\n"
+    many = [f"--secret=id=s{number},src={tmp_path / 'large'}" for number in range(20)]
+    assert "together are larger" in docker.run("build", *many, tmp_path / "context", check=False).stderr
+
+
+@pytest.mark.only_pila("its own header")
+@pytest.mark.parametrize("size, body, words", [("9999999999", b"", "at most"), ("x", b"", "at most"), ("10", b"{}", "ends within"),
+                                               ("2", b"[]", "not an object"), ("9", b'{"a":"!"}', "not base64"), ("2", b"{,", "secrets: JSON")])
+def test_secrets_that_are_wrong(engine_with_busybox, size, body, words):
+    answer = engine_with_busybox.api("POST", "/build", body, headers=tar_type | {"X-Pila-Secrets-Bytes": size})
+    assert answer.status == 400 and words in answer.body.decode(), answer

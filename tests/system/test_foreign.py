@@ -27,13 +27,19 @@ def forget_all():
         (table / name).write_text("-1")
 
 
+def need(*architectures):
+    for architecture in architectures:
+        if foreign.missing(architecture):
+            pytest.skip(foreign.missing(architecture))
+
+
 def engine_with(fresh, path):
-    if foreign.missing():
-        pytest.skip(foreign.missing())
+    if not foreign.there():
+        pytest.skip("; ".join(map(foreign.missing, machines)))
     if any("qemu" in path.name for path in table.glob("*")):
         pytest.skip("the distribution has registered emulators")
     engine = loaded(fresh(environment={"PATH": path}), "busybox")
-    for architecture in machines:
+    for architecture in foreign.there():
         engine.load(foreign.image(architecture))
     return engine, client_of(engine)
 
@@ -54,6 +60,7 @@ def bare(fresh):
 
 @each
 def test_a_program_of_another_processor(emulated, architecture):
+    need(architecture)
     _, docker = emulated
     image = f"{architecture}/busybox"
     assert docker("run", "--rm", "--platform", f"linux/{architecture}", image, "uname", "-m") == machines[architecture]
@@ -65,6 +72,7 @@ def test_a_program_of_another_processor(emulated, architecture):
 
 
 def test_without_asking_for_the_platform_there_is_a_warning(emulated):
+    need("arm64")
     engine, _ = emulated
     made = engine.api("POST", "/containers/create", {"Image": "arm64/busybox", "Cmd": ["true"]}).json()
     assert made["Warnings"] == ["The requested image's platform (linux/arm64) does not match the detected host platform (linux/amd64) "
@@ -74,6 +82,7 @@ def test_without_asking_for_the_platform_there_is_a_warning(emulated):
 
 
 def test_another_platform_than_the_images_is_not_found(emulated):
+    need("arm64")
     engine, _ = emulated
     for image, platform in (("busybox", "linux/arm64"), ("arm64/busybox", "linux/amd64"), ("arm64/busybox", "linux/arm/v7"),
                             ("arm64/busybox", "windows/arm64")):
@@ -84,6 +93,7 @@ def test_another_platform_than_the_images_is_not_found(emulated):
 
 
 def test_inspect_and_info_tell(emulated):
+    need(*machines)
     engine, docker = emulated
     docker("run", "-d", "--name", "own", "busybox", "sleep", "1000")
     docker("run", "-d", "--name", "other", "riscv64/busybox", "sleep", "1000")
@@ -95,6 +105,7 @@ def test_inspect_and_info_tell(emulated):
 
 
 def test_it_runs_on_without_the_daemon(emulated):
+    need("arm64")
     engine, docker = emulated
     docker("run", "-d", "--name", "goes", "arm64/busybox", "sh", "-c", "while sleep 0.2; do uname -m; done")
     engine.kill()
@@ -105,6 +116,7 @@ def test_it_runs_on_without_the_daemon(emulated):
 
 
 def test_build_for_another_processor(emulated):
+    need("arm64")
     engine, docker = emulated
     recipe = "FROM arm64/busybox\nARG TARGETARCH\nRUN uname -m > /machine; echo $TARGETARCH >> /machine\n"
     done = subprocess.run(["docker", "-H", engine.host, "build", "--platform", "linux/arm64", "-t", "made", "-"], input=recipe, text=True,
@@ -115,6 +127,7 @@ def test_build_for_another_processor(emulated):
 
 
 def test_two_at_once_register_once(emulated):
+    need("riscv64")
     engine, docker = emulated
     running = [subprocess.Popen(["docker", "-H", engine.host, "run", "--rm", "riscv64/busybox", "uname", "-m"], stdout=subprocess.PIPE,
                                 stderr=subprocess.DEVNULL, text=True) for _ in range(4)]
@@ -123,6 +136,7 @@ def test_two_at_once_register_once(emulated):
 
 @each
 def test_what_to_install_is_said(bare, architecture):
+    need(architecture)
     _, docker = bare
     done = docker.run("run", "--rm", f"{architecture}/busybox", "true", check=False)
     said = done.stderr

@@ -11,7 +11,7 @@ import pytest
 from conftest import client_of, images
 
 from lib import engines
-from lib.registry import PilaRegistry, Registry, digest_of
+from lib.registry import PilaRegistry, Registry, digest_of, oci_index, oci_manifest
 
 pytestmark = [pytest.mark.slice2, pytest.mark.only_pila("it is pila's own registry")]
 everything = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
@@ -151,6 +151,45 @@ def test_a_tag_that_moved(cache, source):
     assert cache.call("GET", f"/v2/moves/on/manifests/{first}", Accept=everything).status == 200
     source.call("DELETE", f"/v2/moves/on/manifests/{second}")
     assert cache.call("GET", "/v2/moves/on/manifests/latest", Accept=everything).status == 404
+
+
+def referrers(registry, name, subject, query=""):
+    answer = registry.call("GET", f"/v2/{name}/referrers/{subject}{query}")
+    assert answer.status == 200 and answer.headers["Content-Type"] == oci_index, answer.content
+    return json.loads(answer.content)["manifests"]
+
+
+@pytest.mark.parametrize("kind", ["pila", "docker-registry"])
+def test_referrers(kind, tmp_path):
+    """By the list of a registry that has them, by the tag that clients make where it has none; what was fetched, without it."""
+    if kind == "docker-registry" and Registry.missing():
+        pytest.skip(Registry.missing())
+    there = (PilaRegistry if kind == "pila" else Registry)(tmp_path / "there").start()
+    cache = PilaRegistry(tmp_path / "cache", arguments=["--proxy", f"http://{there.address}"]).start()
+    try:
+        subject = there.put_image("signed/it", "v1")
+        assert referrers(cache, "signed/it", subject) == [] and referrers(cache, "not/there", subject) == []
+        size = len(there.call("GET", "/v2/signed/it/manifests/v1", Accept=everything).content)
+        about = {"mediaType": oci_manifest, "digest": subject, "size": size}
+        made = [there.put_image("signed/it", f"s{n}", layers=(b"signature %d" % n,), artifactType=f"application/x{n}", subject=about,
+                                annotations={"n": str(n)}) for n in (1, 2)]
+        if kind == "docker-registry":
+            entries = [{"mediaType": oci_manifest, "digest": digest, "size": 1, "artifactType": f"application/x{n}", "annotations": {"n": str(n)},
+                        "unknown": "member"} for n, digest in zip((1, 2), made)]
+            done = there.put_manifest("signed/it", subject.replace(":", "-"), {"schemaVersion": 2, "mediaType": oci_index, "manifests": entries})
+            assert done.status == 201, done.content
+        found = {entry["digest"]: entry for entry in referrers(cache, "signed/it", subject)}
+        assert set(found) == set(made) and found[made[0]]["annotations"] == {"n": "1"} and "unknown" not in found[made[0]]
+        (only,) = referrers(cache, "signed/it", subject, "?artifactType=application/x2")
+        assert only["digest"] == made[1]
+        assert cache.call("GET", f"/v2/signed/it/manifests/{made[1]}", Accept=everything).status == 200
+        there.stop()
+        known = {entry["digest"] for entry in referrers(cache, "signed/it", subject)}
+        assert known == ({made[1]} if kind == "pila" else set(made)), "the tag was fetched whole, of the list only what was pulled"
+    finally:
+        cache.stop()
+        if there.process.poll() is None:
+            there.stop()
 
 
 def test_what_nobody_asks_for_goes(way, tmp_path):

@@ -275,3 +275,30 @@ def test_what_comes_while_it_runs(docker, tmp_path):
     assert docker("exec", "mapped", "ls", "/host", "/scratch", "/new/data").split() == ["/host:", "/new/data:", "/scratch:"]
     docker("restart", "-t", "0", "mapped")
     assert "18080" in docker("port", "mapped")
+
+
+def test_builds(remapped, docker, tmp_path):
+    """Layers have the ids that the container saw: the same image as without remapping."""
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "Dockerfile").write_text(
+        "FROM busybox\nRUN echo worker:x:1500:1500::/home/worker:/bin/sh >> /etc/passwd && mkdir -p /home/worker && chown 1500:1500 /home/worker && touch /by-root && echo worker:x:1500: >> /etc/group && cp /bin/true /set-id && chown 1500 /set-id && chmod 4755 /set-id\n"
+        "COPY file /copied\nCOPY --chown=worker:100 file /owned/file\nCOPY --chown=1234:5678 file /numbers\nADD --chown=worker file /added\n"
+        "USER worker\nRUN touch ~/by-worker && ! touch /root/x && cat /proc/self/uid_map\nWORKDIR /made/here\nRUN id -u > ~/id\n")
+    docker.environment["DOCKER_BUILDKIT"] = "0"
+    assert str(first) in docker("build", "-t", "mapped-build", tmp_path)
+    wanted = {"by-root": (0, 0), "set-id": (1500, 0), "copied": (0, 0), "owned": (1500, 100), "owned/file": (1500, 100), "numbers": (1234, 5678),
+              "added": (1500, 1500), "home/worker/by-worker": (1500, 1500), "home/worker/id": (1500, 1500), "made/here": (0, 0)}
+    found = {}
+    archive = tarfile.open(fileobj=io.BytesIO(remapped[0].api("GET", "/images/mapped-build/get", timeout=60).body))
+    for member in archive.getmembers():
+        if member.isfile() and not member.name.endswith((".json", "VERSION", "json", "repositories", "oci-layout")):
+            try:
+                layer = tarfile.open(fileobj=archive.extractfile(member))
+            except tarfile.ReadError:
+                continue
+            found |= {entry.name.rstrip("/"): (entry.uid, entry.gid) for entry in layer}
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert not [name for name, ids in found.items() if max(ids) >= first]
+    assert docker("run", "--rm", "mapped-build", "stat", "-c", "%u:%g:%a", "/set-id", "/owned/file", "/numbers").split() == \
+        ["1500:0:4755", "1500:100:644", "1234:5678:644"]
+    assert docker("run", "--rm", "--userns", "host", "mapped-build", "stat", "-c", "%u", "/by-root", "/set-id").split() == ["0", "1500"]

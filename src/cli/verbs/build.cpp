@@ -87,34 +87,64 @@ json::object arguments_of(const Texts& items) {
     return object;
 }
 
-Result<std::string> secrets_header(const Texts& items) {
+// As BuildKit has it.
+constexpr std::size_t max_secret = 500 * 1024, max_secrets = 8U << 20;
+
+// A secret's id and content.
+Result<std::pair<std::string, std::string>> read_secret(const std::string& item) {
+    std::string id, source, variable;
+    for (auto field : split(item, ',')) {
+        auto equals = field.find('=');
+        auto key = field.substr(0, equals), value = field.substr(equals == field.npos ? field.size() : equals + 1);
+        if (key == "id")
+            id = value;
+        else if (key == "src" || key == "source")
+            source = value;
+        else if (key == "env")
+            variable = value;
+        else if (key != "type" || (value != "file" && value != "env"))
+            return Error(Errc::Invalid, fmt::format("unexpected key '{}' in --secret '{}'", key, item));
+    }
+    if (id.empty()) return Error(Errc::Invalid, fmt::format("--secret '{}' has no id", item));
+    if (source.empty() && variable.empty()) variable = std::getenv(id.c_str()) ? id : "";
+    if (const char* content = variable.empty() ? nullptr : std::getenv(variable.c_str()))
+        return std::pair(id, std::string(content));
+    auto path = source.empty() ? id : source;
+    auto content = os::read_file(path, max_secret);
+    if (!content && content.error().code() == Errc::Exhausted)
+        return Error(Errc::Invalid, fmt::format("secret {}: {} is larger than {} bytes", id, path, max_secret));
+    return std::pair(id, TRY(std::move(content).in("secret " + id)));
+}
+
+Result<std::string> secrets_of(const Texts& items) {
     json::object secrets;
     for (const auto& item : items) {
-        std::string id, source, variable;
-        for (auto field : split(item, ',')) {
-            auto equals = field.find('=');
-            auto key = field.substr(0, equals), value = field.substr(equals == field.npos ? field.size() : equals + 1);
-            if (key == "id")
-                id = value;
-            else if (key == "src" || key == "source")
-                source = value;
-            else if (key == "env")
-                variable = value;
-            else if (key != "type" || (value != "file" && value != "env"))
-                return Error(Errc::Invalid, fmt::format("unexpected key '{}' in --secret '{}'", key, item));
-        }
-        if (id.empty()) return Error(Errc::Invalid, fmt::format("--secret '{}' has no id", item));
-        if (source.empty() && variable.empty()) variable = std::getenv(id.c_str()) ? id : "";
-        const char* from_environment = variable.empty() ? nullptr : std::getenv(variable.c_str());
-        std::string content;
-        if (from_environment)
-            content = from_environment;
-        else
-            content = TRY(os::read_file(source.empty() ? id : source, 48U << 10).in("secret " + id));
+        auto [id, content] = TRY(read_secret(item));
         secrets[id] = crypto::base64_encode(content);
     }
-    return secrets.empty() ? std::string() : crypto::base64_encode(to_json(secrets));
+    if (secrets.empty()) return std::string();
+    auto text = to_json(secrets);
+    if (text.size() > max_secrets)
+        return Error(Errc::Invalid, fmt::format("all secrets together are larger than {} bytes", max_secrets));
+    return text;
 }
+
+// Secrets before the context: they are not part of it.
+class Prefaced final : public http::BodyReader {
+public:
+    Prefaced(std::string preface, http::BodyReader* rest) : preface_(std::move(preface)), rest_(rest) {}
+    Result<std::size_t> read(char* buffer, std::size_t size) override {
+        if (sent_ == preface_.size()) return rest_ ? rest_->read(buffer, size) : std::size_t{0};
+        auto part = preface_.copy(buffer, size, sent_);
+        sent_ += part;
+        return part;
+    }
+
+private:
+    const std::string preface_;
+    http::BodyReader* const rest_;
+    std::size_t sent_ = 0;
+};
 
 Result<Call> call_of(const Options& o, const BuildInput& input, const GlobalOptions& global) {
     Call call{.method = "POST", .path = "/build"};
@@ -154,8 +184,6 @@ Result<Call> call_of(const Options& o, const BuildInput& input, const GlobalOpti
     query.add_if(!limits.empty(), "ulimits", to_json(limits));
     auto registries = TRY(registry_config_header(global));
     if (!registries.empty()) call.headers.set("X-Registry-Config", registries);
-    auto secrets = TRY(secrets_header(o.secrets));
-    if (!secrets.empty()) call.headers.set("X-Pila-Secrets", secrets);
     call.content_type = "application/x-tar";
     call.streamed_body = input.body.get();
     return call;
@@ -176,6 +204,13 @@ int build_verb(Invocation& invocation) {
     if (!input) return fail(input.error());
     auto call = call_of(options, *input, (*api)->global());
     if (!call) return fail(call.error());
+    auto secrets = secrets_of(options.secrets);
+    if (!secrets) return fail(secrets.error());
+    if (!secrets->empty() && !(*api)->is_pila())
+        return fail("--secret needs a daemon of pila's: dockerd takes secrets in BuildKit's sessions only");
+    if (!secrets->empty()) call->headers.set("X-Pila-Secrets-Bytes", std::to_string(secrets->size()));
+    Prefaced prefaced(secrets.take(), input->body.get());
+    if (call->headers.has("X-Pila-Secrets-Bytes")) call->streamed_body = &prefaced;
     auto response = (*api)->open(*call);
     if (!response) return fail(response.error());
     std::string id;
