@@ -11,7 +11,8 @@ import pytest
 from conftest import loaded
 from lib import engines, truth
 from lib.engines import wait_until
-from test_set import Pila, Talk, answers, bound, check_everything, echo, everything, refused, settings
+from lib.live_edit import Pila, Talk, answers, bound, echo, refused, settings
+from test_set import check_everything, everything
 
 pytestmark = pytest.mark.only_pila("an endpoint and a verb of pila's own")
 
