@@ -268,6 +268,12 @@ def system_tests():
                         "tests/system/test_crash.py", "tests/system/test_leaks.py", "tests/system/test_userns.py"])
 
 
+def live_edits():
+    """The kernel's rules and mounts are changed under a container: this kernel's, too."""
+    tests_of("pytest", [sys.executable, "tests/lib/sandbox.py", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                        "tests/system/test_set_ports.py", "tests/system/test_set_mounts.py"])
+
+
 def oci_tests():
     """Bundles, with Debian's runc beside us. Not in a sandbox, which would hide systemd: this machine is one."""
     files = [path for path in sorted(product.glob("tests/system/test_oci*.py")) if path.name != "test_oci_engines.py"]  # podman is not installed
@@ -314,7 +320,7 @@ def uninstall_leaves_nothing():
 
 first = [this_is_what_users_have, install_starts_the_service, a_container_sees_its_own_group, limits_are_in_the_group,
          memory_that_is_not_there_ends_it, forks_end_at_the_limit, devices_are_refused, apparmor_confines,
-         a_profile_of_the_administrator_confines, pause_freezes, ports_and_names, containers_outlive_the_service, beside_a_real_docker, the_clock_is_set, text_cases, system_tests, oci_tests]
+         a_profile_of_the_administrator_confines, pause_freezes, ports_and_names, containers_outlive_the_service, beside_a_real_docker, the_clock_is_set, text_cases, system_tests, live_edits, oci_tests]
 second = [after_the_reboot, uninstall_leaves_nothing]
 
 

@@ -114,3 +114,17 @@ def test_what_is_in_use(web, tmp_path):
     assert settings(web.inspect()) == before and web.inside("cat /busy/file") == "text"
     web.set("--unmount", "/busy", "--force", "web")
     assert web.inside("ls /busy") == "" and web.inspect()["Mounts"] == []
+
+
+def test_a_mount_above_another_one(web, tmp_path):
+    (tmp_path / "file").write_text("above")
+    web.set("-v", "data:/up/below", "web")
+    web.inside("echo text > /up/below/file")
+    error = web.refuses("-v", f"{tmp_path}:/up", "web")
+    assert "/up/below is mounted below it" in error and "unmount /up/below and mount it again in the same request" in error
+    # What it says works.
+    web.set("--unmount", "/up/below", "-v", f"{tmp_path}:/up", "-v", "data:/up/below", "web")
+    assert web.inside("cat /up/file /up/below/file") == "abovetext"
+    web.docker("restart", "-t", "0", "web")
+    assert web.inside("cat /up/file /up/below/file") == "abovetext"
+    assert "/up/below is mounted below it; unmount that as well" in web.refuses("--unmount", "/up", "web")
