@@ -67,10 +67,13 @@ def test_the_first_port_of_a_container(pila):
 
 
 def said(port, host="127.0.0.1"):
-    """What the other service says to whoever comes."""
-    with socket.create_connection((host, port), timeout=10) as client:
-        client.shutdown(socket.SHUT_WR)
-        return client.recv(100)
+    """What the other service says to whoever comes; nothing while it is not there yet."""
+    try:
+        with socket.create_connection((host, port), timeout=10) as client:
+            client.shutdown(socket.SHUT_WR)
+            return client.recv(100)
+    except ConnectionError:
+        return b""
 
 
 @pytest.fixture
