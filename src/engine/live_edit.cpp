@@ -29,6 +29,27 @@ runtime::HeldPort held_port(const network::PublishedPort& port) {
     return {protocol, port.host_ip, port.host_port};
 }
 
+std::vector<runtime::RelayMove> relay_moves(const std::vector<network::MovedRelay>& relays, bool back) {
+    std::vector<runtime::RelayMove> moves;
+    for (const auto& relay : relays)
+        moves.push_back(
+            {{IPPROTO_TCP, relay.host_ip, relay.host_port}, relay.address, back ? relay.former_port : relay.port});
+    return moves;
+}
+
+// Of `ports` those whose sockets do not just lead elsewhere.
+static std::vector<runtime::HeldPort> to_let_go(const std::vector<network::PublishedPort>& ports,
+                                                const std::vector<network::PublishedPort>& moved) {
+    std::vector<runtime::HeldPort> held;
+    for (const auto& port : ports) {
+        bool stays = std::any_of(moved.begin(), moved.end(), [&](const auto& one) {
+            return one.protocol == port.protocol && one.host_port == port.host_port && one.host_ip == port.host_ip;
+        });
+        if (!stays) held.push_back(held_port(port));
+    }
+    return held;
+}
+
 LiveEdit::LiveEdit(Engine& engine, const Context& context, ContainerPointer container, SetRequest request)
     : engine_(engine),
       context_(context),
@@ -125,6 +146,7 @@ std::string LiveEdit::intent() const {
                                 {"detached", mounts_record(plan_.gone_mounts)},
                                 {"networks", std::move(networks)},
                                 {"ports", request_.touches_ports()},
+                                {"movesPorts", !request_.add_ports.empty() && !plan_.gone_ports.empty()},
                                 {"limits", request_.limits}});
 }
 
@@ -152,10 +174,12 @@ Result<void> LiveEdit::apply_ports() {
     hold.sockets = std::move(ports_->held);
     for (const auto& relay : ports_->relays)
         hold.relays.push_back({static_cast<int>(relay.listen_fd), relay.address, relay.port});
+    hold.moves = relay_moves(ports_->moved_relays, false);
     TRY(shim->hold_ports(hold));
-    undo_.add([shim, added = ports_->added] {
+    undo_.add([shim, added = to_let_go(ports_->added, ports_->moved), back = relay_moves(ports_->moved_relays, true)] {
         runtime::PortHold let_go;
-        for (const auto& port : added) let_go.ports.push_back(held_port(port));
+        let_go.ports = added;
+        let_go.moves = back;
         if (auto gone = shim->hold_ports(let_go); !gone) log::warning("{}", gone.error().message());
     });
     PILA_FAILPOINT("engine.set.after-shim");
@@ -251,7 +275,7 @@ void LiveEdit::finish() {
     if (ports_) {
         engine_.parts_.networks.settle_ports(container_->id(), network::NetworkManager::Settle::Keep);
         runtime::PortHold let_go;
-        for (const auto& port : ports_->gone) let_go.ports.push_back(held_port(port));
+        let_go.ports = to_let_go(ports_->gone, ports_->moved);
         auto shim = container_->shim();
         if (shim && !let_go.ports.empty())
             if (auto gone = shim->hold_ports(let_go); !gone) log::warning("{}", gone.error().message());

@@ -72,5 +72,7 @@ private:
 
 // How a port is held by a shim.
 runtime::HeldPort held_port(const network::PublishedPort& port);
+// `back`: to where they led before.
+std::vector<runtime::RelayMove> relay_moves(const std::vector<network::MovedRelay>& relays, bool back);
 
 }  // namespace pila::engine

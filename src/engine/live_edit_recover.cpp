@@ -70,6 +70,9 @@ void LiveEdit::finish_cut(Engine& engine, const ContainerPointer& container) {
             runtime::PortHold hold;
             hold.keep = true;
             for (const auto& port : ports) hold.ports.push_back(held_port(port));
+            // Not asked of a shim that need not know it.
+            if (const auto* moved = intent.if_contains("movesPorts"); moved && *moved == true)
+                hold.moves = relay_moves(networks.relays_of(container->id()), false);
             TRY(shim->hold_ports(hold));
         }
         if (const auto* limits = intent.if_contains("limits"); limits && limits->is_object()) {

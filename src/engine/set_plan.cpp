@@ -174,7 +174,9 @@ private:
         }
         for (const auto& gone : plan_.gone_mounts)
             for (const auto& kept : plan_.kept_mounts)
-                TRY(check_nesting(gone.destination, kept.destination, "unmount"));
+                if (is_below(kept.destination, gone.destination))
+                    return Error(Errc::Conflict, fmt::format("unmount {}: {} is mounted below it; unmount that as well",
+                                                             gone.destination, kept.destination));
         return {};
     }
 
@@ -198,10 +200,8 @@ private:
         if (host_["Tmpfs"].is_null()) host_.erase("Tmpfs");
     }
 
-    static Result<void> check_nesting(const std::string& upper, const std::string& lower, const char* doing) {
-        if (!clean_target(lower).starts_with(clean_target(upper) + "/")) return {};
-        return Error(Errc::Conflict,
-                     fmt::format("{} {}: {} is mounted below it; unmount that first", doing, upper, lower));
+    static bool is_below(const std::string& lower, const std::string& upper) {
+        return clean_target(lower).starts_with(clean_target(upper) + "/");
     }
 
     Result<void> add_mounts() {
@@ -209,7 +209,13 @@ private:
             for (const auto& kept : plan_.kept_mounts) {
                 if (clean_target(kept.destination) == clean_target(mount.target))
                     return Error(Errc::Invalid, "Duplicate mount point: " + mount.target);
-                TRY(check_nesting(mount.target, kept.destination, "mount"));
+                // Hidden now, on top after a restart.
+                if (is_below(kept.destination, mount.target))
+                    return Error(
+                        Errc::Conflict,
+                        fmt::format("mount {}: {} is mounted below it and would be hidden; unmount {} and mount "
+                                    "it again in the same request",
+                                    mount.target, kept.destination, kept.destination));
             }
         for (const auto& bind : request_.binds) array_in(host_, "Binds").push_back(bind);
         for (const auto& mount : request_.mounts) array_in(host_, "Mounts").push_back(mount);

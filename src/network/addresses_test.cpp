@@ -214,3 +214,25 @@ TEST_CASE("a stored attachment keeps its name servers over a restart of the daem
     REQUIRE(back);
     CHECK(back->dns_servers == sandbox.dns_servers);
 }
+
+TEST_CASE("a port that its container gives up is taken over where it is, once") {
+    PortTargets targets{.ipv4 = ip("172.17.0.2"), .ipv6 = {}, .endpoint_name = "web", .endpoint_id = "1"};
+    GivenPorts given{{{"tcp", 80, 18080, "127.0.0.1"}, {"tcp", 80, 18080, "::1"}}, {}};
+    auto in_use = [](auto, const auto&, auto) { return true; };
+    PortRequest here{.protocol = "tcp", .container_port = 81, .host_ip = "127.0.0.1", .host_port = 18080};
+    PortRequest relayed = here, elsewhere = here, datagrams = here;
+    relayed.host_ip = "::1";
+    elsewhere.host_port = 18081;
+    datagrams.protocol = "udp";
+    auto taken = take_ports({here, relayed}, targets, in_use, given);
+    REQUIRE(taken.ok());
+    CHECK((taken->held.empty() && taken->relays.empty() && taken->listening.empty()));
+    CHECK((taken->published.size() == 2 && taken->moved.size() == 2));
+    REQUIRE(taken->rules.size() == 1);
+    CHECK((taken->rules[0].host_port == 18080 && taken->rules[0].target_port == 81));
+    REQUIRE(taken->moved_relays.size() == 1);
+    const auto& relay = taken->moved_relays[0];
+    CHECK((relay.host_ip == "::1" && relay.address == "172.17.0.2" && relay.port == 81 && relay.former_port == 80));
+    for (const auto& refused : std::vector<std::vector<PortRequest>>{{here, here}, {elsewhere}, {datagrams}})
+        CHECK(take_ports(refused, targets, in_use, given).error().code() == Errc::Conflict);
+}

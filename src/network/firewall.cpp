@@ -164,7 +164,11 @@ Result<void> Firewall::change_ports(Family family, const std::vector<PortRule>& 
     }
     state.removals.clear();
     for (const auto& port : added) {
-        state.ports[{port.protocol, port.host_address, port.host_port}] = port;
+        auto [former, fresh] = state.ports.try_emplace({port.protocol, port.host_address, port.host_port}, port);
+        if (!fresh) {  // in one transaction: no connection in between goes nowhere
+            removed_by_map[rules::map_of(port.host_address)].push_back(rules::element_of(former->second));
+            former->second = port;
+        }
         added_by_map[rules::map_of(port.host_address)].push_back(rules::element_of(port));
     }
     if (!state.built) return rebuild_family(family);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/host_ports.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -72,7 +73,8 @@ Result<Fd> bind_port(std::uint8_t protocol, const IpAddress& host, std::uint16_t
 
 class Taker {
 public:
-    Taker(const PortTargets& targets, const PortInUse& in_use) : targets_(targets), in_use_(in_use) {}
+    Taker(const PortTargets& targets, const PortInUse& in_use, const GivenPorts& given)
+        : targets_(targets), in_use_(in_use), given_(given.ports) {}
 
     Result<void> take(const PortRequest& request) {
         auto protocol = protocol_number(request.protocol);
@@ -108,17 +110,30 @@ private:
 
     Result<void> take_on_all(const PortRequest& request, std::uint8_t protocol, const std::vector<IpAddress>& hosts,
                              std::uint16_t port) {
-        std::vector<Fd> sockets;
+        std::vector<Place> places;
         for (const auto& host : hosts) {
             auto socket = take_one(request, protocol, host, port);
             if (!socket) return socket.take_error();
-            sockets.push_back(socket.take());
+            places.push_back(socket.take());
         }
-        for (std::size_t i = 0; i < hosts.size(); ++i) keep(request, protocol, hosts[i], port, std::move(sockets[i]));
+        for (std::size_t i = 0; i < hosts.size(); ++i) keep(request, protocol, hosts[i], port, std::move(places[i]));
         return {};
     }
 
-    Result<Fd> take_one(const PortRequest& request, std::uint8_t protocol, const IpAddress& host, std::uint16_t port) {
+    struct Place {
+        Fd socket;
+        std::optional<std::uint16_t> former_port;  // of the container: the socket is there already
+    };
+
+    std::vector<PublishedPort>::iterator find_given(const std::string& protocol, const IpAddress& host,
+                                                    std::uint16_t port) {
+        return std::find_if(given_.begin(), given_.end(), [&](const PublishedPort& one) {
+            return one.protocol == protocol && one.host_port == port && one.host_ip == host.text();
+        });
+    }
+
+    Result<Place> take_one(const PortRequest& request, std::uint8_t protocol, const IpAddress& host,
+                           std::uint16_t port) {
         auto prefix =
             fmt::format("driver failed programming external connectivity on endpoint {} ({}): ", targets_.endpoint_name,
                         targets_.endpoint_id);
@@ -126,12 +141,14 @@ private:
             return Error(Errc::Conflict,
                          fmt::format("{}Bind for {} failed: port is already allocated", prefix, host_text(host, port)));
         };
+        if (auto given = find_given(request.protocol, host, port); given != given_.end())
+            return Place{Fd(), given->container_port};
         if (in_use_(protocol, host, port)) return allocated();
         auto socket = bind_port(protocol, host, port);
-        if (socket) return socket;
+        if (socket) return Place{socket.take(), {}};
         int code = socket.error().os_errno();
         // A kernel without SCTP sockets may still translate SCTP; our own list keeps the port unique.
-        if (protocol == IPPROTO_SCTP && code == EPROTONOSUPPORT) return Fd();
+        if (protocol == IPPROTO_SCTP && code == EPROTONOSUPPORT) return Place();
         auto reason = std::string(socket.error().message());
         reason = code == EADDRINUSE ? "address already in use" : to_lower(reason.substr(reason.find(": ") + 2));
         return Error(code == EADDRINUSE ? Errc::Conflict : socket.error().code(),
@@ -139,30 +156,36 @@ private:
                                  targets_.ipv4.text(), request.container_port, request.protocol, reason));
     }
 
-    void keep(const PortRequest& request, std::uint8_t protocol, const IpAddress& host, std::uint16_t port, Fd socket) {
+    void keep(const PortRequest& request, std::uint8_t protocol, const IpAddress& host, std::uint16_t port,
+              Place place) {
         taken.published.push_back({request.protocol, request.container_port, port, host.text()});
         const IpAddress* target = host.is_v4() ? &targets_.ipv4 : targets_.ipv6 ? &*targets_.ipv6 : nullptr;
         bool translated = targets_.translate && target && !(!host.is_v4() && host.is_loopback());
         if (translated) taken.rules.push_back({protocol, host, port, *target, request.container_port});
-        if (!socket) return;
-        if (protocol == IPPROTO_TCP) {
-            taken.listening.push_back(taken.held.size());
-            if (!translated || !host.is_v4())
-                taken.relays.push_back(
-                    {taken.held.size(), (target ? *target : targets_.ipv4).text(), request.container_port});
+        bool relayed = protocol == IPPROTO_TCP && (!translated || !host.is_v4());
+        auto address = (target ? *target : targets_.ipv4).text();
+        if (place.former_port) {
+            given_.erase(find_given(request.protocol, host, port));
+            taken.moved.push_back(taken.published.back());
+            if (relayed)
+                taken.moved_relays.push_back({host.text(), port, address, request.container_port, *place.former_port});
         }
-        taken.held.push_back(std::move(socket));
+        if (!place.socket) return;
+        if (protocol == IPPROTO_TCP) taken.listening.push_back(taken.held.size());
+        if (relayed) taken.relays.push_back({taken.held.size(), address, request.container_port});
+        taken.held.push_back(std::move(place.socket));
     }
 
     const PortTargets& targets_;
     const PortInUse& in_use_;
+    std::vector<PublishedPort> given_;
 };
 
 }  // namespace
 
 Result<TakenPorts> take_ports(const std::vector<PortRequest>& requests, const PortTargets& targets,
-                              const PortInUse& in_use) {
-    Taker taker(targets, in_use);
+                              const PortInUse& in_use, const GivenPorts& given) {
+    Taker taker(targets, in_use, given);
     for (const auto& request : requests) TRY(taker.take(request));
     return std::move(taker.taken);
 }

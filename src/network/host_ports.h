@@ -28,6 +28,14 @@ struct TakenPorts {
     std::vector<Relay> relays;
     std::vector<PortRule> rules;
     std::vector<std::size_t> listening;  // of `held`: to be opened for connections by open_ports()
+    std::vector<PublishedPort> moved;    // of `published`: no new socket
+    std::vector<MovedRelay> moved_relays;
+};
+
+// What the same container gives up in the same breath: ports that it may keep for another use, and their rules.
+struct GivenPorts {
+    std::vector<PublishedPort> ports;
+    std::vector<PortRule> rules;
 };
 
 // Who of our own containers has a port (sockets cannot tell whose they are).
@@ -35,7 +43,7 @@ using PortInUse = std::function<bool(std::uint8_t protocol, const os::net::IpAdd
 
 // Conflict with Docker's text if a port is taken.
 Result<TakenPorts> take_ports(const std::vector<PortRequest>& requests, const PortTargets& targets,
-                              const PortInUse& in_use);
+                              const PortInUse& in_use, const GivenPorts& given = {});
 // To be called once the rules are in force: no connection may wait here that the kernel will translate.
 Result<void> open_ports(TakenPorts& ports, const PortTargets& targets);
 

@@ -49,6 +49,7 @@ public:
     std::optional<store::Change> record_of(const std::string& container_id) override;
     std::vector<Endpoint> endpoints_of(const std::string& container_id) override;
     std::vector<PublishedPort> ports_of(const std::string& container_id) override;
+    std::vector<MovedRelay> relays_of(const std::string& container_id) override;
 
     void wait_until_idle();  // tests: pool full, nothing left to take down
     // For uninstalling: bridges, tables, pool; nothing of this instance is left on the machine.
@@ -106,7 +107,8 @@ private:
         EndpointState endpoint;
     };
     Result<TakenPorts> publish(const Outside& outside, const std::string& container_name,
-                               const std::vector<PortRequest>& ports);
+                               const std::vector<PortRequest>& ports, const GivenPorts& given = {});
+    void take_back_rules(const std::vector<PortRule>& added, const std::vector<PortRule>& former);
     void settle_datagrams(const std::vector<PortRule>& rules);
     bool port_in_use(std::uint8_t protocol, const os::net::IpAddress& host, std::uint16_t port);
     void index_ports(const std::vector<PortRule>& rules, bool add) REQUIRES(mutex_);

@@ -234,7 +234,7 @@ void Manager::settle_datagrams(const std::vector<PortRule>& rules) {
 }
 
 Result<TakenPorts> Manager::publish(const Outside& outside, const std::string& container_name,
-                                    const std::vector<PortRequest>& ports) {
+                                    const std::vector<PortRequest>& ports, const GivenPorts& given) {
     const auto& endpoint = outside.endpoint.info;
     auto ipv4 = IpAddress::parse(endpoint.ipv4);
     if (!ipv4) return Error(Errc::Internal, "endpoint without address");
@@ -249,13 +249,12 @@ Result<TakenPorts> Manager::publish(const Outside& outside, const std::string& c
     Batch hairpin;
     os::net::set_hairpin(hairpin, outside.endpoint.host_link);
     TRY(route_.run(hairpin));
-    auto taken = TRY(take_ports(ports, targets, [this](auto protocol, const auto& host, auto port) {
-        return port_in_use(protocol, host, port);
-    }));
+    auto in_use = [this](auto protocol, const auto& host, auto port) { return port_in_use(protocol, host, port); };
+    auto taken = TRY(take_ports(ports, targets, in_use, given));
     auto added = firewall_.add_ports(taken.rules);
     if (added) added = open_ports(taken, targets);
     if (!added) {
-        firewall_.remove_ports_later(taken.rules);
+        take_back_rules(taken.rules, given.rules);
         return added.take_error();
     }
     return taken;

@@ -39,6 +39,30 @@ static void erase_rules(std::vector<PortRule>& from, const std::vector<PortRule>
     std::erase_if(from, [&](const auto& rule) { return std::find(gone.begin(), gone.end(), rule) != gone.end(); });
 }
 
+static bool is_in_place_of(const PortRule& one, const PortRule& other) {
+    return one.protocol == other.protocol && one.host_port == other.host_port &&
+           one.host_address == other.host_address && one.target.family() == other.target.family();
+}
+
+// Of `rules` those whose port of the host is that of one of `others` as well, or is not.
+static std::vector<PortRule> rules_beside(const std::vector<PortRule>& rules, const std::vector<PortRule>& others,
+                                          bool in_place) {
+    std::vector<PortRule> found;
+    for (const auto& rule : rules) {
+        bool is =
+            std::any_of(others.begin(), others.end(), [&](const auto& other) { return is_in_place_of(rule, other); });
+        if (is == in_place) found.push_back(rule);
+    }
+    return found;
+}
+
+// Where they came in place of former ones, those are in force again.
+void Manager::take_back_rules(const std::vector<PortRule>& added, const std::vector<PortRule>& former) {
+    auto again = firewall_.add_ports(rules_beside(former, added, true));
+    if (!again) log::error("network: rules of ports that were to move: {}", again.error().message());
+    firewall_.remove_ports_later(rules_beside(added, former, false));
+}
+
 Result<PortChange> Manager::change_ports(const Context& context, const std::string& container_id,
                                          const std::vector<PortRequest>& add,
                                          const std::vector<PublishedPort>& remove) {
@@ -46,6 +70,7 @@ Result<PortChange> Manager::change_ports(const Context& context, const std::stri
     auto one_at_a_time = containers_.lock(container_id);
     Outside outside;
     std::string container_name;
+    GivenPorts given{remove, {}};
     {
         Lock lock(mutex_);
         auto found = sandboxes_.find(container_id);
@@ -60,16 +85,22 @@ Result<PortChange> Manager::change_ports(const Context& context, const std::stri
             outside.network = TRY(find_network(outside.endpoint.info.network_id));
         }
         container_name = found->second.container_name;
+        for (const auto& rule : found->second.rules)
+            if (of_any(rule, remove)) given.rules.push_back(rule);
     }
     TakenPorts taken;
-    if (!add.empty()) taken = TRY(publish(outside, container_name, add));
+    if (!add.empty()) taken = TRY(publish(outside, container_name, add, given));
     settle_datagrams(taken.rules);
-    PortChange change{{}, taken.published, remove, std::move(taken.held), std::move(taken.relays)};
+    PortChange change{.published = {},
+                      .added = taken.published,
+                      .gone = remove,
+                      .moved = std::move(taken.moved),
+                      .moved_relays = std::move(taken.moved_relays),
+                      .held = std::move(taken.held),
+                      .relays = std::move(taken.relays)};
     Lock lock(mutex_);
     auto& state = sandboxes_.at(container_id);
-    PendingPorts pending{taken.published, remove, taken.rules, {}};
-    for (const auto& rule : state.rules)
-        if (of_any(rule, remove)) pending.gone_rules.push_back(rule);
+    PendingPorts pending{taken.published, remove, taken.rules, std::move(given.rules)};
     change.published = state.ports;
     erase_ports(change.published, remove);
     change.published.insert(change.published.end(), taken.published.begin(), taken.published.end());
@@ -80,7 +111,7 @@ Result<PortChange> Manager::change_ports(const Context& context, const std::stri
 
 void Manager::settle_ports(const std::string& container_id, Settle how) {
     auto one_at_a_time = containers_.lock(container_id);
-    std::vector<PortRule> out_of_force;
+    std::vector<PortRule> out_of_force, instead;
     {
         Lock lock(mutex_);
         auto found = sandboxes_.find(container_id);
@@ -94,13 +125,18 @@ void Manager::settle_ports(const std::string& container_id, Settle how) {
             state.ports.insert(state.ports.end(), pending.added.begin(), pending.added.end());
             state.rules.insert(state.rules.end(), pending.added_rules.begin(), pending.added_rules.end());
             out_of_force = std::move(pending.gone_rules);
+            instead = std::move(pending.added_rules);
         } else {
             out_of_force = std::move(pending.added_rules);
+            instead = std::move(pending.gone_rules);
         }
         index_ports(out_of_force, false);
     }
     if (out_of_force.empty()) return;
-    firewall_.remove_ports_later(out_of_force);
+    if (how == Settle::Keep)
+        firewall_.remove_ports_later(rules_beside(out_of_force, instead, false));
+    else
+        take_back_rules(out_of_force, instead);
     auto flushed = firewall_.flush_removals();
     if (!flushed) log::error("network: rules of ports that went: {}", flushed.error().message());
     settle_datagrams(out_of_force);
@@ -135,6 +171,24 @@ std::vector<Endpoint> Manager::endpoints_of(const std::string& container_id) {
     if (found == sandboxes_.end()) return endpoints;
     for (const auto& endpoint : found->second.endpoints) endpoints.push_back(endpoint.info);
     return endpoints;
+}
+
+std::vector<MovedRelay> Manager::relays_of(const std::string& container_id) {
+    Lock lock(mutex_);
+    std::vector<MovedRelay> relays;
+    auto found = sandboxes_.find(container_id);
+    int gateway = found == sandboxes_.end() ? -1 : gateway_endpoint(found->second.endpoints);
+    if (gateway < 0) return relays;
+    const auto& endpoint = found->second.endpoints[static_cast<std::size_t>(gateway)].info;
+    for (const auto& port : found->second.ports) {
+        bool translated = std::any_of(found->second.rules.begin(), found->second.rules.end(),
+                                      [&](const auto& rule) { return is_rule_of(rule, port); });
+        bool v4 = port.host_ip.find(':') == std::string::npos;
+        if (port.protocol != "tcp" || (translated && v4)) continue;
+        const auto& address = v4 || endpoint.ipv6.empty() ? endpoint.ipv4 : endpoint.ipv6;
+        relays.push_back({port.host_ip, port.host_port, address, port.container_port, port.container_port});
+    }
+    return relays;
 }
 
 std::vector<PublishedPort> Manager::ports_of(const std::string& container_id) {

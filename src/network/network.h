@@ -106,10 +106,20 @@ struct Sandbox {
     bool embedded_dns = false;  // resolv.conf names 127.0.0.11
 };
 
+// A relayed port of the host that stays held and leads to another port of the container.
+struct MovedRelay {
+    std::string host_ip;
+    std::uint16_t host_port;
+    std::string address;
+    std::uint16_t port, former_port;
+};
+
 // Ports that a running container gets and gives up, as far as they have changed hands yet.
 struct PortChange {
     std::vector<PublishedPort> published;  // once it is settled
     std::vector<PublishedPort> added, gone;
+    std::vector<PublishedPort> moved;  // of `added`: the host's port is one of `gone`, its socket stays where it is
+    std::vector<MovedRelay> moved_relays;
     std::vector<Fd> held;       // for its shim, as in Sandbox
     std::vector<Relay> relays;  // of `held`
 };
@@ -169,6 +179,8 @@ public:
     // Who is connected to what, as far as there is a network of its own.
     virtual std::vector<Endpoint> endpoints_of(const std::string& container_id) = 0;
     virtual std::vector<PublishedPort> ports_of(const std::string& container_id) = 0;
+    // Where its relays are to lead; `former_port` is the same.
+    virtual std::vector<MovedRelay> relays_of(const std::string& container_id) = 0;
 
     // When nothing runs and the daemon ends: bridges and rules go; networks stay recorded and come back with recover().
     virtual void remove_everything() = 0;

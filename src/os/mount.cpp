@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -121,6 +122,14 @@ Result<void> move_into(FdView root) {
     if (::chroot(".") < 0) return Error::from_errno(errno, "chroot");
     if (::chdir("/") < 0) return Error::from_errno(errno, "enter the new root");
     return {};
+}
+
+Result<std::uint64_t> mount_id(const std::string& path) {
+    struct statx info {};
+    if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &info) < 0)
+        return Error::from_errno(errno, "look at " + path);
+    if ((info.stx_mask & STATX_MNT_ID) == 0) return Error(Errc::Unsupported, "the kernel does not number mounts");
+    return info.stx_mnt_id;
 }
 
 Result<std::uint64_t> filesystem_type(FdView file) {

@@ -35,6 +35,8 @@ Result<void> set_propagation(const char* path, std::uint64_t propagation);
 Result<void> pivot_into(FdView root);
 // The same where "/" is the initial RAM disk, which cannot be pivoted away: moved over it, which hides but keeps it.
 Result<void> move_into(FdView root);
+// Of the mount that a path is on: no two of a mount namespace have the same at a time (Linux 5.8).
+Result<std::uint64_t> mount_id(const std::string& path);
 // statfs(2) f_type.
 Result<std::uint64_t> filesystem_type(FdView file);
 

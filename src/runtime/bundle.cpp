@@ -116,6 +116,7 @@ Result<void> Bundle::launch(Gate gate) {
                .own_processes = init::makes_namespace(plan_, Namespace::Pid),
                .attended_start = !hooks.poststart.empty() || plan_.process.extras.seccomp_listener,
                .poststop = !hooks.poststop.empty()};
+    if (!init::has_namespace(plan_, Namespace::Mount)) TRY(note_root(record_));
     auto launched = launch_prepared(gate);
     if (!launched) ignore(destroy(), "the error that led here is the one to report");
     return launched;

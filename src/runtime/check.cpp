@@ -47,10 +47,21 @@ static Result<void> check_indices(const Plan& plan, std::size_t received) {
     return {};
 }
 
+// In the caller's mount namespace its mounts are everybody's: nothing but the container's own may change.
+static Result<void> check_shared_mounts(const Plan& plan) {
+    auto refuse = [](std::string_view what) {
+        return Error(Errc::Invalid, fmt::format("{} a mount namespace of the container's own", what));
+    };
+    if (plan.root_path.empty()) return refuse("a root file system that has no path needs");
+    if (!plan.masked_paths.empty() || !plan.readonly_paths.empty())
+        return refuse("linux.maskedPaths, linux.readonlyPaths: need");
+    if (plan.root_propagation != 0) return refuse("linux.rootfsPropagation: needs");
+    return {};
+}
+
 Result<void> check_plan(const Plan& plan, std::size_t received_fds) {
     TRY(check_indices(plan, received_fds));
-    if (!init::has_namespace(plan, Namespace::Mount))
-        return Error(Errc::Unsupported, "a container without a mount namespace of its own is not supported");
+    if (!init::has_namespace(plan, Namespace::Mount)) TRY(check_shared_mounts(plan));
     if (plan.root_path.empty() && (plan.root_fd < 0 || plan.state_directory.empty()))
         return Error(Errc::Invalid, "plan without a root file system");
     if (!plan.hostname.empty() && !init::has_namespace(plan, Namespace::Uts))

@@ -37,7 +37,7 @@ constexpr Verb verbs[] = {
      "another program in a container: exec [--process FILE] [--tty] [--cwd DIR] [--env A=B] [--user UID[:GID]]\n"
      "            [--additional-gids GID] [--cap CAP] [--no-new-privs] [--apparmor PROFILE] [--process-label LABEL]\n"
      "            [--detach] [--pid-file FILE] [--console-socket PATH] [--preserve-fds N] [--ignore-paused]\n"
-     "            [--cgroup PATH] ID [COMMAND ARGUMENT...]",
+     "            [--cgroup [CONTROLLER:]PATH] ID [COMMAND ARGUMENT...]",
      255},
     {"kill", kill_verb, "send a signal, SIGTERM unless told: kill [--all] ID [SIGNAL]"},
     {"delete", delete_verb, "remove what a container that has ended left: delete [--force] ID"},

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/container_record_internal.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <array>
@@ -14,6 +16,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "os/file.h"
+#include "os/mount.h"
 #include "os/spawn.h"
 #include "runtime/hooks_internal.h"
 #include "runtime/oci_internal.h"
@@ -46,6 +49,8 @@ std::string encode_record(const Record& record) {
                         {"cgroup", record.cgroup_path},
                         {"controllers", std::move(controllers)},
                         {"unit", record.unit},
+                        {"mountNamespace", record.mount_namespace},
+                        {"mountBefore", record.mount_before},
                         {"foreground", record.foreground},
                         {"ownProcesses", record.own_processes},
                         {"attendedStart", record.attended_start},
@@ -70,6 +75,8 @@ Result<Record> decode_record(std::string_view text) {
     record.cgroup_path = TRY(text_member(object, "cgroup"));
     record.controllers = TRY(texts_member(object, "controllers"));
     record.unit = TRY(text_member(object, "unit"));
+    record.mount_namespace = TRY(number_member<std::uint64_t>(object, "mountNamespace")).value_or(0);
+    record.mount_before = TRY(number_member<std::uint64_t>(object, "mountBefore")).value_or(0);
     record.foreground = TRY(flag_member(object, "foreground"));
     record.own_processes = TRY(flag_member(object, "ownProcesses"));
     record.attended_start = TRY(flag_member(object, "attendedStart"));
@@ -194,6 +201,26 @@ static Result<void> kill_and_wait(const Record& record, const os::Cgroup& cgroup
     return Error(Errc::Timeout, fmt::format("kill process {}: it still runs after 10 s", record.pid));
 }
 
+static Result<std::uint64_t> own_mount_namespace() {
+    auto opened = TRY(os::open("/proc/self/ns/mnt", O_RDONLY));
+    return TRY(os::stat_of(opened)).st_ino;
+}
+
+Result<void> note_root(Record& record) {
+    record.mount_before = TRY(os::mount_id(record.root_path));
+    record.mount_namespace = TRY(own_mount_namespace());
+    return {};
+}
+
+// What it mounted below its root goes with that. Elsewhere than where it was made nothing is to be seen of it.
+static Result<void> unmount_root(const Record& record) {
+    if (record.mount_namespace == 0 || TRY(own_mount_namespace()) != record.mount_namespace) return {};
+    if (TRY(os::mount_id(record.root_path)) == record.mount_before) return {};
+    if (::umount2(record.root_path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+        return Error::from_errno(errno, "unmount " + record.root_path);
+    return {};
+}
+
 Result<void> destroy_container(const ContainerDirectory& directory, const Record& record, const os::Cgroup& cgroup,
                                bool force) {
     if (force)
@@ -201,6 +228,7 @@ Result<void> destroy_container(const ContainerDirectory& directory, const Record
     else if (cgroup.valid() && !record.own_processes)
         ignore(cgroup.kill_all(), "the group may be gone");
     if (cgroup.valid()) TRY(cgroup.remove());
+    TRY(unmount_root(record));
     if (!record.unit.empty()) ignore(stop_scope(record.unit), "it goes with its last process");
     std::vector<HookPlan> poststop;
     std::string state;

@@ -26,9 +26,11 @@ struct Record {
     std::string cgroup_path;               // "": none
     std::vector<std::string> controllers;  // of v1, where it has a group
     std::string unit;                      // of systemd, which made the group
-    bool foreground = false;               // `run` attends it, and its end is the container's
-    bool own_processes = true;             // a pid namespace of its own: they end with the first
-    bool attended_start = false;           // `start` has hooks to run or a listener to pass on
+    // Without a mount namespace of its own: where its root was mounted (inode), and what the root's path was on before.
+    std::uint64_t mount_namespace = 0, mount_before = 0;
+    bool foreground = false;      // `run` attends it, and its end is the container's
+    bool own_processes = true;    // a pid namespace of its own: they end with the first
+    bool attended_start = false;  // `start` has hooks to run or a listener to pass on
     bool poststop = false;
 };
 
@@ -66,6 +68,8 @@ private:
 // Of the process that the record means; NotFound once it has ended, if only somebody has not waited for it yet.
 Result<Fd> open_process(const Record& record);
 Result<os::Cgroup> cgroup_of(const Record& record);
+// For a container without a mount namespace, before its root is mounted.
+Result<void> note_root(Record& record);
 // Hooks (poststop) included. `force`: whatever still runs is killed first.
 Result<void> destroy_container(const ContainerDirectory& directory, const Record& record, const os::Cgroup& cgroup,
                                bool force);

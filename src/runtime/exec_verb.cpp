@@ -12,6 +12,7 @@
 #include "os/socket.h"
 #include "runtime/bundle_internal.h"
 #include "runtime/console_internal.h"
+#include "runtime/exec_cgroup_internal.h"
 #include "runtime/oci_internal.h"
 #include "runtime/options_internal.h"
 #include "runtime/own_exe_internal.h"
@@ -22,8 +23,8 @@ namespace pila::runtime {
 namespace {
 
 struct ExecOptions {
-    std::string process, working_directory, user, apparmor, label, pid_file, console_socket, cgroup;
-    std::vector<std::string> environment, groups, capabilities;
+    std::string process, working_directory, user, apparmor, label, pid_file, console_socket;
+    std::vector<std::string> environment, groups, capabilities, cgroups;
     bool terminal = false, no_new_privileges = false, detached = false, paused = false;
     std::optional<std::int64_t> preserved;
     std::string id;
@@ -40,7 +41,7 @@ Result<ExecOptions> parse_options(const Invocation& call) {
         .text("process-label", made.label)
         .text("pid-file", made.pid_file)
         .text("console-socket", made.console_socket)
-        .text("cgroup", made.cgroup)
+        .texts("cgroup", made.cgroups)
         .texts("env", made.environment, 'e')
         .texts("additional-gids", made.groups, 'g')
         .texts("cap", made.capabilities, 'c')
@@ -109,29 +110,6 @@ Result<ProcessPlan> process_of(const ExecOptions& options, const Plan& container
     return process;
 }
 
-// The group of the container's first process, which may have moved below the container's own (systemd does); on v2 a
-// group that has groups of its own takes no processes.
-Result<os::Cgroup> group_of(const ExecOptions& options, const Record& record) {
-    if (record.cgroup_path.empty()) return os::Cgroup();
-    auto layout = TRY(os::probe_cgroup_layout());
-    auto path = record.cgroup_path;
-    if (!options.cgroup.empty()) {
-        if (options.cgroup.find(':') != std::string::npos)
-            return Error(Errc::Unsupported, "option --cgroup: a path for some controllers only is not supported");
-        if (("/" + options.cgroup + "/").find("/../") != std::string::npos)
-            return Error(Errc::Invalid, "option --cgroup: must stay below the container's cgroup");
-        path += (options.cgroup[0] == '/' ? "" : "/") + options.cgroup;
-    } else if (layout.mode == os::CgroupMode::V2) {
-        auto text = TRY(os::read_file(fmt::format("/proc/{}/cgroup", record.pid), 65536));
-        for (auto line : split(text, '\n'))
-            if (line.starts_with("0::" + record.cgroup_path + "/")) path = line.substr(3);
-    }
-    os::Cgroup group(layout, path, record.controllers);
-    if (!options.cgroup.empty() && !os::exists(group.first_directory()))
-        return Error(Errc::NotFound, "option --cgroup: " + path + " does not exist");
-    return group;
-}
-
 Result<void> check_terminal(const ExecOptions& options, const ProcessPlan& process) {
     bool socket = !options.console_socket.empty();
     if (options.detached && process.terminal && !socket)
@@ -143,13 +121,20 @@ Result<void> check_terminal(const ExecOptions& options, const ProcessPlan& proce
 
 Result<int> execute(const ExecOptions& options, const Plan& container, ProcessPlan& process, const Record& record) {
     auto init = TRY(open_process(record));
-    auto cgroup = TRY(group_of(options, record));
+    auto place = TRY(place_of_exec(options.cgroups, record));
     Fd socket;
     if (!options.console_socket.empty()) socket = TRY(os::connect_unix(options.console_socket, SOCK_STREAM));
     std::optional<Console> console;
     if (!options.detached) console.emplace(TRY(Console::prepare(process)));
     Stdio streams{0, 1, 2};
-    auto launch = TRY(Launch::exec({container, process, streams, cgroup, init, !options.detached}));
+    auto launch = TRY(Launch::exec({.container = container,
+                                    .process = process,
+                                    .stdio = streams,
+                                    .cgroup = place.group,
+                                    .init_pidfd = init,
+                                    .die_with_parent = !options.detached,
+                                    .init_pid = record.pid,
+                                    .moves = place.moves}));
     auto pid = launch.pid();
     launch.on_listener([&](Fd listener) { return send_listener(container, listener, "running", pid, record.pid); });
     TRY(launch.finish());

@@ -46,9 +46,11 @@ Result<void> open_place_of_root(Setup& setup) {
 
 Result<void> enter_root(Setup& setup) {
     const Plan& plan = setup.plan;
+    bool own_mounts = has_namespace(plan, Namespace::Mount);
     bool shared = (plan.root_propagation & (MS_SHARED | MS_SLAVE)) != 0;
-    TRY(os::set_propagation("/",
-                            shared ? (plan.root_propagation & (MS_SHARED | MS_SLAVE)) | MS_REC : MS_PRIVATE | MS_REC));
+    if (own_mounts)
+        TRY(os::set_propagation(
+            "/", shared ? (plan.root_propagation & (MS_SHARED | MS_SLAVE)) | MS_REC : MS_PRIVATE | MS_REC));
     const auto& onto = path_of_place(plan);
     if (!setup.place_of_root) setup.place_of_root = TRY(os::open(onto, O_PATH | O_DIRECTORY));
     FdView place = setup.place_of_root;
@@ -58,7 +60,9 @@ Result<void> enter_root(Setup& setup) {
     } else {
         setup.root = TRY(os::clone_mount(place, "", os::Recursive::Yes));
     }
-    return os::attach_mount(setup.root, place).in("attach the root file system");
+    TRY(os::attach_mount(setup.root, place).in("attach the root file system"));
+    // Here the tree around it stays as it is; what is mounted below the root is nevertheless ours alone.
+    return own_mounts ? Result<void>{} : os::change_mount(setup.root, 0, 0, MS_PRIVATE, os::Recursive::Yes);
 }
 
 static bool is_cgroup(const MountPlan& mount) { return mount.type == "cgroup" || mount.type == "cgroup2"; }
@@ -240,10 +244,21 @@ Result<void> hide_paths(Setup& setup) {
     return {};
 }
 
+// chroot(2), which does not lock in whoever keeps CAP_SYS_CHROOT; runc does the same.
+static Result<void> change_root(FdView root) {
+    if (::fchdir(root.get()) < 0 || ::chroot(".") < 0) return Error::from_errno(errno, "change the root directory");
+    return {};
+}
+
+static Result<void> change_tree(const Setup& setup) {
+    if (!has_namespace(setup.plan, Namespace::Mount)) return change_root(setup.root);
+    return setup.plan.bundle.no_pivot ? os::move_into(setup.root) : os::pivot_into(setup.root);
+}
+
 Result<void> leave_host(Setup& setup) {
     bool shared = (setup.plan.root_propagation & (MS_SHARED | MS_SLAVE)) != 0;
     // Detaching the old tree must not reach the host through shared mounts; ours alone are shared from here on.
-    TRY(setup.plan.bundle.no_pivot ? os::move_into(setup.root) : os::pivot_into(setup.root));
+    TRY(change_tree(setup));
     if (shared) TRY(os::set_propagation("/", setup.plan.root_propagation));
     for (const auto& mount : setup.plan.mounts) {
         if (mount.target != "/dev" || (mount.flags & MS_RDONLY) == 0 || (mount.flags & MS_BIND) != 0) continue;

@@ -196,14 +196,27 @@ struct Before {
     bool limits_by_parent = false;
 };
 
+// None: the container's mount namespace has it.
+Result<Fd> open_changed_root(const ExecInput& input) {
+    if (init::has_namespace(input.container, Namespace::Mount)) return Fd();
+    auto root = TRY(os::open(fmt::format("/proc/{}/root", input.init_pid), O_PATH | O_DIRECTORY));
+    TRY(os::send_signal(input.init_pidfd, 0).in("the container's first process"));  // else that was another's
+    return root;
+}
+
 Result<void> enter_container(const ExecInput& input, FdView channel, const Before& first, Fd& host_proc) {
     host_proc = TRY(init::open_host_proc());
     TRY(set_affinity(input.process.extras.initial_cpus, "initial"));
     if (input.cgroup.mode() == os::CgroupMode::V1) {
         auto entrances = TRY(input.cgroup.entrances());
         TRY(os::enter_cgroups(entrances));
+        for (const auto& group : input.moves) {
+            auto others = TRY(group.entrances());
+            TRY(os::enter_cgroups(others));
+        }
     }
     TRY(set_affinity(input.process.extras.final_cpus, "final"));
+    auto root_of_init = TRY(open_changed_root(input));
     int flags = 0;
     for (const auto& kind : kinds)
         if (kind.type != Namespace::Pid && init::has_namespace(input.container, kind.type)) flags |= kind.flag;
@@ -214,6 +227,8 @@ Result<void> enter_container(const ExecInput& input, FdView channel, const Befor
     if (flags != 0 && ::setns(input.init_pidfd.get(), flags) < 0)
         return Error::from_errno(errno, "enter the container's namespaces");
     if ((flags & CLONE_NEWUSER) != 0) TRY(init::become_mapped_root());
+    if (root_of_init && (::fchdir(root_of_init.get()) < 0 || ::chroot(".") < 0))
+        return Error::from_errno(errno, "enter the container's root directory");
     ::setsid();
     auto root = TRY(os::open("/", O_PATH | O_DIRECTORY));
     if (input.process.terminal) return init::open_terminal(root, channel, input.process, false);

@@ -40,6 +40,8 @@ struct ExecInput {
     const os::Cgroup& cgroup;
     FdView init_pidfd;
     bool die_with_parent = true;
+    pid_t init_pid = 0;                  // for a container without a mount namespace: its root is told by that
+    std::vector<os::Cgroup> moves = {};  // v1: then to other groups for some of the controllers
 };
 
 // A process on its way to exec. Whoever drops it before finish() succeeded kills it.

@@ -45,6 +45,8 @@ private:
 // resources.cpp, resources_v1.cpp, resources_v2.cpp
 Result<void> set_rdma(LimitWriter& writer, const ResourcePlan::Rdma& device);
 Result<void> set_limits_v1(LimitWriter& writer, const ResourcePlan& resources);
+// 2..262144 of cgroup v1 onto 1..10000 of v2.
+std::uint64_t weight_of_shares(std::uint64_t shares);
 Result<void> set_limits_v2(LimitWriter& writer, const ResourcePlan& resources);
 
 }  // namespace pila::runtime

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // linux.resources of a bundle's config.json.
 #include "base/json.h"
+#include "base/text.h"
 #include "runtime/defaults.h"
 #include "runtime/oci_internal.h"
 #include "runtime/oci_json_internal.h"
@@ -141,7 +142,8 @@ Result<void> read_unified(const json::object& resources, ResourcePlan& into) {
     if (!unified) return {};
     for (const auto& [key, value] : *unified) {
         std::string name(key.data(), key.size());
-        if (name.find('/') != std::string::npos) return wrong_type("linux.resources.unified", "keyed by file names");
+        if (name.find('/') != std::string::npos)
+            return wrong_type("linux.resources.unified: " + printable(name), "the name of a file");
         auto text = TRY(text_of(value, "linux.resources.unified"));
         into.unified.emplace_back(name, text);
     }

@@ -41,6 +41,11 @@ struct AttachOptions {
 };
 
 // What Ports asks for; the descriptors that come along are held.
+// RelayPlan::listen_fd of a PortsRequest: the listener of the relay that is at ports[index] and stays there. A shim
+// that does not know it refuses it as no descriptor of the request's.
+inline int listener_at(std::size_t index) { return -2 - static_cast<int>(index); }
+inline bool is_listener_at(int listen_fd) { return listen_fd <= -2; }
+
 struct PortsRequest {
     std::vector<RelayPlan> relays;  // listen_fd: of those descriptors
     std::vector<HeldPort> ports;

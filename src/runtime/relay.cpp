@@ -18,21 +18,27 @@ namespace pila::runtime {
 static constexpr std::size_t buffer_bytes = 32U << 10;
 static constexpr std::size_t most_connections = 1024;
 
-Result<std::unique_ptr<Relay>> Relay::create(Loop& loop, const RelayPlan& plan, Fd listener) {
-    std::unique_ptr<Relay> relay(new Relay(loop, std::move(listener)));
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&relay->target_);
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&relay->target_);
+Result<Relay::Target> Relay::parse_target(const RelayPlan& plan) {
+    Target target;
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&target.address);
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&target.address);
     if (::inet_pton(AF_INET, plan.address.c_str(), &v4->sin_addr) == 1) {
         v4->sin_family = AF_INET;
         v4->sin_port = htons(plan.port);
-        relay->target_size_ = sizeof *v4;
+        target.size = sizeof *v4;
     } else if (::inet_pton(AF_INET6, plan.address.c_str(), &v6->sin6_addr) == 1) {
         v6->sin6_family = AF_INET6;
         v6->sin6_port = htons(plan.port);
-        relay->target_size_ = sizeof *v6;
+        target.size = sizeof *v6;
     } else {
         return Error(Errc::Invalid, "relay: not a numeric address: " + printable(plan.address));
     }
+    return target;
+}
+
+Result<std::unique_ptr<Relay>> Relay::create(Loop& loop, const RelayPlan& plan, Fd listener) {
+    auto target = TRY(parse_target(plan));
+    std::unique_ptr<Relay> relay(new Relay(loop, std::move(listener), target));
     loop.watch(relay->listener_, EPOLLIN, [self = relay.get()](std::uint32_t) { self->accept_one(); });
     return relay;
 }
@@ -55,13 +61,13 @@ void Relay::accept_one() {
         return;
     }
     auto connection = std::make_shared<Connection>();
-    connection->inside = Fd(::socket(target_.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    connection->inside = Fd(::socket(target_.address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!connection->inside) return;
     int on = 1;
     ::setsockopt(connection->inside.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     ::setsockopt(outside.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     connection->outside = std::move(outside);
-    if (::connect(connection->inside.get(), reinterpret_cast<sockaddr*>(&target_), target_size_) < 0 &&
+    if (::connect(connection->inside.get(), reinterpret_cast<sockaddr*>(&target_.address), target_.size) < 0 &&
         errno != EINPROGRESS)
         return;
     connections_.push_back(connection);

@@ -16,11 +16,17 @@ namespace pila::runtime {
 
 class Relay {
 public:
+    struct Target {
+        sockaddr_storage address{};
+        socklen_t size = 0;
+    };
+    static Result<Target> parse_target(const RelayPlan& plan);
     static Result<std::unique_ptr<Relay>> create(Loop& loop, const RelayPlan& plan, Fd listener);
     ~Relay();
 
     FdView listener() const { return listener_; }
     void stop_listening();  // connections that there are go on
+    void lead_to(const Target& target) { target_ = target; }
     bool idle() const { return !listener_ && connections_.empty(); }
 
 private:
@@ -34,7 +40,8 @@ private:
         Direction inward, outward;
     };
 
-    Relay(Loop& loop, Fd listener) : loop_(loop), listener_(std::move(listener)) {}
+    Relay(Loop& loop, Fd listener, const Target& target)
+        : loop_(loop), listener_(std::move(listener)), target_(target) {}
     void accept_one();
     void advance(const std::shared_ptr<Connection>& connection, std::uint32_t inside_events);
     bool move(FdView from, FdView to, Direction& direction);  // false: broken
@@ -43,8 +50,7 @@ private:
 
     Loop& loop_;
     Fd listener_;
-    sockaddr_storage target_{};
-    socklen_t target_size_ = 0;
+    Target target_;
     std::list<std::shared_ptr<Connection>> connections_;
 };
 

@@ -17,6 +17,7 @@
 #include "runtime/launch_internal.h"
 #include "runtime/oci_internal.h"
 #include "runtime/options_internal.h"
+#include "runtime/systemd_scope_internal.h"
 #include "runtime/verbs_internal.h"
 
 namespace pila::runtime {
@@ -115,6 +116,16 @@ Result<UpdateOptions> parse_update(const Invocation& call) {
     return made;
 }
 
+Result<void> tell_systemd(const Record& record, const os::Cgroup& cgroup, const ResourcePlan& wanted) {
+    auto told = wanted;
+    // Counted without the memory's limit, which need not be among what is wanted.
+    auto swap = cgroup.mode() == os::CgroupMode::V2 && wanted.memory_swap ? cgroup.read("memory", "memory.swap.max")
+                                                                          : Result<std::string>(std::string());
+    if (swap && !swap->empty()) told.unified.emplace_back("memory.swap.max", trim(*swap));
+    TRY(update_scope(record.unit, told, cgroup.mode()));
+    return update_resources(cgroup, wanted);  // it rounds some of them
+}
+
 Result<void> apply_options(const UpdateOptions& options, ResourcePlan& wanted) {
     TRY(read_size(options.memory, "memory", wanted.memory_limit));
     TRY(read_size(options.reservation, "memory-reservation", wanted.memory_reservation));
@@ -177,6 +188,7 @@ Result<int> update_verb(const Invocation& call) {
     auto cgroup = TRY(cgroup_of(record));
     if (!cgroup.valid()) return Error(Errc::Unsupported, "the container has no cgroup to limit it with");
     TRY(update_resources(cgroup, wanted));
+    if (!record.unit.empty()) TRY(tell_systemd(record, cgroup, wanted));
     return 0;
 }
 

@@ -20,13 +20,28 @@ static Result<void> check_memory(const LimitWriter& writer, const ResourcePlan& 
                  fmt::format("unable to set memory limit to {} (current usage: {})", *resources.memory_limit, used));
 }
 
+// None: no limit, or no such file.
+static std::optional<std::int64_t> limit_now(const LimitWriter& writer, const char* file) {
+    auto text = writer.cgroup().read("memory", file);
+    return text ? parse_int(trim(*text)) : std::nullopt;
+}
+
+// The plan counts swap as v1 does, memory included; v2 counts it alone.
+static Result<std::int64_t> swap_alone(const LimitWriter& writer, const ResourcePlan& resources) {
+    auto sum = *resources.memory_swap;
+    if (sum <= 0) return sum;
+    auto limit = resources.memory_limit ? resources.memory_limit : limit_now(writer, "memory.max");
+    if (limit.value_or(-1) <= 0) return Error(Errc::Invalid, "limit swap: needs a limit of the memory as well");
+    if (sum < *limit)
+        return Error(Errc::Invalid,
+                     fmt::format("limit memory and swap to {}: is below the memory's limit, {}", sum, *limit));
+    return sum - *limit;
+}
+
 static Result<void> set_memory(LimitWriter& writer, const ResourcePlan& resources) {
     TRY(check_memory(writer, resources));
-    // The plan counts swap as v1 does, memory included; v2 counts it alone.
     if (resources.memory_swap) {
-        auto swap = *resources.memory_swap;
-        if (swap > 0 && resources.memory_limit.value_or(-1) > 0)
-            swap = std::max<std::int64_t>(0, swap - *resources.memory_limit);
+        auto swap = TRY(swap_alone(writer, resources));
         auto written = writer.set("memory", "memory.swap.max", number_or_max(swap));
         // No such file: the kernel does not account swap, then there is nothing to limit.
         if (!written && written.error().code() != Errc::NotFound) return written;
@@ -37,14 +52,16 @@ static Result<void> set_memory(LimitWriter& writer, const ResourcePlan& resource
     return {};
 }
 
+std::uint64_t weight_of_shares(std::uint64_t shares) {
+    shares = std::clamp<std::uint64_t>(shares, 2, 262144);
+    return 1 + (shares - 2) * 9999 / 262142;
+}
+
 static Result<void> set_cpu(LimitWriter& writer, const ResourcePlan& resources) {
     if (resources.cpu_realtime_runtime_us.value_or(0) != 0 || resources.cpu_realtime_period_us.value_or(0) != 0)
         return Error(Errc::Unsupported, "limit real-time scheduling: cgroup v2 has no such limit");
-    if (resources.cpu_shares.value_or(0) != 0) {
-        // 2..262144 onto 1..10000
-        auto shares = std::clamp<std::uint64_t>(*resources.cpu_shares, 2, 262144);
-        TRY(writer.set("cpu", "cpu.weight", std::to_string(1 + (shares - 2) * 9999 / 262142)));
-    }
+    if (resources.cpu_shares.value_or(0) != 0)
+        TRY(writer.set("cpu", "cpu.weight", std::to_string(weight_of_shares(*resources.cpu_shares))));
     if (resources.cpu_quota_us.value_or(0) != 0 || resources.cpu_period_us.value_or(0) != 0) {
         auto quota = resources.cpu_quota_us.value_or(-1);
         TRY(writer.set("cpu", "cpu.max",

@@ -157,7 +157,12 @@ Result<void> Client::reopen_log() {
 Result<void> Client::hold_ports(const PortHold& wanted) {
     Request request;
     request.verb = Verb::Ports;
-    request.plan = encode(PortsRequest{wanted.relays, wanted.ports, wanted.keep});
+    PortsRequest ports{wanted.relays, wanted.ports, wanted.keep};
+    for (const auto& move : wanted.moves) {
+        ports.relays.push_back({listener_at(ports.ports.size()), move.address, move.port});
+        ports.ports.push_back(move.from);
+    }
+    request.plan = encode(ports);
     std::vector<int> fds;
     for (const auto& socket : wanted.sockets) fds.push_back(socket.get());
     TRY(call(Context{}.with_timeout(answer_time), request, fds));

@@ -60,10 +60,18 @@ struct HeldPort {
     std::uint16_t port = 0;
 };
 
+// A relay of the shim's that passes new connections on to somewhere else from now on.
+struct RelayMove {
+    HeldPort from;  // where it listens
+    std::string address;
+    std::uint16_t port = 0;
+};
+
 struct PortHold {
     std::vector<Fd> sockets;        // to be held from now on
     std::vector<RelayPlan> relays;  // listen_fd: index into `sockets`
-    std::vector<HeldPort> ports;    // let go of these; or, with `keep`, of all others
+    std::vector<RelayMove> moves;
+    std::vector<HeldPort> ports;  // let go of these; or, with `keep`, of all others
     bool keep = false;
 };
 

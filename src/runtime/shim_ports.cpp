@@ -33,11 +33,29 @@ static HeldPort port_of(FdView socket) {
     return port;
 }
 
+static bool same_port(const HeldPort& one, const HeldPort& other) {
+    return one.protocol == other.protocol && one.port == other.port && one.address == other.address;
+}
+
 Result<void> Shim::change_ports(const std::string& wanted, std::vector<Fd>& fds) {
     auto request = TRY(decode_ports(wanted));
     if (exit_) return Error(Errc::NotFound, "the container has ended", ESRCH);
     std::vector<std::unique_ptr<Relay>> relays;
+    std::vector<std::pair<Relay*, Relay::Target>> moves;
+    std::vector<HeldPort> named;
+    for (std::size_t i = 0; i < request.ports.size(); ++i) {
+        auto moved = std::find_if(request.relays.begin(), request.relays.end(),
+                                  [&](const auto& relay) { return relay.listen_fd == listener_at(i); });
+        if (moved == request.relays.end() || request.keep) named.push_back(request.ports[i]);
+        if (moved == request.relays.end()) continue;
+        auto found = std::find_if(relays_.begin(), relays_.end(), [&](const auto& relay) {
+            return relay->listener().get() >= 0 && same_port(port_of(relay->listener()), request.ports[i]);
+        });
+        if (found == relays_.end()) return Error(Errc::Invalid, "ports: nothing is relayed from where it was to move");
+        moves.emplace_back(found->get(), TRY(Relay::parse_target(*moved)));
+    }
     for (const auto& relay : request.relays) {
+        if (is_listener_at(relay.listen_fd)) continue;
         if (relay.listen_fd < 0 || static_cast<std::size_t>(relay.listen_fd) >= fds.size())
             return Error(Errc::Invalid, "ports: a relay without its socket");
         auto listener = TRY(fds[static_cast<std::size_t>(relay.listen_fd)].duplicate());
@@ -45,15 +63,15 @@ Result<void> Shim::change_ports(const std::string& wanted, std::vector<Fd>& fds)
     }
     auto let_go = [&](FdView socket) {
         auto port = port_of(socket);
-        bool named = std::any_of(request.ports.begin(), request.ports.end(), [&](const HeldPort& one) {
-            return one.protocol == port.protocol && one.port == port.port && one.address == port.address;
-        });
-        return named != request.keep;
+        bool is_named =
+            std::any_of(named.begin(), named.end(), [&](const HeldPort& one) { return same_port(one, port); });
+        return is_named != request.keep;
     };
     for (const auto& relay : relays_)
         if (relay->listener().get() >= 0 && let_go(relay->listener())) relay->stop_listening();
     std::erase_if(relays_, [](const auto& relay) { return relay->idle(); });
     std::erase_if(held_, [&](const Fd& socket) { return let_go(socket); });
+    for (auto& [relay, target] : moves) relay->lead_to(target);
     for (auto& socket : fds) held_.push_back(std::move(socket));
     for (auto& relay : relays) relays_.push_back(std::move(relay));
     return {};

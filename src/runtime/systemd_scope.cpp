@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "os/file.h"
 #include "runtime/dbus_internal.h"
+#include "runtime/systemd_limits_internal.h"
 
 namespace pila::runtime {
 
@@ -18,6 +19,8 @@ namespace {
 using dbus::Connection;
 using dbus::Message;
 using dbus::Writer;
+using systemd::Properties;
+using systemd::put_limits;
 
 constexpr const char* object = "/org/freedesktop/systemd1";
 constexpr const char* manager = "org.freedesktop.systemd1.Manager";
@@ -43,40 +46,6 @@ Result<std::string> path_of_slice(const std::string& slice) {
     for (auto dash = name.find('-'); dash != std::string::npos; dash = name.find('-', dash + 1))
         path += fmt::format("/{}.slice", name.substr(0, dash));
     return path + "/" + slice;
-}
-
-class Properties {
-public:
-    explicit Properties(Writer& writer) : writer_(writer) {}
-    void text(std::string_view name, std::string_view value) { begin(name, "s").text(value); }
-    void flag(std::string_view name, bool value) { begin(name, "b").number(value ? 1 : 0); }
-    void limit(std::string_view name, std::uint64_t value) { begin(name, "t").long_number(value); }
-    void process(pid_t pid) {
-        begin("PIDs", "au").array(4, [&](Writer& list) { list.number(static_cast<std::uint32_t>(pid)); });
-    }
-
-private:
-    Writer& begin(std::string_view name, std::string_view type) { return writer_.align(8).text(name).signature(type); }
-    Writer& writer_;
-};
-
-void put_limits(Properties& put, const ResourcePlan& limits, os::CgroupMode mode) {
-    bool v2 = mode == os::CgroupMode::V2;
-    auto number = [](std::int64_t value) { return value < 0 ? UINT64_MAX : static_cast<std::uint64_t>(value); };
-    if (limits.memory_limit) put.limit(v2 ? "MemoryMax" : "MemoryLimit", number(*limits.memory_limit));
-    if (v2 && limits.memory_reservation) put.limit("MemoryLow", number(*limits.memory_reservation));
-    if (limits.pids_limit.value_or(0) != 0) put.limit("TasksMax", number(*limits.pids_limit));
-    if (auto shares = limits.cpu_shares.value_or(0); shares != 0) {
-        shares = std::clamp<std::uint64_t>(shares, 2, 262144);
-        put.limit(v2 ? "CPUWeight" : "CPUShares", v2 ? 1 + (shares - 2) * 9999 / 262142 : shares);
-    }
-    if (auto quota = limits.cpu_quota_us.value_or(0); quota > 0) {
-        auto period = limits.cpu_period_us.value_or(0) == 0 ? 100000 : *limits.cpu_period_us;
-        // Rounded up to whole percents, as systemd keeps it.
-        auto per_second = static_cast<std::uint64_t>(quota) * 1'000'000 / period;
-        put.limit("CPUQuotaPerSecUSec", (per_second + 9999) / 10000 * 10000);
-        put.limit("CPUQuotaPeriodUSec", period);
-    }
 }
 
 Result<void> call_for_job(Connection& connection, Message message) {
@@ -155,6 +124,25 @@ Result<void> start_scope(const ScopeName& scope, const std::string& id, pid_t pi
                                      .signature = "ssa(sv)a(sa(sv))",
                                      .body = body.bytes()})
         .in("start scope " + scope.unit);
+}
+
+Result<void> update_scope(const std::string& unit, const ResourcePlan& limits, os::CgroupMode mode) {
+    auto connection = TRY(connect());
+    Writer body;
+    constexpr std::uint32_t until_it_ends = 1;
+    body.text(unit).number(until_it_ends);
+    body.array(8, [&](Writer& list) {
+        Properties put(list);
+        put_limits(put, limits, mode);
+    });
+    TRY(connection
+            .call({.path = object,
+                   .interface = manager,
+                   .member = "SetUnitProperties",
+                   .signature = "sba(sv)",
+                   .body = body.bytes()})
+            .in("limit scope " + unit));
+    return {};
 }
 
 // It is empty and ends by itself, but with cgroup v1 systemd may not notice: only asked for, not waited for.

@@ -25,6 +25,8 @@ Result<ScopeName> locate_scope(std::string_view cgroups_path, const std::string&
 // it reads its configuration again.
 Result<void> start_scope(const ScopeName& scope, const std::string& id, pid_t pid, const ResourcePlan& limits,
                          os::CgroupMode mode);
+// What changed of them, for the same reason.
+Result<void> update_scope(const std::string& unit, const ResourcePlan& limits, os::CgroupMode mode);
 Result<void> stop_scope(const std::string& unit);
 
 }  // namespace pila::runtime

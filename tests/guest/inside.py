@@ -15,7 +15,7 @@ from pathlib import Path
 product = Path("/pila")
 work = Path("/var/tmp/guest")
 stage_file = work / "stage"
-environment = os.environ | {"DOCKER_HOST": "unix:///run/pila/docker.sock", "HOME": "/root", "LANG": "C.UTF-8",
+environment = os.environ | {"DOCKER_HOST": "unix:///run/pila/docker.sock", "PILA_HOST": "unix:///run/pila/docker.sock", "HOME": "/root", "LANG": "C.UTF-8",
                             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 unified = Path("/sys/fs/cgroup")
 
@@ -33,6 +33,10 @@ def sh(*words, check=True, **more):
 
 def docker(*words, **more):
     return sh("docker", *words, **more)
+
+
+def pila(*words, **more):
+    return sh("/usr/local/bin/pila", *words, **more)
 
 
 def until(condition, what, seconds=60):
@@ -136,6 +140,38 @@ def apparmor_confines():
     assert docker("run", "--rm", "--security-opt", "apparmor=unconfined", *mount) == ""
 
 
+own_profile = """profile guest-own flags=(attach_disconnected,mediate_deleted) {
+  file,
+  capability,
+  signal,
+  network,
+  deny /etc/passwd r,
+}
+"""
+
+
+def a_profile_of_the_administrator_confines():
+    file = work / "guest-own"
+    file.write_text(own_profile)
+    sh("apparmor_parser", "-Kr", file)
+    label, secret = ("cat", "/proc/self/attr/apparmor/current"), ("cat", "/etc/passwd")
+    option = ("--security-opt", "apparmor=guest-own")
+    for client in (docker, pila):
+        assert client("run", "--rm", *option, "busybox", *label) == "guest-own (enforce)"
+        client("run", "-d", "--name", "own", *option, "busybox", "sleep", "1000")
+        assert docker("inspect", "-f", "{{.AppArmorProfile}}", "own") == "guest-own"
+        assert client("exec", "own", *label) == "guest-own (enforce)"
+        assert "Permission denied" in client("exec", "own", "sh", "-c", "cat /etc/passwd 2>&1; true")
+        assert client("exec", "--privileged", "own", *label) in ("guest-own (enforce)", "unconfined")
+        client("rm", "-f", "own")
+    assert "root" in docker("run", "--rm", "busybox", *secret)
+    said = subprocess.run(["docker", "run", "--rm", "--security-opt", "apparmor=guest-nosuch", "busybox", "true"], env=environment,
+                          capture_output=True, text=True, timeout=300)
+    assert said.returncode == 125 and "apparmor" in said.stderr.lower(), said
+    assert docker("ps", "-aq", "-f", "name=own") == ""
+    sh("apparmor_parser", "-KR", file)
+
+
 def pause_freezes():
     docker("run", "-d", "--name", "counts", "busybox", "sh", "-c", "while :; do echo x; sleep 0.05; done")
     docker("pause", "counts")
@@ -206,13 +242,13 @@ def the_clock_is_set():
     docker("rm", "checked")
 
 
-def tests_of(title, command):
+def tests_of(title, command, **more):
     """A runner of this repository: its own results are passed on, with what it said if it ended badly."""
     results = work / "results"
     results.unlink(missing_ok=True)
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, cwd=product,
                           env=environment | {"PILA_RESULTS": str(results), "PILA_BUILD": str(product / "build"),
-                                             "PILA_TEST_IMAGES": str(product / "images"), "PYTHONDONTWRITEBYTECODE": "1"})
+                                             "PILA_TEST_IMAGES": str(product / "images"), "PYTHONDONTWRITEBYTECODE": "1"} | more)
     seen = 0
     for line in results.read_text().splitlines() if results.exists() else []:
         result = json.loads(line)
@@ -232,6 +268,18 @@ def system_tests():
                         "tests/system/test_crash.py", "tests/system/test_leaks.py", "tests/system/test_userns.py"])
 
 
+def live_edits():
+    """The kernel's rules and mounts are changed under a container: this kernel's, too."""
+    tests_of("pytest", [sys.executable, "tests/lib/sandbox.py", "--", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                        "tests/system/test_set_ports.py", "tests/system/test_set_mounts.py"])
+
+
+def oci_tests():
+    """Bundles, with Debian's runc beside us. Not in a sandbox, which would hide systemd: this machine is one."""
+    files = [path for path in sorted(product.glob("tests/system/test_oci*.py")) if path.name != "test_oci_engines.py"]  # podman is not installed
+    tests_of("pytest", [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files], PILA_SANDBOX="1")
+
+
 # --- the second ---------------------------------------------------------------------------------------------------------
 def after_the_reboot():
     assert sh("systemctl", "is-active", "pila.service") == "active"
@@ -244,20 +292,35 @@ def after_the_reboot():
     until(lambda: answers(8080) == "ciao", "a container that was started again serves")
 
 
+def rule_of(name, interpreter):
+    """As the daemon registers an emulator (os/binfmt.cpp), here one that nobody needs: e_machine 0xabcd."""
+    magic = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xcd\xab"
+    mask = b"\xff" * 7 + b"\x00" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
+    return f":{name}:M::{''.join(f'{chr(92)}x{byte:02x}' for byte in magic)}:{''.join(f'{chr(92)}x{byte:02x}' for byte in mask)}:{interpreter}:POCF"
+
+
 def uninstall_leaves_nothing():
-    docker("rm", "-f", *docker("ps", "-aq").split())
-    docker("network", "rm", "town")
+    table = Path("/proc/sys/fs/binfmt_misc")
+    for name in ("pila-aarch64", "pila-test", "other-test"):
+        (table / "register").write_text(rule_of(name, "/bin/busybox"))
+    (table / "register").write_text(":mypila-x:E::mypila::/bin/busybox:")
+    foreign = sorted(entry.name for entry in table.iterdir() if not entry.name.startswith("pila-"))
+    assert {"other-test", "mypila-x", "register", "status"} <= set(foreign), foreign
+    if names := docker("ps", "-aq").split():
+        docker("rm", "-f", *names)
+    docker("network", "rm", "town", check=False)  # of ports_and_names
     sh(product / "dev", "uninstall", "--purge")
     for path in ("/usr/local/bin/pila", "/usr/local/bin/pila-runtime", "/etc/systemd/system/pila.service", "/var/lib/pila", "/run/pila",
                  "/sys/fs/cgroup/pila"):
         assert not os.path.exists(path), path
+    assert sorted(entry.name for entry in table.iterdir()) == foreign, "emulators of ours go, others stay"
     assert "pila" not in sh("nft", "list", "tables"), sh("nft", "list", "tables")
     assert "pila" not in sh("ip", "-o", "link") and "pila" not in sh("ps", "-eo", "comm"), sh("ps", "-ef")
 
 
 first = [this_is_what_users_have, install_starts_the_service, a_container_sees_its_own_group, limits_are_in_the_group,
-         memory_that_is_not_there_ends_it, forks_end_at_the_limit, devices_are_refused, apparmor_confines, pause_freezes, ports_and_names,
-         containers_outlive_the_service, beside_a_real_docker, the_clock_is_set, text_cases, system_tests]
+         memory_that_is_not_there_ends_it, forks_end_at_the_limit, devices_are_refused, apparmor_confines,
+         a_profile_of_the_administrator_confines, pause_freezes, ports_and_names, containers_outlive_the_service, beside_a_real_docker, the_clock_is_set, text_cases, system_tests, live_edits, oci_tests]
 second = [after_the_reboot, uninstall_leaves_nothing]
 
 
@@ -277,7 +340,8 @@ def main():
             outcome, text = "failed", traceback.format_exc(limit=4)
             text += sh("journalctl", "-u", "pila.service", "-n", "15", "--no-pager", "-o", "cat", check=False)[-3000:]
         report(name=f"guest.{step.__name__}", outcome=outcome, text=text, seconds=round(time.monotonic() - begin, 1))
-    sh("systemctl", "--no-block", "poweroff" if rebooted else "reboot")
+    done = rebooted or wanted and not any(step.__name__ in wanted for step in second)
+    sh("systemctl", "--no-block", "poweroff" if done else "reboot")
 
 
 main()

@@ -15,6 +15,9 @@ from lib import engines
 images = Path(os.environ.get("PILA_TEST_IMAGES", engines.build / "test-images"))
 pila = str(engines.build / "bin/pila-runtime")
 sh = ["sh", "-c"]
+is_v1 = Path("/sys/fs/cgroup/memory").exists()
+is_v2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+needs_v2 = pytest.mark.skipif(not is_v2, reason="needs cgroup v2 alone (./dev test --guest has it)")
 
 
 def eventually(condition, what, seconds=10):
@@ -23,6 +26,18 @@ def eventually(condition, what, seconds=10):
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
     return value
+
+
+def has_ended(pid):
+    """Waited for by its parent or not."""
+    try:
+        return " Z " in Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def group_of(runtime):
+    return Path(f"/sys/fs/cgroup{'/memory' if is_v1 else ''}{runtime.config['linux']['cgroupsPath']}")
 
 
 class Runtime:

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from lib.oci_runtime import Runtime, eventually, hook_kinds, listening, only_pila, pila, receive, runtime, sh  # noqa: F401
+from lib.oci_runtime import Runtime, eventually, group_of, has_ended, hook_kinds, is_v1, listening, only_pila, pila, receive, runtime, sh  # noqa: F401
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("its own runtime")]
 
@@ -19,7 +19,7 @@ def limit(runtime, controller, file):
     return Path(f"/sys/fs/cgroup/{controller}{runtime.config['linux']['cgroupsPath']}/{file}").read_text().strip()
 
 
-v1 = pytest.mark.skipif(not Path("/sys/fs/cgroup/memory").exists(), reason="reads the files of cgroup v1")
+v1 = pytest.mark.skipif(not is_v1, reason="reads the files of cgroup v1")
 
 
 @v1
@@ -85,10 +85,10 @@ def test_a_killed_create_leaves_what_delete_cleans(only_pila):
     pid = runtime.state()["pid"]
     process.kill()
     process.wait()
-    eventually(lambda: not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text(), "its first process ends, too")
+    eventually(lambda: has_ended(pid), "its first process ends, too")
     runtime("delete", "--force", "c")
     assert not any(runtime.root.iterdir())
-    assert not Path("/sys/fs/cgroup/memory" + runtime.config["linux"]["cgroupsPath"]).exists()
+    assert not group_of(runtime).exists()
 
 
 def test_nothing_of_the_host_is_within_reach_between_create_and_start(only_pila):
@@ -223,7 +223,7 @@ def test_what_cannot_be_had_is_refused_by_name(only_pila):
         assert "linux.mountLabel" in refused(lambda c: c["linux"].update(mountLabel="system_u:object_r:x"))
     if not Path("/sys/module/apparmor/parameters/enabled").exists():
         assert "process.apparmorProfile" in refused(lambda c: c["process"].update(apparmorProfile="some"))
-    if Path("/sys/fs/cgroup/memory").exists():
+    if is_v1:
         assert "unified" in refused(lambda c: c["linux"]["resources"].update(unified={"memory.high": "1000000"}))
         assert "hugetlb" in refused(lambda c: c["linux"]["resources"].update(hugepageLimits=[{"pageSize": "2MB", "limit": 0}]))
     if not Path("/run/systemd/system").exists():

@@ -1,124 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pila set: ports, mounts, networks and limits of a container that runs, changed without its noticing (decision 067)."""
+"""pila set: everything of a container that runs, changed without its noticing (decision 067). Ports and mounts alone: test_set_ports, test_set_mounts."""
 import json
 import random
-import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from conftest import client_of, loaded
+from conftest import loaded
 from lib import engines, leaks, truth
 from lib.engines import wait_until
+from lib.live_edit import Pila, Talk, answers, bound, echo, pila, refused, settings, web  # noqa: F401
 
 pytestmark = pytest.mark.only_pila("an endpoint and a verb of pila's own")
-# Answers each line with itself, on two ports.
-echo = "nc -ll -p 80 -e cat & exec nc -ll -p 81 -e cat"
-datagrams = "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('', 82))\ns.sendto(*s.recvfrom(100))"
-
-
-class Talk:
-    """One connection that must live through everything."""
-
-    def __init__(self, port, host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), timeout=10)
-        self.count = 0
-
-    def still_there(self):
-        self.count += 1
-        line = f"line {self.count}\n".encode()
-        self.socket.sendall(line)
-        got = b""
-        while len(got) < len(line):
-            more = self.socket.recv(100)
-            assert more, "the connection ended"
-            got += more
-        assert got == line
-        return True
-
-    def close(self):
-        self.socket.close()
-
-
-def answers(port, host="127.0.0.1"):
-    try:
-        talk = Talk(port, host)
-        talk.socket.settimeout(3)
-        return talk.still_there()
-    except (OSError, AssertionError):
-        return False
-
-
-def refused(port, host="127.0.0.1"):
-    try:
-        socket.create_connection((host, port), timeout=3).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
-def bound(port):
-    """Free for somebody else, now."""
-    server = socket.socket(socket.AF_INET)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        server.bind(("0.0.0.0", port))
-        server.listen()
-        return True
-    except OSError:
-        return False
-    finally:
-        server.close()
-
-
-class Pila:
-    """pila's own client: docker's has no such verb."""
-
-    def __init__(self, engine):
-        self.engine, self.docker = engine, client_of(engine)
-
-    def set(self, *words, check=True):
-        done = subprocess.run([str(engines.Pila.program), "set", *map(str, words)], env=self.docker.environment,
-                              capture_output=True, text=True, timeout=60 * engines.patience)
-        if check:
-            assert done.returncode == 0, (words, done.stdout, done.stderr)
-        return done
-
-    def refuses(self, *words):
-        done = self.set(*words, check=False)
-        assert done.returncode == 1, (words, done.stdout)
-        return done.stderr
-
-    def post(self, name, body):
-        return self.engine.api("POST", f"/containers/{name}/set", body)
-
-    def inspect(self, name="web"):
-        return self.docker.inspect(name)
-
-    def mount_points(self):
-        return sorted(line.split()[4] for line in self.inside("cat /proc/self/mountinfo").splitlines())
-
-    def is_mounted(self, path):
-        return path in self.mount_points()
-
-    def inside(self, *words, name="web"):
-        return self.docker("exec", name, "sh", "-c", " ".join(words))
-
-
-@pytest.fixture
-def pila(engine):
-    client = Pila(engine)
-    yield client
-    engine.remove_everything(("busybox:latest", "busybox:test", "pila/hello-world:latest", "pila/layers:latest", "pila/config:latest"))
-
-
-@pytest.fixture
-def web(pila):
-    pila.docker("run", "-d", "--name", "web", "-p", "18080:80", "busybox", "sh", "-c", echo)
-    wait_until(lambda: answers(18080), "it answers")
-    return pila
 
 
 def test_a_connection_lives_through_everything(web, tmp_path):
@@ -137,63 +31,6 @@ def test_a_connection_lives_through_everything(web, tmp_path):
     assert now["State"]["Pid"] == pid and now["RestartCount"] == 0
     assert answers(18083)
     talk.close()
-
-
-def test_a_port_comes_and_goes(web):
-    web.set("-p", "18081:81", "web")
-    assert answers(18081) and answers(18081, "::1")
-    now = web.inspect()
-    assert now["HostConfig"]["PortBindings"]["81/tcp"] == [{"HostIp": "", "HostPort": "18081"}]
-    assert {"HostIp": "0.0.0.0", "HostPort": "18081"} in now["NetworkSettings"]["Ports"]["81/tcp"]
-    assert "81/tcp" in now["Config"]["ExposedPorts"]
-    assert web.docker("port", "web", "81") .splitlines()[0] == "0.0.0.0:18081"
-    established, relayed = Talk(18081), Talk(18081, "::1")
-    assert established.still_there() and relayed.still_there()
-    web.set("--publish-rm", "18081:81", "web")
-    assert refused(18081) and refused(18081, "::1") and bound(18081)
-    assert established.still_there() and relayed.still_there(), "what was connected goes on"
-    now = web.inspect()
-    assert "81/tcp" not in now["HostConfig"]["PortBindings"] and "81/tcp" not in now["NetworkSettings"]["Ports"]
-    assert answers(18080)
-    web.docker("run", "-d", "--name", "next", "-p", "18081:80", "busybox", "sleep", "1000")
-    assert not bound(18081)
-
-
-def test_ports_of_every_kind(web):
-    web.set("-p", "81", "-p", "18090-18099:82/udp", "-p", "[::1]:18085:81", "web")
-    ports = web.inspect()["NetworkSettings"]["Ports"]
-    free = next(port["HostPort"] for port in ports["81/tcp"] if port["HostIp"] == "0.0.0.0")
-    assert answers(int(free)) and answers(18085, "::1")
-    server = subprocess.Popen(["nsenter", "-t", str(web.inspect()["State"]["Pid"]), "-n", "/usr/bin/python3", "-c", datagrams])
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.settimeout(0.5)
-
-    def echoed():
-        udp.sendto(b"hello", ("127.0.0.1", int(ports["82/udp"][0]["HostPort"])))
-        try:
-            return udp.recv(100) == b"hello"
-        except (TimeoutError, ConnectionRefusedError):
-            return False
-
-    wait_until(echoed, "a datagram comes back")
-    server.wait(10)
-    web.set("--publish-rm", "81", "--publish-rm", "82/udp", "web")
-    assert set(web.inspect()["NetworkSettings"]["Ports"]) == {"80/tcp"}
-    assert refused(int(free)) and refused(18085, "::1")
-    assert "not published" in web.refuses("--publish-rm", "81", "web")
-    assert "not published" in web.refuses("--publish-rm", "18079:80", "web")
-
-
-def test_the_first_port_of_a_container(pila):
-    pila.docker("run", "-d", "--name", "web", "busybox", "sh", "-c", echo)
-    pila.set("-p", "18080:80", "web")
-    wait_until(lambda: answers(18080), "it answers")
-    address = pila.inspect()["NetworkSettings"]["Gateway"]
-    assert pila.inside(f"echo self | nc -w 2 {address} 18080") == "self", "it reaches itself by its published port"
-
-
-def settings(description):
-    return {key: description[key] for key in ("Config", "HostConfig", "Mounts", "NetworkSettings", "State")}
 
 
 def test_all_or_nothing(web, tmp_path):
@@ -223,25 +60,6 @@ def test_all_or_nothing(web, tmp_path):
     assert refused(18080) and answers(18081)
 
 
-def test_what_was_unmounted_in_vain_is_what_it_was(web):
-    web.docker("run", "-d", "--name", "other", "-p", "18099:80", "busybox", "sleep", "1000")
-    web.set("--tmpfs", "/kept:size=1m", "-v", "data:/kept/data", "web")
-    web.inside("echo text > /kept/file; echo text > /kept/data/file")
-    before = settings(web.inspect())
-    assert "already allocated" in web.refuses("--unmount", "/kept", "--unmount", "/kept/data", "-p", "18099:81", "web")
-    assert settings(web.inspect()) == before
-    assert web.inside("cat /kept/file /kept/data/file") == "text\ntext"
-    assert web.inside("grep -c kept /proc/self/mountinfo") == "2"
-
-
-def test_a_read_only_container(pila, tmp_path):
-    (tmp_path / "file").write_text("text")
-    pila.docker("run", "-d", "--name", "web", "--read-only", "busybox", "sleep", "1000")
-    pila.set("-v", f"{tmp_path}:/new/host", "-v", f"{tmp_path}/file:/other/file:ro", "--tmpfs", "/scratch", "web")
-    assert pila.inside("cat /new/host/file /other/file; touch /scratch/made") == "texttext"
-    assert "Read-only" in pila.docker.run("exec", "web", "touch", "/new/made", check=False).stderr
-
-
 @pytest.mark.skipif(not Path("/sys/fs/cgroup/memory").is_dir(), reason="control groups of version 2 kill instead")
 def test_a_limit_that_the_kernel_refuses_takes_everything_back(web, tmp_path):
     """Less memory than is in use: only the kernel can tell, when all else is done."""
@@ -259,96 +77,6 @@ def test_a_limit_that_the_kernel_refuses_takes_everything_back(web, tmp_path):
         assert web.inside("cat /sys/fs/cgroup/memory/memory.limit_in_bytes") == str(100 << 20)
     web.set("-p", "18081:81", "-v", f"{tmp_path}:/host", "--unmount", "/data", "web")
     assert answers(18081)
-
-
-def test_a_volume_appears(web):
-    web.docker("run", "--rm", "-v", "data:/data", "busybox", "sh", "-c", "echo precious > /data/file")
-    web.set("-v", "data:/deep/er/data", "web")
-    assert web.inside("cat /deep/er/data/file") == "precious"
-    web.inside("echo more > /deep/er/data/more")
-    assert [(mount["Name"], mount["Destination"]) for mount in web.inspect()["Mounts"]] == [("data", "/deep/er/data")]
-    assert web.docker.run("volume", "rm", "data", check=False).returncode == 1, "it is in use"
-    web.set("--unmount", "/deep/er/data/", "web")
-    assert web.inside("ls /deep/er/data") == "" and web.inspect()["Mounts"] == []
-    assert not web.inspect()["HostConfig"]["Binds"]
-    assert web.docker("run", "--rm", "-v", "data:/data", "busybox", "cat", "/data/more") == "more"
-    web.docker("volume", "rm", "data")
-
-
-def test_an_empty_volume_takes_over_what_the_image_has(web):
-    web.set("-v", "fresh:/var/www", "web")
-    assert web.inside("ls /var/www") == web.docker("run", "--rm", "busybox", "ls", "/var/www") != ""
-    web.set("-v", "/anonymous", "web")
-    assert web.is_mounted("/anonymous")
-
-
-def test_every_kind_of_mount(web, tmp_path):
-    (tmp_path / "file").write_text("text")
-    (tmp_path / "inner").mkdir()
-    web.set("-v", f"{tmp_path}:/rw", "-v", f"{tmp_path}:/ro:ro", "-v", f"{tmp_path}/file:/one/file", "--tmpfs", "/small:size=64k,mode=700",
-            "--mount", "type=tmpfs,target=/ro2,readonly", "--mount", "type=image,source=pila/layers,target=/image",
-            "--mount", f"type=bind,source={tmp_path}/inner,target=/rw/inner", "web")
-    assert web.inside("cat /one/file /rw/file") == "texttext"
-    web.inside("touch /rw/made /rw/inner/made")
-    assert (tmp_path / "made").exists() and (tmp_path / "inner/made").exists()
-    assert "Read-only" in web.docker.run("exec", "web", "touch", "/ro/made", check=False).stderr
-    assert "Read-only" in web.docker.run("exec", "web", "touch", "/ro2/made", check=False).stderr
-    assert "Read-only" in web.docker.run("exec", "web", "touch", "/image/made", check=False).stderr
-    assert web.inside("ls /image") != ""
-    assert web.inside("stat -c %a /small; df -k /small | tail -1 | awk '{print $2}'").split() == ["700", "64"]
-    assert "is mounted below" in web.refuses("--unmount", "/rw", "web")
-    web.docker("cp", "web:/rw/file", tmp_path / "copied")
-    assert (tmp_path / "copied").read_text() == "text"
-    web.set(*(word for path in ("/rw", "/rw/inner", "/ro", "/one/file", "/small", "/ro2", "/image") for word in ("--unmount", path)), "web")
-    assert web.inspect()["Mounts"] == [] and " /rw" not in web.inside("cat /proc/self/mountinfo")
-    assert (tmp_path / "inner/made").exists()
-
-
-def test_where_nothing_may_be_mounted(web, tmp_path):
-    web.inside("ln -s /proc /link; ln -s /sys/kernel /syslink; mkdir /real; ln -s /real /inside")
-    for target in ("/", "/proc", "/proc/sys", "/proc/1", "/sys", "/sys/fs", "/link", "/link/1", "/syslink"):
-        before = web.inside("cat /proc/self/mountinfo")
-        web.refuses("-v", f"{tmp_path}:{target}", "web")
-        assert web.inside("cat /proc/self/mountinfo") == before, target
-    assert "Duplicate" in web.refuses("--tmpfs", "/twice", "-v", f"{tmp_path}:/twice/", "web")
-    web.set("--tmpfs", "/once", "web")
-    assert "Duplicate" in web.refuses("-v", f"{tmp_path}:/once", "web")
-    # A link of the container's leads where it leads inside, not on the host.
-    (tmp_path / "file").write_text("text")
-    web.set("-v", f"{tmp_path}:/inside", "web")
-    assert web.inside("cat /real/file") == "text"
-    web.set("--unmount", "/inside", "web")
-    assert web.inside("ls /real") == ""
-
-
-def test_a_link_does_not_lead_an_unmount_astray(web, tmp_path):
-    """A container exchanges the directory above a mount for a link to /proc, where names are masked."""
-    (tmp_path / "file").write_text("text")
-    places = [line.split()[4] for line in web.inside("cat /proc/self/mountinfo").splitlines()]
-    masked = next(place for place in places if place.startswith("/proc/") and place.count("/") == 2)
-    name = masked.rsplit("/")[-1]
-    is_directory = web.docker.run("exec", "web", "test", "-d", masked, check=False).returncode == 0
-    web.set("-v", f"{tmp_path}{'' if is_directory else '/file'}:/up/{name}", "web")
-    web.inside("mv /up /moved; ln -s /proc /up")
-    for force in ([], ["--force"]):
-        web.refuses("--unmount", f"/up/{name}", *force, "web")
-        assert web.is_mounted(masked) and web.is_mounted(f"/moved/{name}")
-    web.inside("rm /up; mv /moved /up")
-    web.set("--unmount", f"/up/{name}", "web")
-    assert not web.is_mounted(f"/up/{name}")
-
-
-def test_what_is_in_use(web, tmp_path):
-    (tmp_path / "file").write_text("text")
-    web.set("-v", f"{tmp_path}:/busy", "web")
-    web.docker("exec", "-d", "web", "sh", "-c", "cd /busy; exec sleep 1000")
-    wait_until(lambda: "/busy" in web.inside("ls -l /proc/[0-9]*/cwd"), "somebody is there")
-    before = settings(web.inspect())
-    error = web.refuses("--unmount", "/busy", "-p", "18081:81", "web")
-    assert "/busy is in use" in error and "force" in error
-    assert settings(web.inspect()) == before and web.inside("cat /busy/file") == "text"
-    web.set("--unmount", "/busy", "--force", "web")
-    assert web.inside("ls /busy") == "" and web.inspect()["Mounts"] == []
 
 
 def test_networks(web):

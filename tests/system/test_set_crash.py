@@ -11,7 +11,8 @@ import pytest
 from conftest import loaded
 from lib import engines, truth
 from lib.engines import wait_until
-from test_set import Pila, Talk, answers, bound, check_everything, echo, everything, refused, settings
+from lib.live_edit import Pila, Talk, answers, bound, echo, refused, settings
+from test_set import check_everything, everything
 
 pytestmark = pytest.mark.only_pila("an endpoint and a verb of pila's own")
 
@@ -80,6 +81,36 @@ def test_a_daemon_that_is_killed_at_any_moment(fresh):
         agrees_with_its_record(pila)
     change()
     agrees_with_its_record(pila)
+    truth.is_whole(engine, 15)
+
+
+def test_a_port_that_moves_while_the_daemon_is_killed(fresh):
+    """By the kernel's rule (IPv4) and by the shim's relay (IPv6) it leads where the record says."""
+    engine = loaded(fresh(), "busybox")
+    pila = Pila(engine)
+    pila.docker("run", "-d", "--name", "web", "-p", "18080:80", "busybox", "sh", "-c", "nc -ll -p 80 -e cat & exec nc -ll -p 81 -e echo other")
+    wait_until(lambda: answers(18080), "it answers")
+    talks = Talk(18080), Talk(18080, "::1")
+    chance = random.Random(12)
+
+    def move():
+        there = "80/tcp" in pila.inspect()["HostConfig"]["PortBindings"]
+        former, new = ("80/tcp", "81/tcp") if there else ("81/tcp", "80/tcp")
+        try:
+            pila.post("web", {"PortBindings": {new: [{"HostPort": "18080"}]}, "RemovePortBindings": {former: None}})
+        except (OSError, ValueError):
+            pass  # killed
+
+    for _ in range(20):
+        thread = threading.Thread(target=move)
+        thread.start()
+        time.sleep(chance.uniform(0.002, 0.02))
+        engine.kill()
+        thread.join()
+        engine.start()
+        at_80 = "80/tcp" in pila.inspect()["HostConfig"]["PortBindings"]
+        assert answers(18080) == answers(18080, "::1") == at_80
+        assert all(talk.still_there() for talk in talks) and not bound(18080)
     truth.is_whole(engine, 15)
 
 

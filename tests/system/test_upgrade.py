@@ -171,7 +171,7 @@ def test_running_containers_are_taken_over(upgraded, how):
 
 def test_ports_of_a_container_of_an_earlier_shim(upgraded):
     """It may not know how to take more of them: then nothing has changed, and a restart is asked for (decision 067)."""
-    from test_set import Pila, answers, bound, echo, settings
+    from lib.live_edit import Pila, answers, bound, echo, settings
     engine, pila = upgraded, Pila(upgraded)
     pila.docker("run", "-d", "--name", "web", "-p", "18080:80", "busybox", "sh", "-c", echo)
     wait_until(lambda: answers(18080), "it answers")
