@@ -62,7 +62,6 @@ Contents found(State& state, unsigned writer) {
     return contents;
 }
 
-// "STEP STEP ...": where each writer begins.
 void write_steps(State& state, unsigned writer, unsigned step, unsigned until) {
     for (; step < until; ++step) {
         auto key = key_of(writer, step);
@@ -78,6 +77,7 @@ struct Child {
     int reports = -1;
 };
 
+// `begin`: "STEP STEP ...", where each writer begins.
 Child start_child(const std::string& path, const std::string& begin, unsigned until, const char* failpoints) {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
@@ -95,10 +95,11 @@ Child start_child(const std::string& path, const std::string& begin, unsigned un
     environment.push_back(nullptr);
     const char* arguments[] = {"cluster_state-test", "--no-skip", "--test-case=(the child of the crash tests)",
                                nullptr};
+    auto nowhere = os::open("/dev/null", O_WRONLY).take();
     Child child;
     child.pid = ::fork();
     if (child.pid == 0) {
-        ::dup2(::open("/dev/null", O_WRONLY), 1);
+        ::dup2(nowhere.get(), 1);
         ::dup2(ends[1], 3);
         ::execve("/proc/self/exe", const_cast<char**>(arguments), environment.data());
         ::_exit(127);
