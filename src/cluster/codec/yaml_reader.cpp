@@ -71,17 +71,7 @@ public:
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& text) override {
         if (failure_) return;
-        if (!is_utf8(text)) return OnScalar(mark, tag, anchor, repaired(text));
-        if (!count(mark, 1, text.size())) return;
-        if (expects_name()) {
-            auto name = resolve_name(tag, text);
-            if (!name) return fail(mark, name.error().message());
-            if (anchor != 0) keep(anchor, json::value(*name, memory_), 1, name->size());
-            return set_name(name.take(), tag == "?" && text == "<<");
-        }
-        auto value = resolve_scalar(tag, text, memory_);
-        if (!value) return fail(mark, value.error().message());
-        place(mark, value.take(), anchor, {1, text.size()});
+        scalar(mark, tag, anchor, is_utf8(text) ? text : repaired(text));
     }
 
     void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
@@ -119,6 +109,20 @@ private:
         failure_ = yaml_error(mark.line + 1, what, code);
     }
 
+    void scalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& text) {
+        if (!is_utf8(text)) return fail(mark, "invalid UTF-8");
+        if (!count(mark, 1, text.size())) return;
+        if (expects_name()) {
+            auto name = resolve_name(tag, text);
+            if (!name) return fail(mark, name.error().message());
+            if (anchor != 0) keep(anchor, json::value(*name, memory_), 1, name->size());
+            return set_name(name.take(), tag == "?" && text == "<<");
+        }
+        auto value = resolve_scalar(tag, text, memory_);
+        if (!value) return fail(mark, value.error().message());
+        place(mark, value.take(), anchor, {1, text.size()});
+    }
+
     bool expects_name() const {
         return !frames_.empty() && frames_.back().value.is_object() && !frames_.back().has_name;
     }
@@ -127,7 +131,7 @@ private:
         size_.nodes += nodes;
         size_.bytes += bytes;
         if (size_.nodes <= limits_.max_nodes && size_.bytes <= 4 * limits_.max_bytes) return true;
-        fail(mark, "the document contains excessive aliasing", Errc::Exhausted);
+        fail(mark, "the document, with what its aliases stand for, is too large", Errc::Exhausted);
         return false;
     }
 
