@@ -164,7 +164,7 @@ class Pila(Engine):
         return None if Pila.program.exists() else f"{Pila.program} is not built"
 
     def command(self):
-        return [self.program, "daemon", "--data-dir", self.data, "--run-dir", self.run, "--docker-socket", self.socket,
+        return [self.program, "daemon", "--role", "engine", "--data-dir", self.data, "--run-dir", self.run, "--docker-socket", self.socket,
                 "--instance", self.instance, *self.arguments]
 
 

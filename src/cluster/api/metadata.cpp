@@ -32,7 +32,7 @@ void append(std::string& out, std::string_view name, const json::value& value) {
     if (out.back() != '{') out += ',';
     append_json_quoted(out, name);
     out += ':';
-    out += json::serialize(value);
+    out += codec::write_json(value);
 }
 
 bool is_void(const json::value& value) {

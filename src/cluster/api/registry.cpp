@@ -121,7 +121,8 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value) {
     std::string name(meta_text(object, "name"));
     std::string base(meta_text(object, "generateName"));
     bool generates = name.empty() && !base.empty();
-    if (name.empty() && !generates) return bad_request("name or generateName is required");
+    if (name.empty() && !generates)
+        return invalid(call.kind, "", {kinds::required("metadata.name", "name or generateName is required")});
     start_metadata(object, call);
     if (call.kind.find_subresource("status")) object.erase("status");
     auto node = node_of(call.kind);
@@ -202,50 +203,45 @@ Outcome<Written> Registry::patch(Call& call, PatchType type, const json::value& 
     auto node = node_of(call.kind);
     if (type == PatchType::Json && !patch.is_array()) return bad_request("the JSON patch is not a list of operations");
     if (type != PatchType::Json && !patch.is_object()) return bad_request("the patch is not an object");
-    return change(
-        call, applies && call.subresource.empty(), true, [&](const json::value& live) -> Outcome<json::value> {
-            json::value made(live, call.memory);
-            auto noticed = faults;
-            if (type == PatchType::Json) {
-                auto patched = patch::json_patch(made, patch);
-                if (!patched && patched.error().code() == Errc::Conflict)
-                    return Status(422, "Invalid", patched.error().message());
-                if (!patched) return patched.error();
-            } else if (type == PatchType::Merge) {
-                TRY(patch::merge_patch(made, patch));
-            } else if (type == PatchType::Strategic) {
-                TRY(patch::strategic_merge(made, patch, *call.kind.type));
-            } else {
-                json::value configuration(patch, call.memory);
-                TRY(fit(call, configuration, noticed));
-                std::vector<patch::ApplyConflict> conflicts;
-                auto applied = patch::apply(made, configuration, node, writer_of(call), force, conflicts);
-                if (!applied && !conflicts.empty()) {
-                    Status refused(409, "Conflict", applied.error().message());
-                    for (const auto& one : conflicts) {
-                        auto by = fmt::format(
-                            "conflict with \"{}\"{} using {}", one.manager,
-                            one.subresource.empty() ? "" : fmt::format(" with subresource \"{}\"", one.subresource),
-                            one.api_version);
-                        refused.causes.push_back({"FieldManagerConflict", std::move(by), one.field});
-                    }
-                    return refused;
-                }
-                if (!applied) return applied.error();
-                return made;
-            }
-            TRY(fit(call, made, noticed));
-            if (live.is_object()) {
-                auto revision = meta_text(made.get_object(), "resourceVersion");
-                if (!revision.empty() && revision != meta_text(live.get_object(), "resourceVersion"))
-                    return modified_meanwhile(call.kind, call.name);
-                if (meta_text(made.get_object(), "name") != call.name)
-                    return bad_request(
-                        fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                                    meta_text(made.get_object(), "name"), call.name));
-            }
-            return made;
-        });
+    return change(call, applies && call.subresource.empty(), true,
+                  [&](const json::value& live) -> Outcome<json::value> {
+                      json::value made(live, call.memory);
+                      auto noticed = faults;
+                      if (type == PatchType::Json) {
+                          auto patched = patch::json_patch(made, patch);
+                          if (!patched && patched.error().code() == Errc::Conflict)
+                              return Status(422, "Invalid", patched.error().message());
+                          if (!patched) return patched.error();
+                      } else if (type == PatchType::Merge) {
+                          TRY(patch::merge_patch(made, patch));
+                      } else if (type == PatchType::Strategic) {
+                          TRY(patch::strategic_merge(made, patch, *call.kind.type));
+                      } else {
+                          json::value configuration(patch, call.memory);
+                          TRY(fit(call, configuration, noticed));
+                          std::vector<patch::ApplyConflict> conflicts;
+                          auto applied = patch::apply(made, configuration, node, writer_of(call), force, conflicts);
+                          if (!applied && !conflicts.empty()) {
+                              Status refused(409, "Conflict", applied.error().message());
+                              for (const auto& one : conflicts)
+                                  refused.causes.push_back({"FieldManagerConflict", one.message(), one.field});
+                              return refused;
+                          }
+                          if (!applied) return applied.error();
+                          return made;
+                      }
+                      TRY(fit(call, made, noticed));
+                      if (live.is_object()) {
+                          auto revision = meta_text(made.get_object(), "resourceVersion");
+                          if (!revision.empty() && revision != meta_text(live.get_object(), "resourceVersion"))
+                              return modified_meanwhile(call.kind, call.name);
+                          if (meta_text(made.get_object(), "name") != call.name)
+                              return bad_request(
+                                  fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                                              meta_text(made.get_object(), "name"), call.name));
+                      }
+                      return made;
+                  });
 }
 
 Outcome<Written> Registry::change(Call& call, bool may_create, bool retry, const Change& change) {
