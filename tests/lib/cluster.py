@@ -26,7 +26,7 @@ def find_kubectls():
         said = subprocess.run([program, "version", "--client", "-o", "json"], capture_output=True, text=True)
         if said.returncode == 0:
             version = json.loads(said.stdout)["clientVersion"]
-            found.setdefault(f"{version['major']}.{version['minor']}", program)
+            found.setdefault(f"{version['major']}.{version['minor'].rstrip('+')}", program)
     return dict(sorted(found.items(), key=lambda item: [int(part) for part in item[0].split(".")]))
 
 

@@ -74,7 +74,7 @@ def test_what_there_is(kubectl):
     kinds = kubectl("api-resources", "--no-headers", "-o", "wide")
     assert re.search(r"^deployments\s+deploy\s+apps/v1\s+true\s+Deployment\s+create,delete,deletecollection,get,list,patch,update,watch\s+all", kinds, re.M)
     assert {"v1", "apps/v1", "batch/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1"} <= set(kubectl("api-versions").split())
-    assert "is running at https://127.0.0.1" in kubectl("cluster-info")
+    assert "is running at https://127.0.0.1" in re.sub("\x1b\\[[0-9;]*m", "", kubectl("cluster-info"))
     assert "restartPolicy" in kubectl("explain", "pod.spec")
     assert re.search(r"image\s+<string>", kubectl("explain", "deployment.spec.template.spec.containers", "--recursive"))
     assert "does not exist" in kubectl.fails("explain", "pod.spec.nonsense")
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_said(kubectl, space):
 
     assert 'unknown field "spec.template.spec.containers[0].imge"' in fails(shop.split("---")[0].replace("image:", "imge:"))
     bad = shop.split("---")[0].replace("name: web", "name: Web!")
-    assert 'Deployment.apps "shop" is invalid: spec.template.spec.containers[0].name: Invalid value: "Web!"' in fails(bad)
+    assert 'The Deployment "shop" is invalid: spec.template.spec.containers[0].name: Invalid value: "Web!"' in fails(bad)
     assert "spec.selector: Required value" in fails(shop.split("---")[0].replace("selector: {matchLabels: {app: shop}}", ""))
     kubectl("-n", space, "create", "configmap", "there")
     assert 'configmaps "there" already exists' in kubectl.fails("-n", space, "create", "configmap", "there")
@@ -192,7 +192,9 @@ def test_pages(plane, admin):
         assert made.status == 201, made
     names, token, revisions = [], "", set()
     while True:
-        page = plane.request("GET", f"{path}?limit=10&continue={token}", connection=connection).json
+        answer = plane.request("GET", f"{path}?limit=10&continue={token}", connection=connection)
+        assert answer.status == 200, answer
+        page = answer.json
         names += [item["metadata"]["name"] for item in page["items"]]
         revisions.add(page["metadata"]["resourceVersion"])
         if not token:  # what happens in between is not seen

@@ -19,13 +19,17 @@ struct Token {
     std::string after;
 };
 
+// Of letters that need no quoting in a URL: some clients put it there as it is.
 std::string token_text(const Token& token) {
-    return crypto::base64_encode(fmt::format("1 {} {}", token.revision, token.after));
+    auto text = crypto::base64_encode(fmt::format("1 {} {}", token.revision, token.after));
+    while (text.ends_with('=')) text.pop_back();
+    for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return text;
 }
 
 Outcome<Token> read_token(std::string_view text, std::string_view prefix) {
-    auto plain = crypto::base64_decode(text);
-    auto parts = split(plain.value_or(""), ' ');
+    auto plain = crypto::base64_decode(text).value_or("");
+    auto parts = split(plain, ' ');
     auto revision = parts.size() == 3 && parts[0] == "1" ? parse_int(parts[1]) : std::nullopt;
     if (!revision || *revision <= 0 || !parts[2].starts_with(prefix))
         return bad_request("continue key is not valid: it was not made by this server for this list");

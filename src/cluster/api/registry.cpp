@@ -113,10 +113,10 @@ Outcome<Written> Registry::create(Call& call, json::value value, codec::Faults f
     if (call.kind.is_namespaced && !given_space.empty() && given_space != call.name_space)
         return bad_request("the namespace of the provided object does not match the namespace sent on the request");
     TRY(check_namespace(call));
-    return store_new(call, value);
+    return store_new(call, value, Tracking::Compare);
 }
 
-Outcome<Written> Registry::store_new(Call& call, json::value& value) {
+Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tracking) {
     auto& object = value.get_object();
     std::string name(meta_text(object, "name"));
     std::string base(meta_text(object, "generateName"));
@@ -134,7 +134,8 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value) {
         call.name = name;
         meta(object)["name"] = name;
         if (attempt == 1) {
-            TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
+            if (tracking == Tracking::Compare)
+                TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
             if (auto causes = kinds::validate(object, call.kind); !causes.empty())
                 return invalid(call.kind, name, std::move(causes));
             for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
@@ -185,16 +186,17 @@ Outcome<Written> Registry::update(Call& call, json::value value, codec::Faults f
         return bad_request("the namespace of the provided object does not match the namespace sent on the request");
     std::string revision(meta_text(sent, "resourceVersion"));
     bool may_create = kinds::allows_create_on_update(call.kind) && call.subresource.empty();
-    return change(call, may_create, revision.empty(), [&](const json::value& live) -> Outcome<json::value> {
-        if (live.is_null()) return value;
-        if (revision.empty() && !kinds::allows_unconditional_update(call.kind))
-            return invalid(
-                call.kind, call.name,
-                {kinds::invalid_value("metadata.resourceVersion", "0x0", "must be specified for an update")});
-        if (!revision.empty() && revision != meta_text(live.get_object(), "resourceVersion"))
-            return modified_meanwhile(call.kind, call.name);
-        return value;
-    });
+    return change(
+        call, may_create, revision.empty(), Tracking::Compare, [&](const json::value& live) -> Outcome<json::value> {
+            if (live.is_null()) return value;
+            if (revision.empty() && !kinds::allows_unconditional_update(call.kind))
+                return invalid(
+                    call.kind, call.name,
+                    {kinds::invalid_value("metadata.resourceVersion", "0x0", "must be specified for an update")});
+            if (!revision.empty() && revision != meta_text(live.get_object(), "resourceVersion"))
+                return modified_meanwhile(call.kind, call.name);
+            return value;
+        });
 }
 
 Outcome<Written> Registry::patch(Call& call, PatchType type, const json::value& patch, bool force,
@@ -203,7 +205,8 @@ Outcome<Written> Registry::patch(Call& call, PatchType type, const json::value& 
     auto node = node_of(call.kind);
     if (type == PatchType::Json && !patch.is_array()) return bad_request("the JSON patch is not a list of operations");
     if (type != PatchType::Json && !patch.is_object()) return bad_request("the patch is not an object");
-    return change(call, applies && call.subresource.empty(), true,
+    auto tracking = applies ? Tracking::Done : Tracking::Compare;
+    return change(call, applies && call.subresource.empty(), true, tracking,
                   [&](const json::value& live) -> Outcome<json::value> {
                       json::value made(live, call.memory);
                       auto noticed = faults;
@@ -244,7 +247,7 @@ Outcome<Written> Registry::patch(Call& call, PatchType type, const json::value& 
                   });
 }
 
-Outcome<Written> Registry::change(Call& call, bool may_create, bool retry, const Change& change) {
+Outcome<Written> Registry::change(Call& call, bool may_create, bool retry, Tracking tracking, const Change& change) {
     auto key = key_of(call.kind, call.name_space, call.name);
     for (int attempt = 1;; ++attempt) {
         auto live = state_.get(key);
@@ -255,19 +258,19 @@ Outcome<Written> Registry::change(Call& call, bool may_create, bool retry, const
         if (!live) {
             TRY(check_namespace(call));
             meta(after.get_object())["name"] = call.name;
-            auto written = store_new(call, after);
+            auto written = store_new(call, after, tracking);
             bool raced = !written && written.error().reason == "AlreadyExists";
             if (!raced || attempt == max_attempts) return written;
             continue;
         }
-        auto written = store_change(call, *live, before, after);
+        auto written = store_change(call, *live, before, after, tracking);
         bool raced = !written && written.error().reason == "Conflict";
         if (!raced || !retry || attempt == max_attempts) return written;
     }
 }
 
 Outcome<Written> Registry::store_change(Call& call, const state::Object& live, const json::value& before,
-                                        json::value& after) {
+                                        json::value& after, Tracking tracking) {
     const auto& old = before.get_object();
     auto& object = after.get_object();
     auto uid = meta_text(object, "uid");
@@ -286,7 +289,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
         if (generation.is_int64()) generation = generation.get_int64() + 1;
     }
     bool same = same_object(old, object);
-    TRY(patch::track_update(before, after, node, writer_of(call)));
+    if (tracking == Tracking::Compare) TRY(patch::track_update(before, after, node, writer_of(call)));
     const auto* old_fields = old.at("metadata").get_object().if_contains("managedFields");
     const auto* new_fields = meta(object).if_contains("managedFields");
     bool same_fields = old_fields && new_fields ? *old_fields == *new_fields : old_fields == new_fields;
@@ -299,7 +302,9 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     // The last finalizer went: so does the object.
     const auto* finalizers = meta(object).if_contains("finalizers");
     bool free = !finalizers || !finalizers->is_array() || finalizers->get_array().empty();
-    bool waits = meta_text(object, "deletionTimestamp").empty() || meta(object).contains("deletionGracePeriodSeconds");
+    const auto* grace = meta(object).if_contains("deletionGracePeriodSeconds");
+    bool has_time = grace && grace->is_int64() && grace->get_int64() > 0;  // its node ends it
+    bool waits = meta_text(object, "deletionTimestamp").empty() || has_time;
     bool is_namespace = call.kind.name == "Namespace" && call.kind.group_version.group.empty();
     if (free && !waits && !is_namespace && !call.dry_run) return erase(call, *(*written).object);
     return written;

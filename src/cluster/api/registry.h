@@ -47,11 +47,15 @@ private:
     // What is to become of the live object (null: there is none). Asked again after somebody else's write.
     using Change = std::function<Outcome<json::value>(const json::value& live)>;
 
-    Outcome<Written> change(Call& call, bool may_create, bool retry, const Change& change);
+    // Who set which field: found by comparison, or known already (apply).
+    enum class Tracking : std::uint8_t { Compare, Done };
+
+    Outcome<Written> change(Call& call, bool may_create, bool retry, Tracking tracking, const Change& change);
     Outcome<void> fit(Call& call, json::value& object, codec::Faults& faults) const;
     Outcome<void> check_namespace(const Call& call) const;
-    Outcome<Written> store_new(Call& call, json::value& object);
-    Outcome<Written> store_change(Call& call, const state::Object& live, const json::value& before, json::value& after);
+    Outcome<Written> store_new(Call& call, json::value& object, Tracking tracking);
+    Outcome<Written> store_change(Call& call, const state::Object& live, const json::value& before, json::value& after,
+                                  Tracking tracking);
     Outcome<Written> write(const Call& call, const json::object& object, state::Revision expect, bool is_created);
     Outcome<Written> erase(const Call& call, const state::Object& live);
     Outcome<json::value> read(const Call& call, const state::Object& object) const;

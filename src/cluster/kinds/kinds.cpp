@@ -35,9 +35,10 @@ Faults address_name(std::string_view name) {
     return {std::string(not_an_ip)};
 }
 
-constexpr std::array<NameRule, 8> name_rules{{
+constexpr std::array<NameRule, 9> name_rules{{
     {"", "Namespace", dns_label},
     {"", "Service", dns_1035_label},
+    {"apiregistration.k8s.io", "APIService", path_segment},
     {"batch", "CronJob", short_subdomain},
     {"networking.k8s.io", "IPAddress", address_name},
     {"rbac.authorization.k8s.io", "ClusterRole", path_segment},

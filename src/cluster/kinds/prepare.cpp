@@ -21,8 +21,15 @@ void job(json::object& object) {
     auto* pods = make_object(*spec, "template");
     auto* pod_metadata = pods ? make_object(*pods, "metadata") : nullptr;
     if (auto* labels = pod_metadata ? make_object(*pod_metadata, "labels") : nullptr) {
-        for (auto label : {"batch.kubernetes.io/controller-uid", "controller-uid"}) set_absent(*labels, label, json::value(uid));
+        for (auto label : {"batch.kubernetes.io/controller-uid", "controller-uid"})
+            set_absent(*labels, label, json::value(uid));
         for (auto label : {"batch.kubernetes.io/job-name", "job-name"}) set_absent(*labels, label, json::value(name));
+    }
+    // Whoever reads a job finds these labels on the job itself, too, unless it has labels of its own.
+    const auto* marks = object_at(*spec, "template.metadata.labels");
+    if (marks && !has_items(object, "metadata.labels")) {
+        json::value copy(*marks, object.storage());
+        if (auto* own = make_object(object, "metadata")) own->insert_or_assign("labels", std::move(copy));
     }
     if (auto* selector = make_object(*spec, "selector"))
         if (auto* labels = make_object(*selector, "matchLabels"))

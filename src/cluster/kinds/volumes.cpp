@@ -66,8 +66,8 @@ void downward_file(const json::object& value, const Path& path, Report& report) 
         if (text_at(*resource, "containerName").empty()) report.required(path.field("resourceFieldRef.containerName"));
     } else {
         const auto field = text_at(*reference, "fieldPath");
-        const std::initializer_list<std::string_view> known{"metadata.annotations", "metadata.labels",
-                                                                "metadata.name", "metadata.namespace", "metadata.uid"};
+        const std::initializer_list<std::string_view> known{"metadata.annotations", "metadata.labels", "metadata.name",
+                                                            "metadata.namespace", "metadata.uid"};
         const bool is_subscript = field.starts_with("metadata.labels[") || field.starts_with("metadata.annotations[");
         if (!field.empty() && !is_subscript && std::find(known.begin(), known.end(), field) == known.end())
             report.not_supported(path.field("fieldRef.fieldPath"), field, known);
@@ -94,8 +94,8 @@ void projected(const json::object& value, const Path& path, Report& report) {
     };
     each_object(list_at(value, "sources"), [&](const json::object& source, std::size_t i) {
         const Path at = path.item("sources", i);
-        const std::initializer_list<std::string_view> kinds{"secret", "configMap", "downwardAPI",
-                                                                "serviceAccountToken", "clusterTrustBundle"};
+        const std::initializer_list<std::string_view> kinds{"secret", "configMap", "downwardAPI", "serviceAccountToken",
+                                                            "clusterTrustBundle"};
         bool found = false;
         for (auto kind : kinds) {
             const auto* one = object_at(source, kind);
