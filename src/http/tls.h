@@ -18,8 +18,8 @@ public:
 
 // What a server proves itself with, and perhaps asks of its clients.
 struct ServerTls {
-    std::string certificate, key;  // PEM files, the certificate with its chain
-    std::string client_ca;         // PEM file: clients must have a certificate of these; "": anybody
+    std::string certificate, key;        // PEM files, the certificate with its chain
+    std::string client_ca;               // PEM file: clients must have a certificate of these; "": anybody
     bool clients_may_have_none = false;  // asks, and Request says whose it is; without a good one the handler decides
 };
 
