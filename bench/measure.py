@@ -17,6 +17,9 @@ def compile_programs():
         source, program = repository / f"bench/{name}.cpp", programs / name
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
             subprocess.run(["g++", "-std=c++20", "-O2", "-static", "-pthread", "-o", program, source], check=True)
+    source, program = repository / "bench/kube_load.cpp", programs / "kube_load"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        subprocess.run(["g++", "-std=c++20", "-O2", "-pthread", "-o", program, source, "-lssl", "-lcrypto"], check=True)
 
 
 def median(values):

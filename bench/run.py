@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """pila's figures beside its peers', measured in one sitting, taking turns.
 
-  run.py [--quick] [SECTION...]     runtime api rate memory verbs ports teardown rules logs images registry build
+  run.py [--quick] [SECTION...]     runtime api rate memory verbs ports teardown rules logs images registry build cluster
 Everything runs in a sandbox; each engine has a network namespace of its own and its data on one loop-mounted ext4.
 What is not installed is left out, with a word.
 """
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import measure  # noqa: E402
 from build import bench_build  # noqa: E402
+from cluster import bench_cluster  # noqa: E402
 from images import bench_images  # noqa: E402
 from registry import bench_registry  # noqa: E402
 from logs import bench_logs  # noqa: E402
@@ -311,7 +312,7 @@ def bench_ports(options, lab):
 
 sections = {"runtime": bench_runtime, "api": bench_api, "rate": bench_rate, "memory": bench_memory, "verbs": bench_verbs,
             "ports": bench_ports, "teardown": bench_teardown, "rules": bench_rules, "logs": bench_logs, "images": bench_images,
-            "registry": bench_registry, "build": bench_build}
+            "registry": bench_registry, "build": bench_build, "cluster": bench_cluster}
 
 
 def main():
@@ -330,11 +331,11 @@ def main():
     failed = False
     lab = Lab()
     try:
-        if set(chosen) - {"runtime"}:
+        if set(chosen) - {"runtime", "cluster"}:
             lab.start()
         for name in chosen:
             try:
-                sections[name](options) if name == "runtime" else lab.engines and sections[name](options, lab)
+                sections[name](options) if name in ("runtime", "cluster") else lab.engines and sections[name](options, lab)
             except (RuntimeError, AssertionError, OSError, KeyError) as problem:
                 failed = True
                 print(f"\n{name}: FAILED: {type(problem).__name__} {problem}", flush=True)

@@ -57,12 +57,12 @@ class ControlPlane:
     def kubeconfig(self):
         return self.directory / "data/cluster/pki/admin.kubeconfig"
 
-    def start(self):
+    def start(self, interval=0.05):
         self.log = open(self.directory / "log", "ab")
         self.process = subprocess.Popen(
             [Pila.program, "daemon", "--role", "control-plane", "--data-dir", self.directory / "data",
              "--kube-listen", f"127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)
-        wait_until(lambda: self.process.poll() is not None or self.answers(), "the control plane answers", seconds=30)
+        wait_until(lambda: self.process.poll() is not None or self.answers(), "the control plane answers", 30, interval)
         assert self.process.poll() is None, (self.directory / "log").read_text()
         return self
 
