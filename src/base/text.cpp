@@ -87,38 +87,38 @@ std::optional<std::uint64_t> parse_uint(std::string_view text, int base) {
     return value;
 }
 
+static void append_json_escape(std::string& out, unsigned char c) {
+    switch (c) {
+        case '"': out += "\\\""; break;
+        case '\\': out += "\\\\"; break;
+        case '\n': out += "\\n"; break;
+        case '\r': out += "\\r"; break;
+        case '\t': out += "\\t"; break;
+        default:
+            out += "\\u00";
+            out += hex_digits[c >> 4];
+            out += hex_digits[c & 15];
+    }
+}
+
 void append_json_quoted(std::string& out, std::string_view text) {
     out += '"';
-    while (!text.empty()) {
-        unsigned char c = static_cast<unsigned char>(text[0]);
-        if (c >= 0x80) {
-            auto length = utf8_sequence(text);
-            if (length == 0) {
-                out += "\\ufffd";
-                length = 1;
-            } else {
-                out += text.substr(0, length);
-            }
-            text.remove_prefix(length);
+    std::size_t begin = 0;  // of what can be copied as it is
+    for (std::size_t at = 0; at < text.size();) {
+        auto c = static_cast<unsigned char>(text[at]);
+        std::size_t length = c < 0x80 ? 1 : utf8_sequence(text.substr(at));
+        if (length > 0 && c >= 0x20 && c != '"' && c != '\\') {
+            at += length;
             continue;
         }
-        switch (c) {
-            case '"': out += "\\\""; break;
-            case '\\': out += "\\\\"; break;
-            case '\n': out += "\\n"; break;
-            case '\r': out += "\\r"; break;
-            case '\t': out += "\\t"; break;
-            default:
-                if (c < 0x20) {
-                    out += "\\u00";
-                    out += hex_digits[c >> 4];
-                    out += hex_digits[c & 15];
-                } else {
-                    out += static_cast<char>(c);
-                }
-        }
-        text.remove_prefix(1);
+        out.append(text, begin, at - begin);
+        if (length == 0)
+            out += "\\ufffd";
+        else
+            append_json_escape(out, c);
+        begin = ++at;
     }
+    out.append(text, begin);
     out += '"';
 }
 

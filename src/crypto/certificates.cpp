@@ -10,17 +10,12 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
+#include "crypto/openssl.h"
+
 namespace pila::crypto {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* pointer) const {
-        Free(pointer);
-    }
-};
 using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
@@ -100,18 +95,6 @@ Result<KeyPair> as_pem(X509* certificate, EVP_PKEY* key) {
     return pair;
 }
 
-std::vector<std::string> entries(X509_NAME* name, int nid) {
-    std::vector<std::string> found;
-    for (int at = -1; (at = X509_NAME_get_index_by_NID(name, nid, at)) >= 0;) {
-        unsigned char* text = nullptr;
-        int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-        if (size < 0) continue;
-        found.emplace_back(reinterpret_cast<char*>(text), static_cast<std::size_t>(size));
-        OPENSSL_free(text);
-    }
-    return found;
-}
-
 std::int64_t seconds_of(const ASN1_TIME* time) {
     tm parts{};
     return ASN1_TIME_to_tm(time, &parts) == 1 ? ::timegm(&parts) : 0;
@@ -137,6 +120,18 @@ std::vector<std::string> names_of(X509* certificate) {
 }
 
 }  // namespace
+
+std::vector<std::string> name_entries(const X509_NAME* name, int kind) {
+    std::vector<std::string> found;
+    for (int at = -1; (at = X509_NAME_get_index_by_NID(name, kind, at)) >= 0;) {
+        unsigned char* text = nullptr;
+        int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+        if (size < 0) continue;
+        found.emplace_back(reinterpret_cast<char*>(text), static_cast<std::size_t>(size));
+        OPENSSL_free(text);
+    }
+    return found;
+}
 
 Result<KeyPair> make_authority(const std::string& common_name) {
     Key key(EVP_EC_gen("P-256"));
@@ -180,9 +175,9 @@ Result<CertificateFacts> read_certificate(std::string_view text) {
     auto certificate = TRY(read_pem(text));
     CertificateFacts facts;
     auto* name = X509_get_subject_name(certificate.get());
-    auto common_names = entries(name, NID_commonName);
+    auto common_names = name_entries(name, NID_commonName);
     if (!common_names.empty()) facts.subject.common_name = common_names.front();
-    facts.subject.organizations = entries(name, NID_organizationName);
+    facts.subject.organizations = name_entries(name, NID_organizationName);
     facts.names = names_of(certificate.get());
     facts.not_before = seconds_of(X509_get0_notBefore(certificate.get()));
     facts.not_after = seconds_of(X509_get0_notAfter(certificate.get()));

@@ -14,18 +14,13 @@
 #include <openssl/x509v3.h>
 
 #include "base/text.h"
+#include "crypto/openssl.h"
 
 namespace pila::http {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-    template <typename T>
-    void operator()(T* pointer) const {
-        Free(pointer);
-    }
-};
+using crypto::Deleter;
 using Ssl = std::unique_ptr<SSL, Deleter<SSL_free>>;
 using SslContext = std::unique_ptr<SSL_CTX, Deleter<SSL_CTX_free>>;
 using BioMethod = std::unique_ptr<BIO_METHOD, Deleter<BIO_meth_free>>;
@@ -89,24 +84,12 @@ Result<Ssl> session_over(SSL_CTX* context, const Fd& socket) {
     return ssl;
 }
 
-std::vector<std::string> name_entries(X509& certificate, int nid) {
-    std::vector<std::string> found;
-    auto* name = X509_get_subject_name(&certificate);
-    for (int at = -1; (at = X509_NAME_get_index_by_NID(name, nid, at)) >= 0;) {
-        unsigned char* text = nullptr;
-        int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-        if (size < 0) continue;
-        found.emplace_back(reinterpret_cast<char*>(text), static_cast<std::size_t>(size));
-        OPENSSL_free(text);
-    }
-    return found;
-}
-
 std::shared_ptr<const ClientCertificate> named_by(X509& certificate) {
     auto named = std::make_shared<ClientCertificate>();
-    auto names = name_entries(certificate, NID_commonName);
+    const auto* name = X509_get_subject_name(&certificate);
+    auto names = crypto::name_entries(name, NID_commonName);
     if (!names.empty()) named->common_name = names.front();
-    named->organizations = name_entries(certificate, NID_organizationName);
+    named->organizations = crypto::name_entries(name, NID_organizationName);
     return named;
 }
 

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/text.h"
 #include "cluster/codec/codec.h"
 
 namespace pila::cluster::codec {
@@ -28,31 +29,6 @@ void append_double(std::string& out, double number) {
     out += text;
 }
 
-void append_string(std::string& out, std::string_view text) {
-    constexpr char digits[] = "0123456789abcdef";
-    out += '"';
-    std::size_t begin = 0;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        auto byte = static_cast<unsigned char>(text[at]);
-        if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
-        out.append(text, begin, at - begin);
-        begin = at + 1;
-        switch (byte) {
-            case '"': out += "\\\""; break;
-            case '\\': out += "\\\\"; break;
-            case '\n': out += "\\n"; break;
-            case '\r': out += "\\r"; break;
-            case '\t': out += "\\t"; break;
-            default:
-                out += "\\u00";
-                out += digits[byte >> 4];
-                out += digits[byte & 15];
-        }
-    }
-    out.append(text, begin);
-    out += '"';
-}
-
 void append(std::string& out, const json::value& value) {
     switch (value.kind()) {
         case json::kind::null: out += "null"; return;
@@ -66,7 +42,7 @@ void append(std::string& out, const json::value& value) {
             return;
         }
         case json::kind::double_: append_double(out, value.get_double()); return;
-        case json::kind::string: append_string(out, value.get_string()); return;
+        case json::kind::string: append_json_quoted(out, value.get_string()); return;
         case json::kind::array: {
             char before = '[';
             for (const auto& item : value.get_array()) {
@@ -81,7 +57,7 @@ void append(std::string& out, const json::value& value) {
             char before = '{';
             for (const auto& member : value.get_object()) {
                 out += before;
-                append_string(out, std::string_view(member.key()));
+                append_json_quoted(out, std::string_view(member.key()));
                 out += ':';
                 append(out, member.value());
                 before = ',';

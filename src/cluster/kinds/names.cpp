@@ -97,26 +97,27 @@ Faults dns_label(std::string_view text) {
     return faults;
 }
 
-Faults dns_subdomain(std::string_view text) {
+// Parts between dots, each of a form of its own.
+static Faults dotted(std::string_view text, bool (*is_part)(std::string_view), std::string_view rule,
+                     std::string_view pattern) {
     Faults faults;
     limit(faults, text, longest_subdomain);
-    if (!each_part(text, is_label_form))
-        faults.push_back(
-            pattern_fault("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-                          "'.', and must start and end with an alphanumeric character",
-                          subdomain_pattern, {"example.com"}));
+    if (!each_part(text, is_part)) faults.push_back(pattern_fault(rule, pattern, {"example.com"}));
     return faults;
 }
 
+Faults dns_subdomain(std::string_view text) {
+    return dotted(text, is_label_form,
+                  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and "
+                  "must start and end with an alphanumeric character",
+                  subdomain_pattern);
+}
+
 Faults dns_search(std::string_view text) {
-    Faults faults;
-    limit(faults, text, longest_subdomain);
-    if (!each_part(text, is_search_form))
-        faults.push_back(
-            pattern_fault("a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', "
-                          "'-' or '.', and must start and end with an alphanumeric character",
-                          search_pattern, {"example.com"}));
-    return faults;
+    return dotted(text, is_search_form,
+                  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
+                  "and must start and end with an alphanumeric character",
+                  search_pattern);
 }
 
 Faults dns_1035_label(std::string_view text) {
