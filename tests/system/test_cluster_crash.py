@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 of the control plane amid concurrent writes: what was acknowledged is there as it was, nothing is there by half, revisions
+only grow; and many clients at one object never lose a change."""
+import http.client
+import json
+import os
+import random
+import shutil
+import tempfile
+import threading
+import time
+
+import pytest
+from lib import cluster
+
+pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
+maps = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.fixture
+def plane():
+    directory = tempfile.mkdtemp(prefix="pila-cluster-")
+    made = cluster.ControlPlane(directory).start()
+    yield made
+    made.stop()
+    shutil.rmtree(directory)
+
+
+class Writer(threading.Thread):
+    """Creates, changes and removes objects of its own until the server is gone; `sure` is what was acknowledged last of each, and
+    `open` the one whose answer never came."""
+
+    def __init__(self, plane, name, seed):
+        super().__init__()
+        self.plane, self.label, self.choice = plane, name, random.Random(seed)
+        self.sure, self.open, self.count = {}, None, 0
+        self.connection = plane.connect()
+        self.connection.connect()
+
+    def call(self, method, name, body=None):
+        path = maps if method == "POST" else f"{maps}/{name}"
+        return self.plane.request(method, path, body, connection=self.connection)
+
+    def run(self):
+        try:
+            while True:
+                self.one()
+        except (OSError, http.client.HTTPException):
+            pass
+
+    def one(self):
+        self.count += 1
+        known = [name for name, state in self.sure.items() if state]
+        action = self.choice.choice(["create", "create", "change", "remove"]) if known else "create"
+        name = f"{self.label}-{self.count}" if action == "create" else self.choice.choice(known)
+        body = {"metadata": {"name": name}, "data": {"n": str(self.count), "filler": "x" * self.choice.randrange(2000)}}
+        self.open = name
+        if action == "remove":
+            answer = self.call("DELETE", name)
+            assert answer.status == 200, answer
+            self.sure[name] = None
+        else:
+            answer = self.call("POST" if action == "create" else "PUT", name, body)
+            assert answer.status in (200, 201), answer
+            self.sure[name] = answer.json
+        self.open = None
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("PILA_CLUSTER_KILLS", "6"))))
+def test_killed_amid_writes(plane, seed):
+    choice = random.Random(seed)
+    writers = [Writer(plane, f"w{number}", seed * 100 + number) for number in range(12)]
+    for writer in writers:
+        writer.start()
+    time.sleep(choice.uniform(0.05, 0.8))
+    plane.kill()
+    for writer in writers:
+        writer.join()
+    plane.start()
+    listed = plane.request("GET", maps).json
+    found = {item["metadata"]["name"]: item for item in listed["items"]}
+    acknowledged, newest = 0, 0
+    for writer in writers:
+        for name, state in writer.sure.items():
+            acknowledged += 1
+            if state:
+                newest = max(newest, int(state["metadata"]["resourceVersion"]))
+            if name == writer.open:
+                continue  # its last change may be there or not
+            assert found.get(name) == state, name
+        open_one = found.get(writer.open)
+        assert open_one is None or len(open_one["data"]) == 2
+    assert acknowledged > 20
+    known = {name for writer in writers for name in [*writer.sure, writer.open]}
+    assert set(found) <= known
+    assert int(listed["metadata"]["resourceVersion"]) >= newest
+    later = plane.request("POST", maps, {"metadata": {"name": "later"}}).json
+    assert int(later["metadata"]["resourceVersion"]) > newest
+
+
+def test_no_change_is_lost(plane):
+    """Clients that count up one number, each from what it read: compare and swap, and patches that need no reading."""
+    plane.request("POST", maps, {"metadata": {"name": "counter", "annotations": {}}, "data": {"n": "0"}})
+    each, clients = 25, 8
+
+    def count(number):
+        connection = plane.connect()
+        done = 0
+        while done < each:
+            current = plane.request("GET", f"{maps}/counter", connection=connection).json
+            current["data"]["n"] = str(int(current["data"]["n"]) + 1)
+            answer = plane.request("PUT", f"{maps}/counter", current, connection=connection)
+            assert answer.status in (200, 409), answer
+            done += answer.status == 200
+        patch = {"metadata": {"annotations": {f"client{number}": "was here"}}}
+        answer = plane.request("PATCH", f"{maps}/counter", patch, {"Content-Type": "application/merge-patch+json"}, connection=connection)
+        assert answer.status == 200, answer
+
+    threads = [threading.Thread(target=count, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = plane.request("GET", f"{maps}/counter").json
+    assert found["data"]["n"] == str(each * clients)
+    assert len(found["metadata"]["annotations"]) == clients
+
+
+def test_watchers_see_every_change_once(plane):
+    """Twenty watchers, some slow, some that come back with the last revision they saw."""
+    start = plane.request("GET", maps).json["metadata"]["resourceVersion"]
+    changes, names = 300, [f"seen{number}" for number in range(10)]
+    problems = []
+
+    def watch(number):
+        choice = random.Random(number)
+        revision, seen, live = start, [], {}
+        while len(seen) < changes:
+            connection = plane.connect()
+            connection.request("GET", f"{maps}?watch=1&resourceVersion={revision}&allowWatchBookmarks=true&timeoutSeconds=20")
+            response = connection.getresponse()
+            until = len(seen) + (choice.randrange(1, 100) if number % 2 else changes)
+            while len(seen) < min(until, changes):
+                line = response.readline()
+                if not line:
+                    break
+                event = json.loads(line)
+                item = event["object"]
+                revision = item["metadata"]["resourceVersion"]
+                if event["type"] == "BOOKMARK":
+                    continue
+                name = item["metadata"]["name"]
+                if (event["type"] == "ADDED") == (name in live):
+                    problems.append((number, event["type"], name))
+                live[name] = True
+                if event["type"] == "DELETED":
+                    del live[name]
+                seen.append(int(revision))
+                if number % 5 == 0:
+                    time.sleep(0.001)
+            connection.close()
+        if seen != sorted(set(seen)) or len(seen) != changes:
+            problems.append((number, "order", seen[:20]))
+
+    watchers = [threading.Thread(target=watch, args=(number,)) for number in range(20)]
+    for watcher in watchers:
+        watcher.start()
+    connection, there = plane.connect(), set()
+    for change in range(changes):
+        name = names[change % len(names)]
+        if name not in there:
+            answer = plane.request("POST", maps, {"metadata": {"name": name}, "data": {"n": str(change)}}, connection=connection)
+            there.add(name)
+        elif change % 3:
+            answer = plane.request("PUT", f"{maps}/{name}", {"metadata": {"name": name}, "data": {"n": str(change)}}, connection=connection)
+        else:
+            answer = plane.request("DELETE", f"{maps}/{name}", connection=connection)
+            there.remove(name)
+        assert answer.status in (200, 201), answer
+    for watcher in watchers:
+        watcher.join(60)
+    assert not any(watcher.is_alive() for watcher in watchers), "a watcher waits for what does not come"
+    assert problems == []
