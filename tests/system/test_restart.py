@@ -46,7 +46,8 @@ def test_the_pauses_between_restarts_grow(fresh):
     times = [float(line) for line in docker("logs", "fails").split()]
     pauses = [later - sooner for sooner, later in zip(times, times[1:])]
     assert len(times) == 5 and docker.inspect("fails")["RestartCount"] == 4
-    assert pauses[0] >= 0.1 and pauses[3] >= 0.8 and pauses[3] > pauses[0], pauses
+    tick = 0.011  # of /proc/uptime, and what a float makes of it
+    assert pauses[0] >= 0.1 - tick and pauses[3] >= 0.8 - tick and pauses[3] > pauses[0], pauses
 
 
 @pytest.mark.slow
