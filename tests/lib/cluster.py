@@ -57,11 +57,12 @@ class ControlPlane:
     def kubeconfig(self):
         return self.directory / "data/cluster/pki/admin.kubeconfig"
 
-    def start(self, interval=0.05):
+    def start(self, interval=0.05, failpoints=""):
         self.log = open(self.directory / "log", "ab")
         self.process = subprocess.Popen(
             [Pila.program, "daemon", "--role", "control-plane", "--data-dir", self.directory / "data",
-             "--kube-listen", f"127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)
+             "--kube-listen", f"127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log,
+            env=os.environ | ({"PILA_FAILPOINTS": failpoints} if failpoints else {}))
         wait_until(lambda: self.process.poll() is not None or self.answers(), "the control plane answers", 30, interval)
         assert self.process.poll() is None, (self.directory / "log").read_text()
         return self

@@ -98,6 +98,33 @@ def test_killed_amid_writes(plane, seed):
     assert int(later["metadata"]["resourceVersion"]) > newest
 
 
+@pytest.mark.failpoints
+@pytest.mark.parametrize("place, stays", [("state.before-commit", False), ("state.after-commit", True)])
+def test_killed_beside_a_commit(plane, place, stays):
+    """Before it the write is lost, which nobody was told of; after it it is there, though nobody was told."""
+    plane.stop()
+    plane.start(failpoints=f"{place}=3*off->crash")
+    connection, sure = plane.connect(), []
+    with pytest.raises((OSError, http.client.HTTPException)):
+        for number in range(10):
+            answer = plane.request("POST", maps, {"metadata": {"name": f"c{number}"}}, connection=connection)
+            assert answer.status == 201, answer
+            sure.append(f"c{number}")
+    plane.process.wait()
+    plane.start()
+    found = [item["metadata"]["name"] for item in plane.request("GET", maps).json["items"]]
+    assert sure and found == sure + [f"c{len(sure)}"] * stays
+
+
+@pytest.mark.failpoints
+def test_a_commit_that_fails(plane):
+    plane.stop()
+    plane.start(failpoints="state.before-commit=2*off->2*error")
+    statuses = [plane.request("POST", maps, {"metadata": {"name": f"c{number}"}}).status for number in range(6)]
+    assert statuses == [201, 201, 500, 500, 201, 201]
+    assert [item["metadata"]["name"] for item in plane.request("GET", maps).json["items"]] == ["c0", "c1", "c4", "c5"]
+
+
 def test_no_change_is_lost(plane):
     """Clients that count up one number, each from what it read: compare and swap, and patches that need no reading."""
     plane.request("POST", maps, {"metadata": {"name": "counter", "annotations": {}}, "data": {"n": "0"}})
