@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <memory>
 
 #include <fmt/core.h>
 
@@ -127,11 +128,10 @@ public:
 
     Result<void> content(FdView file, const std::string& path) {
         TRY(attributes(file, path));
-        std::string buffer(256U << 10, '\0');
         for (;;) {
-            auto got = TRY(os::read_some(file, buffer.data(), buffer.size()).in("read " + path));
+            auto got = TRY(os::read_some(file, buffer_.get(), buffer_bytes).in("read " + path));
             if (got == 0) return {};
-            hasher_.update(std::string_view(buffer).substr(0, got));
+            hasher_.update({buffer_.get(), got});
         }
     }
 
@@ -156,6 +156,9 @@ private:
         return {};
     }
 
+    // One for all files: contexts have many small ones, and fresh memory for each costs more than reading it.
+    static constexpr std::size_t buffer_bytes = 64U << 10;
+    const std::unique_ptr<char[]> buffer_ = std::make_unique_for_overwrite<char[]>(buffer_bytes);
     const Context& context_;
     const IgnorePatterns& excluded_;
     image::Hasher& hasher_;
