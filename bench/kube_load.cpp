@@ -30,7 +30,9 @@ static SSL_CTX* context;
     std::_Exit(1);
 }
 
-static double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+static double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 class Connection {
 public:
@@ -55,7 +57,8 @@ public:
 
     void send(const std::string& method, const std::string& path, const std::string& body) {
         std::string text = method + " " + path + " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: load/1\r\n";
-        if (!body.empty()) text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+        if (!body.empty())
+            text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
         text += "\r\n" + body;
         if (SSL_write(ssl_, text.data(), static_cast<int>(text.size())) <= 0) fail("write");
     }
@@ -120,17 +123,23 @@ static std::string map_named(const std::string& name, std::size_t size, const st
 
 // What a deployment's pods look like: probes, environment, volumes, resources.
 static std::string pod_named(const std::string& name) {
-    std::string text = R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":")" + name +
-                       R"(","labels":{"app":"web","pod-template-hash":"5d4f8c7b9f"},"annotations":{"prometheus.io/scrape":"true"}},"spec":{"containers":[)";
+    std::string text =
+        R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":")" + name +
+        R"(","labels":{"app":"web","pod-template-hash":"5d4f8c7b9f"},"annotations":{"prometheus.io/scrape":"true"}},"spec":{"containers":[)";
     for (int index = 0; index < 2; ++index) {
         if (index) text += ',';
-        text += R"({"name":"c)" + std::to_string(index) + R"(","image":"registry.example.com/shop/web:1.27","args":["--listen=:8080","--level=info"],"env":[)";
+        text += R"({"name":"c)" + std::to_string(index) +
+                R"(","image":"registry.example.com/shop/web:1.27","args":["--listen=:8080","--level=info"],"env":[)";
         for (int variable = 0; variable < 5; ++variable)
-            text += std::string(variable ? "," : "") + R"({"name":"SETTING_)" + std::to_string(variable) + R"(","value":"some value of a setting"})";
-        text += R"(],"ports":[{"name":"http)" + std::to_string(index) + R"(","containerPort":80)" + std::to_string(80 + index) +
-                R"(}],"resources":{"requests":{"cpu":"100m","memory":"64Mi"},"limits":{"memory":"128Mi"}},"readinessProbe":{"httpGet":{"path":"/ready","port":8080}},"livenessProbe":{"httpGet":{"path":"/live","port":8080}},"volumeMounts":[{"name":"data","mountPath":"/data"}]})";
+            text += std::string(variable ? "," : "") + R"({"name":"SETTING_)" + std::to_string(variable) +
+                    R"(","value":"some value of a setting"})";
+        text +=
+            R"(],"ports":[{"name":"http)" + std::to_string(index) + R"(","containerPort":80)" +
+            std::to_string(80 + index) +
+            R"(}],"resources":{"requests":{"cpu":"100m","memory":"64Mi"},"limits":{"memory":"128Mi"}},"readinessProbe":{"httpGet":{"path":"/ready","port":8080}},"livenessProbe":{"httpGet":{"path":"/live","port":8080}},"volumeMounts":[{"name":"data","mountPath":"/data"}]})";
     }
-    return text + R"(],"volumes":[{"name":"data","emptyDir":{}}],"nodeName":"node-1","tolerations":[{"key":"node.kubernetes.io/not-ready","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}})";
+    return text +
+           R"(],"volumes":[{"name":"data","emptyDir":{}}],"nodeName":"node-1","tolerations":[{"key":"node.kubernetes.io/not-ready","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}})";
 }
 
 static void report(std::vector<std::vector<double>>& times, double seconds) {
@@ -139,7 +148,8 @@ static void report(std::vector<std::vector<double>>& times, double seconds) {
     if (all.empty()) fail("no answers");
     std::sort(all.begin(), all.end());
     std::printf("requests %zu\nper_second %.0f\np50_ms %.3f\np99_ms %.3f\nmax_ms %.3f\n", all.size(),
-                static_cast<double>(all.size()) / seconds, all[all.size() / 2] * 1e3, all[all.size() * 99 / 100] * 1e3, all.back() * 1e3);
+                static_cast<double>(all.size()) / seconds, all[all.size() / 2] * 1e3, all[all.size() * 99 / 100] * 1e3,
+                all.back() * 1e3);
 }
 
 int main(int argc, char** argv) {
@@ -147,7 +157,8 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     port = std::atoi(argv[1]);
     context = SSL_CTX_new(TLS_client_method());
-    if (SSL_CTX_use_certificate_file(context, argv[2], SSL_FILETYPE_PEM) != 1 || SSL_CTX_use_PrivateKey_file(context, argv[3], SSL_FILETYPE_PEM) != 1)
+    if (SSL_CTX_use_certificate_file(context, argv[2], SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, argv[3], SSL_FILETYPE_PEM) != 1)
         fail("certificate");
     std::string mode = argv[4];
     int connections = std::atoi(argv[5]), argument = std::atoi(argv[6]);
@@ -161,7 +172,8 @@ int main(int argc, char** argv) {
             auto begin = Clock::now();
             connection.send("GET", pods, "");
             if (connection.answer(size) != 200) fail("list");
-            std::printf("megabytes %.1f\nmegabytes_per_second %.0f\n", static_cast<double>(size) / 1e6, static_cast<double>(size) / 1e6 / seconds_since(begin));
+            std::printf("megabytes %.1f\nmegabytes_per_second %.0f\n", static_cast<double>(size) / 1e6,
+                        static_cast<double>(size) / 1e6 / seconds_since(begin));
         }
         return 0;
     }
