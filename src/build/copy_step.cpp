@@ -251,7 +251,8 @@ Result<void> CopyStep::fill(FdView root, const CopyOptions& options) {
             bool unpacked = TRY(unpack(root, download.path, options));
             if (unpacked) continue;
         }
-        Source source{.path = download.name, .base = {}, .object = TRY(os::open(download.path, O_PATH))};
+        auto object = TRY(os::open(download.path, O_PATH));
+        Source source{.path = download.name, .base = {}, .object = std::move(object)};
         source.info = TRY(os::stat_of(source.object));
         if (download.modified) source.info.st_mtim = *download.modified;
         TRY(copier.copy(source, target));

@@ -62,7 +62,8 @@ Result<std::string> RunMounts::copy_of(const RunMount& mount) {
 
 Result<void> RunMounts::prepare_bind(const RunMount& mount) {
     if (!mount.read_only) {
-        prepared_.push_back({"bind", TRY(copy_of(mount)), mount.target, "", false, 0, {}});
+        auto copy = TRY(copy_of(mount));
+        prepared_.push_back({"bind", std::move(copy), mount.target, "", false, 0, {}});
         return {};
     }
     auto clean = image::joined_path("/", mount.source);

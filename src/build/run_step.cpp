@@ -187,10 +187,11 @@ Result<void> RunStep::run() {
         auto directory = engine().parts().snapshots.upper_directory(id);
         return stage_.commit(key, {created_by, stage_.config_, directory, instruction_.original, true});
     }
-    auto changes = take_changes(id, mounts);
+    auto taken = take_changes(id, mounts);
     remove(id);
     stage_.say(fmt::format(" ---> Removed intermediate container {}\n", id.substr(0, 12)));
-    return stage_.commit(key, {created_by, stage_.config_, TRY(std::move(changes)), instruction_.original});
+    auto changes = TRY(std::move(taken));
+    return stage_.commit(key, {created_by, stage_.config_, std::move(changes), instruction_.original});
 }
 
 Result<void> StageRun::run_command(const Instruction& instruction) { return RunStep(*this, instruction).run(); }

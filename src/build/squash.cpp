@@ -66,7 +66,8 @@ Result<image::ImagePointer> squash(Job& job, const StageResult& built) {
         for (auto i = ours; i-- > 0;) {
             auto layer = TRY(os::open(directories[i], O_RDONLY | O_DIRECTORY));
             TRY(delete_hidden(layer, root, 0).in("squash"));
-            Source all{.path = ".", .base = {}, .object = TRY(os::open(directories[i], O_PATH | O_DIRECTORY))};
+            auto object = TRY(os::open(directories[i], O_PATH | O_DIRECTORY));
+            Source all{.path = ".", .base = {}, .object = std::move(object)};
             all.info = TRY(os::stat_of(all.object));
             CopyOptions options;
             options.keep_owner = true;

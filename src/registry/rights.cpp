@@ -53,7 +53,8 @@ static Result<Right> parse_right(std::string_view line) {
     for (auto word : split(line, ' '))
         if (!word.empty()) words.push_back(word);
     if (words.size() != 3) return Error(Errc::Invalid, "not USER REPOSITORIES ACTIONS");
-    Right right{std::string(words[0]), std::string(words[1]), TRY(parse_actions(words[2]))};
+    auto actions = TRY(parse_actions(words[2]));
+    Right right{std::string(words[0]), std::string(words[1]), std::move(actions)};
     constexpr auto allowed = "abcdefghijklmnopqrstuvwxyz0123456789._-/*";
     if (right.pattern.find_first_not_of(allowed) != std::string::npos || right.pattern.size() > 255)
         return Error(Errc::Invalid, fmt::format("{} is no pattern of repositories", printable(right.pattern)));

@@ -7,12 +7,13 @@
 #include "build/mounts.h"
 #include "build/stages.h"
 #include "image/instructions.h"
+#include "image/platform.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace pila;
     auto recipe = build::parse_recipe({reinterpret_cast<const char*>(data), size});
     if (!recipe) return 0;
-    build::Arguments arguments({{"given", "value"}}, build::Platform::of_this_machine());
+    build::Arguments arguments({{"given", "value"}}, image::Platform::parse("").take());
     for (const auto& argument : recipe->arguments)
         static_cast<void>(arguments.declare_global(argument, recipe->escape));
     image::Variables variables = [&](std::string_view name) { return arguments.global(name); };
