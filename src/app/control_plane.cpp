@@ -20,24 +20,20 @@ namespace {
 
 std::string pki_of(const std::string& data_directory) { return data_directory + "/cluster/pki"; }
 
-struct Place {
-    std::string host;
-    std::uint16_t port = 0;
-    // As clients of this machine reach it.
-    std::string address() const {
-        auto name = host.empty() || host == "0.0.0.0" || host == "::" ? std::string("127.0.0.1") : host;
-        return name.find(':') == name.npos ? fmt::format("{}:{}", name, port) : fmt::format("[{}]:{}", name, port);
-    }
-};
+// As clients of this machine reach it.
+std::string address_of(const Place& place) {
+    auto any = place.host.empty() || place.host == "0.0.0.0" || place.host == "::";
+    auto name = any ? std::string("127.0.0.1") : place.host;
+    return name.find(':') == name.npos ? fmt::format("{}:{}", name, place.port)
+                                       : fmt::format("[{}]:{}", name, place.port);
+}
 
-Result<Place> parse_place(const std::string& text) {
-    auto colon = text.rfind(':');
-    auto port = colon == text.npos ? std::nullopt : parse_uint(std::string_view(text).substr(colon + 1));
-    if (!port || *port == 0 || *port > 65535)
-        return Error(Errc::Invalid, fmt::format("cannot listen on {}: must be ADDRESS:PORT", text));
-    auto host = text.substr(0, colon);
+// IPv6 addresses come in brackets.
+Result<Place> kube_place(const std::string& text) {
+    auto place = TRY(parse_place(text));
+    auto& host = place.host;
     if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-    return Place{host, static_cast<std::uint16_t>(*port)};
+    return place;
 }
 
 std::vector<std::string> names_of_server(const ControlPlaneOptions& options, const Place& place) {
@@ -62,7 +58,7 @@ ControlPlane::ControlPlane() = default;
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptions& options,
                                                          const std::string& data_directory) {
-    auto place = TRY(parse_place(options.listen));
+    auto place = TRY(kube_place(options.listen));
     auto listening = listen_on_tcp(place.host, place.port);
     if (!listening && !options.listen_is_given) {
         log::warning("no Kubernetes API: {}; give --kube-listen ADDRESS:PORT", listening.error().message());
@@ -72,10 +68,10 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
     std::unique_ptr<ControlPlane> made(new ControlPlane);
     TRY(os::make_directories(data_directory + "/cluster", 0700));
     auto authority = TRY(cluster::api::prepare_authority(pki_of(data_directory), names_of_server(options, place),
-                                                         "https://" + place.address()));
+                                                         "https://" + address_of(place)));
     made->state_ = TRY(cluster::state::State::open(data_directory + "/cluster/state.db").in("objects of the cluster"));
     made->api_ =
-        std::make_unique<cluster::api::Api>(*made->state_, cluster::api::ApiOptions{PILA_VERSION, place.address()});
+        std::make_unique<cluster::api::Api>(*made->state_, cluster::api::ApiOptions{PILA_VERSION, address_of(place)});
     TRY(made->api_->start());
     http::ServerTls tls;
     tls.certificate = authority.server_certificate();
@@ -87,7 +83,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
     made->server_ = TRY(http::Server::create([api](http::Request& request) { return api->handle(request); },
                                              cluster::api::error_response, limits()));
     TRY(made->server_->listen(std::move(socket), acceptor));
-    log::info("serves the Kubernetes API on https://{} (pila kubeconfig)", place.address());
+    log::info("serves the Kubernetes API on https://{} (pila kubeconfig)", address_of(place));
     return made;
 }
 

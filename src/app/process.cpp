@@ -13,6 +13,7 @@
 
 #include <fmt/core.h>
 
+#include "base/text.h"
 #include "os/file.h"
 
 namespace pila::app {
@@ -71,6 +72,14 @@ std::optional<Address> parse_address(std::string host, std::uint16_t port) {
 }
 
 }  // namespace
+
+Result<Place> parse_place(const std::string& text) {
+    auto colon = text.rfind(':');
+    auto port = colon == std::string::npos ? std::nullopt : parse_uint(std::string_view(text).substr(colon + 1));
+    if (!port || *port == 0 || *port > 65535)
+        return Error(Errc::Invalid, fmt::format("cannot listen on {}: must be ADDRESS:PORT", text));
+    return Place{text.substr(0, colon), static_cast<std::uint16_t>(*port), text};
+}
 
 bool is_loopback(const std::string& host) {
     auto address = parse_address(host, 0);

@@ -17,6 +17,12 @@ Result<Fd> block_signals();
 // Until SIGTERM or SIGINT, which it returns.
 int wait_for_signal(const Fd& signals);
 
+struct Place {
+    std::string host;
+    std::uint16_t port = 0;
+    std::string text;  // as it was given
+};
+Result<Place> parse_place(const std::string& text);  // "ADDRESS:PORT"
 // An IPv4 or IPv6 address, "localhost", or "" for all.
 Result<Fd> listen_on_tcp(const std::string& host, std::uint16_t port);
 bool is_loopback(const std::string& host);

@@ -45,19 +45,6 @@ Result<std::shared_ptr<http::TlsAcceptor>> make_tls(const RegistryOptions& optio
     return http::TlsAcceptor::create({options.tls_certificate, options.tls_key, options.tls_client_ca});
 }
 
-struct Place {
-    std::string host;
-    std::uint16_t port = 0;
-    std::string text;
-};
-Result<Place> parse_place(const std::string& text) {
-    auto colon = text.rfind(':');
-    auto port = colon == std::string::npos ? std::nullopt : parse_uint(std::string_view(text).substr(colon + 1));
-    if (!port || *port == 0 || *port > 65535)
-        return Error(Errc::Invalid, fmt::format("cannot listen on {}: must be ADDRESS:PORT", text));
-    return Place{text.substr(0, colon), static_cast<std::uint16_t>(*port), text};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<RegistryListener>> RegistryListener::open(const RegistryOptions& options,

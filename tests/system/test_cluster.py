@@ -293,6 +293,28 @@ def test_a_namespace_takes_everything_with_it(plane, admin):
     assert "this namespace may not be deleted" in admin.fails("delete", "namespace", "default")
 
 
+def test_a_name_in_a_namespace_does_not_delete_it(plane, admin):
+    """Only metadata.deletionTimestamp says that it goes: not a label of that name, nor one that went and came back."""
+    admin("create", "namespace", "lives")
+    admin("-n", "lives", "create", "configmap", "inside")
+    merge = {"Content-Type": "application/merge-patch+json"}
+    labels = {"metadata": {"labels": {"deletionTimestamp": "no"}, "annotations": {"deletionTimestamp": "no"}}}
+    assert plane.request("PATCH", "/api/v1/namespaces/lives", labels, merge).status == 200
+    plane.request("POST", "/api/v1/namespaces/lives/secrets", {"metadata": {"name": "s"}})
+    plane.request("DELETE", "/api/v1/namespaces/lives/secrets/s")
+    plane.stop()
+    plane.start()
+    for _ in range(20):
+        plane.request("DELETE", "/api/v1/namespaces/again")
+        wait_until(lambda: plane.request("GET", "/api/v1/namespaces/again").status == 404, "it goes")
+        assert plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": "again"}}).status == 201
+        assert plane.request("POST", "/api/v1/namespaces/again/configmaps", {"metadata": {"name": "new"}}).status == 201
+    for path in ("lives/configmaps/inside", "again/configmaps/new"):
+        assert plane.request("GET", f"/api/v1/namespaces/{path}").status == 200
+    for name in ("lives", "again"):
+        admin("delete", "namespace", name)
+
+
 def test_it_is_still_there(plane, admin):
     """After an end and after kill -9: objects, revisions, certificates."""
     admin("create", "configmap", "kept", "--from-literal=a=1")

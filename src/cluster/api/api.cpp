@@ -17,11 +17,6 @@ namespace {
 constexpr std::string_view first_namespaces[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
 const User self{"system:apiserver", "", {"system:masters"}};
 
-const schema::Kind& namespace_kind() {
-    static const auto& kind = *schema::Catalogue::builtin().find_resource({"", "v1"}, "namespaces");
-    return kind;
-}
-
 // Kinds of one store that another version shows differently wait for their conversion.
 bool is_served(const schema::Kind& kind) {
     const auto& group = kind.group_version;
@@ -143,13 +138,15 @@ http::Response error_response(int status, const std::string& message) {
 }
 
 void Api::empty_namespace_if_going(const state::Object& space) {
-    if (space.bytes.find("\"deletionTimestamp\":") == std::string::npos) return;
-    empty_namespace(space.key.substr(prefix_of(namespace_kind(), "").size()));
+    if (Registry::is_going(space)) empty_namespace(space.key.substr(prefix_of(namespace_kind(), "").size()));
 }
 
 // Everything within a namespace goes; then the namespace itself. What finalizers hold is looked at again when it goes.
+// Only this thread takes namespaces away; one of the same name that came meanwhile is not touched.
 void Api::empty_namespace(const std::string& name) {
     namespaces_.post([this, name] {
+        auto space = state_.get(key_of(namespace_kind(), "", name));
+        if (!space || !Registry::is_going(*space)) return;
         bool again = true, held = false;
         for (int round = 0; again && round < 100; ++round) {
             again = held = false;

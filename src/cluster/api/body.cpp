@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cluster/api/negotiate.h"
 #include "cluster/api/request.h"
+#include "cluster/kinds/tree.h"
 
 namespace pila::cluster::api {
 
@@ -45,16 +46,6 @@ Outcome<Body> parse(std::string_view type, const std::string& bytes, json::stora
 std::string type_of(const http::Request& request) {
     auto given = request.headers.get("Content-Type");
     return given.empty() ? "application/json" : read_media_type(given).type;
-}
-
-std::optional<std::int64_t> number_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_int64() ? std::optional(value->get_int64()) : std::nullopt;
-}
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
 }
 
 }  // namespace
@@ -99,14 +90,13 @@ Outcome<DeleteOptions> read_delete_options(http::Request& request, json::storage
     if (!body.is_empty) {
         if (!body.tree.is_object()) return bad_request("DeleteOptions are an object");
         const auto& object = body.tree.get_object();
-        if (auto seconds = number_at(object, "gracePeriodSeconds")) options.grace_seconds = seconds;
-        if (auto policy = text_at(object, "propagationPolicy"); !policy.empty()) options.propagation = policy;
-        if (const auto* before = object.if_contains("preconditions"); before && before->is_object()) {
-            options.uid = text_at(before->get_object(), "uid");
-            options.resource_version = text_at(before->get_object(), "resourceVersion");
+        if (auto seconds = kinds::integer_at(object, "gracePeriodSeconds")) options.grace_seconds = seconds;
+        if (auto policy = kinds::text_at(object, "propagationPolicy"); !policy.empty()) options.propagation = policy;
+        if (const auto* before = kinds::object_at(object, "preconditions")) {
+            options.uid = kinds::text_at(*before, "uid");
+            options.resource_version = kinds::text_at(*before, "resourceVersion");
         }
-        const auto* dry = object.if_contains("dryRun");
-        dry_run = dry_run || (dry && dry->is_array() && !dry->get_array().empty());
+        dry_run = dry_run || kinds::has_items(object, "dryRun");
     }
     const auto& policy = options.propagation;
     if (!policy.empty() && policy != "Background" && policy != "Foreground" && policy != "Orphan")

@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "cluster/codec/codec.h"
+#include "cluster/kinds/tree.h"
+#include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
 
@@ -79,11 +81,23 @@ json::object& meta(json::object& object) {
 }
 
 std::string_view meta_text(const json::object& object, std::string_view member) {
-    const auto* metadata = object.if_contains("metadata");
-    if (!metadata || !metadata->is_object()) return {};
-    const auto* value = metadata->get_object().if_contains(member);
-    return value && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
+    const auto* metadata = kinds::object_at(object, "metadata");
+    return metadata ? kinds::text_at(*metadata, member) : std::string_view();
 }
+
+const schema::Kind& namespace_kind() {
+    static const auto& kind = *schema::Catalogue::builtin().find_resource({"", "v1"}, "namespaces");
+    return kind;
+}
+
+bool is_namespace(const schema::Kind& kind) { return kind.name == "Namespace" && kind.group_version.group.empty(); }
+
+bool is_held(const json::object& object, const schema::Kind& kind) {
+    return kinds::has_items(object, "metadata.finalizers") ||
+           (is_namespace(kind) && kinds::has_items(object, "spec.finalizers"));
+}
+
+bool is_going(const json::object& object) { return !meta_text(object, "deletionTimestamp").empty(); }
 
 std::string new_uid() {
     auto text = random_hex(32);

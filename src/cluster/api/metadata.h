@@ -17,6 +17,14 @@ std::string prefix_of(const schema::Kind& kind, std::string_view name_space);
 std::string_view meta_text(const json::object& object, std::string_view member);
 json::object& meta(json::object& object);  // made if it is not there
 
+const schema::Kind& namespace_kind();
+bool is_namespace(const schema::Kind& kind);
+
+// Whether finalizers hold it, those of a namespace's spec among them; whether it was deleted and only they or its node
+// keep it.
+bool is_held(const json::object& object, const schema::Kind& kind);
+bool is_going(const json::object& object);
+
 std::string new_uid();
 std::string now_text();
 

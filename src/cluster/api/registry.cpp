@@ -9,15 +9,14 @@
 #include "cluster/api/metadata.h"
 #include "cluster/api/selectors.h"
 #include "cluster/kinds/kinds.h"
+#include "cluster/kinds/tree.h"
 #include "cluster/patch/managed.h"
 #include "cluster/patch/patch.h"
-#include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
 
 namespace {
 
-constexpr int max_attempts = 5;         // of a change that others' writes get in the way of
 constexpr int max_generated_names = 8;  // tried before AlreadyExists
 constexpr std::size_t max_generated_base = 58;
 
@@ -33,40 +32,40 @@ std::string generated_name(std::string_view base) {
 // Clients see only what this subresource is about: `status` alone, or all but that.
 void keep_other_half(json::object& object, const json::object& live, const Call& call) {
     bool of_status = call.subresource == "status";
-    if (of_status) {
-        json::value status = object.contains("status") ? object["status"] : json::value(nullptr);
-        auto sent = object;
-        object = live;
-        if (status.is_null())
-            object.erase("status");
+    if (!of_status && !call.kind.find_subresource("status")) return;
+    auto take = [](json::object& to, const json::object& from, std::string_view member) {
+        if (const auto* value = from.if_contains(member))
+            to[member] = *value;
         else
-            object["status"] = std::move(status);
-        if (const auto* managed = sent.if_contains("metadata"); managed && managed->is_object()) {
-            const auto* fields = managed->get_object().if_contains("managedFields");
-            if (fields) meta(object)["managedFields"] = *fields;
-        }
-        return;
-    }
-    if (!call.kind.find_subresource("status")) return;
-    if (const auto* status = live.if_contains("status"))
-        object["status"] = *status;
-    else
-        object.erase("status");
+            to.erase(member);
+    };
+    if (!of_status) return take(object, live, "status");
+    json::object changed(live, object.storage());
+    take(changed, object, "status");
+    if (const auto* metadata = kinds::object_at(object, "metadata"); metadata && metadata->contains("managedFields"))
+        take(meta(changed), *metadata, "managedFields");
+    object = std::move(changed);
 }
 
 // A deletion waits for nothing any more: no finalizer, no node that ends it.
-bool may_go(json::object& object, const schema::Kind& kind) {
-    if (meta_text(object, "deletionTimestamp").empty()) return false;
-    auto is_empty = [](const json::object& in, std::string_view member) {
-        const auto* list = in.if_contains(member);
-        return !list || !list->is_array() || list->get_array().empty();
-    };
-    const auto* grace = meta(object).if_contains("deletionGracePeriodSeconds");
-    if (grace && grace->is_int64() && grace->get_int64() > 0) return false;
-    bool is_namespace = kind.name == "Namespace" && kind.group_version.group.empty();
-    const auto* spec = is_namespace ? object.if_contains("spec") : nullptr;
-    if (spec && spec->is_object() && !is_empty(spec->get_object(), "finalizers")) return false;
-    return is_empty(meta(object), "finalizers");
+bool may_go(const json::object& object, const schema::Kind& kind) {
+    const auto* metadata = kinds::object_at(object, "metadata");
+    if (!metadata || !is_going(object) || is_held(object, kind)) return false;
+    return kinds::integer_at(*metadata, "deletionGracePeriodSeconds").value_or(0) <= 0;
+}
+
+// The body and the URL speak of one object.
+Outcome<void> check_name(const json::object& object, const Call& call) {
+    auto name = meta_text(object, "name");
+    if (name == call.name) return {};
+    return bad_request(
+        fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, call.name));
+}
+
+Outcome<void> check_given_namespace(const json::object& object, const Call& call) {
+    auto given = meta_text(object, "namespace");
+    if (!call.kind.is_namespaced || given.empty() || given == call.name_space) return {};
+    return bad_request("the namespace of the provided object does not match the namespace sent on the request");
 }
 
 patch::Writer writer_of(const Call& call) {
@@ -83,6 +82,11 @@ Outcome<state::ObjectPointer> Registry::get(const Call& call) const {
 
 Outcome<json::value> Registry::read(const Call& call, const state::Object& object) const {
     return TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
+}
+
+bool Registry::is_going(const state::Object& object) {
+    auto tree = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
+    return tree && tree->is_object() && api::is_going(tree->get_object());
 }
 
 // Shape and unknown fields; strict validation refuses, the usual one warns.
@@ -108,11 +112,10 @@ Outcome<void> Registry::fit(Call& call, json::value& object, codec::Faults& faul
 
 Outcome<void> Registry::check_namespace(const Call& call) const {
     if (!call.kind.is_namespaced) return {};
-    static const auto& kind = *schema::Catalogue::builtin().find_resource({"", "v1"}, "namespaces");
-    auto found = state_.get(key_of(kind, "", call.name_space));
-    if (!found) return not_found(kind, call.name_space);
+    auto found = state_.get(key_of(namespace_kind(), "", call.name_space));
+    if (!found) return not_found(namespace_kind(), call.name_space);
     auto space = TRY(read(call, *found));
-    if (meta_text(space.get_object(), "deletionTimestamp").empty()) return {};
+    if (!api::is_going(space.get_object())) return {};
     auto refused = forbidden(
         call.kind, call.name,
         fmt::format("unable to create new content in namespace {} because it is being terminated", call.name_space));
@@ -123,10 +126,7 @@ Outcome<void> Registry::check_namespace(const Call& call) const {
 
 Outcome<Written> Registry::create(Call& call, json::value value, codec::Faults faults) {
     TRY(fit(call, value, faults));
-    auto& object = value.get_object();
-    auto given_space = meta_text(object, "namespace");
-    if (call.kind.is_namespaced && !given_space.empty() && given_space != call.name_space)
-        return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+    TRY(check_given_namespace(value.get_object(), call));
     TRY(check_namespace(call));
     return store_new(call, value, Tracking::Compare);
 }
@@ -193,13 +193,8 @@ Outcome<Written> Registry::write(const Call& call, const json::object& object, s
 Outcome<Written> Registry::update(Call& call, json::value value, codec::Faults faults) {
     TRY(fit(call, value, faults));
     auto& sent = value.get_object();
-    auto name = meta_text(sent, "name");
-    if (name != call.name)
-        return bad_request(
-            fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, call.name));
-    auto given_space = meta_text(sent, "namespace");
-    if (call.kind.is_namespaced && !given_space.empty() && given_space != call.name_space)
-        return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+    TRY(check_name(sent, call));
+    TRY(check_given_namespace(sent, call));
     std::string revision(meta_text(sent, "resourceVersion"));
     bool may_create = kinds::allows_create_on_update(call.kind) && call.subresource.empty();
     return change(
@@ -254,10 +249,7 @@ Outcome<Written> Registry::patch(Call& call, PatchType type, const json::value& 
                           auto revision = meta_text(made.get_object(), "resourceVersion");
                           if (!revision.empty() && revision != meta_text(live.get_object(), "resourceVersion"))
                               return modified_meanwhile(call.kind, call.name);
-                          if (meta_text(made.get_object(), "name") != call.name)
-                              return bad_request(
-                                  fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                                              meta_text(made.get_object(), "name"), call.name));
+                          TRY(check_name(made.get_object(), call));
                       }
                       return made;
                   });

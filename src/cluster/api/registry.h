@@ -41,9 +41,12 @@ public:
     // A namespace whose objects are gone loses its finalizer, and goes.
     Outcome<void> finish_namespace(const std::string& name);
 
-    state::State& state() const { return state_; }
+    // Deleted, and still there: by what the object says, not by a word somewhere in it.
+    static bool is_going(const state::Object& object);
 
 private:
+    static constexpr int max_attempts = 5;  // of a change that others' writes get in the way of
+
     // What is to become of the live object (null: there is none). Asked again after somebody else's write.
     using Change = std::function<Outcome<json::value>(const json::value& live)>;
 

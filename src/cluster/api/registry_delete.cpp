@@ -5,48 +5,28 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
-#include "base/text.h"
 #include "base/time.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/registry.h"
-#include "cluster/api/selectors.h"
-#include "cluster/schema/catalogue.h"
+#include "cluster/kinds/tree.h"
 
 namespace pila::cluster::api {
 
 namespace {
 
-constexpr int max_attempts = 5;
 constexpr std::string_view keeping[] = {"default", "kube-system", "kube-public"};  // namespaces that stay
-
-bool is_kind(const schema::Kind& kind, std::string_view name) {
-    return kind.group_version.group.empty() && kind.name == name;
-}
-
-bool has_items(const json::object& object, std::string_view member) {
-    const auto* list = object.if_contains(member);
-    return list && list->is_array() && !list->get_array().empty();
-}
-
-const json::object* part(const json::object& object, std::string_view name) {
-    const auto* found = object.if_contains(name);
-    return found && found->is_object() ? &found->get_object() : nullptr;
-}
-
-std::string text_in(const json::object* object, std::string_view member) {
-    const auto* value = object ? object->if_contains(member) : nullptr;
-    return value && value->is_string() ? std::string(value->get_string()) : "";
-}
+constexpr std::int64_t usual_grace = 30;
+constexpr std::int64_t longest_grace = INT32_MAX;  // seconds; later than any clock here needs to reach
 
 // Seconds that the object may still take: a pod that runs somewhere, nothing else.
 std::int64_t grace_of(const json::object& object, const schema::Kind& kind, const DeleteOptions& options) {
-    if (!is_kind(kind, "Pod")) return 0;
-    auto phase = text_in(part(object, "status"), "phase");
-    const auto* spec = part(object, "spec");
-    if (text_in(spec, "nodeName").empty() || phase == "Succeeded" || phase == "Failed") return 0;
-    const auto* own = spec->if_contains("terminationGracePeriodSeconds");
-    auto usual = own && own->is_int64() ? own->get_int64() : 30;
-    return std::max<std::int64_t>(options.grace_seconds.value_or(usual), 0);
+    if (kind.name != "Pod" || !kind.group_version.group.empty()) return 0;
+    const auto* spec = kinds::object_at(object, "spec");
+    const auto* status = kinds::object_at(object, "status");
+    auto phase = status ? kinds::text_at(*status, "phase") : std::string_view();
+    if (!spec || kinds::text_at(*spec, "nodeName").empty() || phase == "Succeeded" || phase == "Failed") return 0;
+    auto usual = kinds::integer_at(*spec, "terminationGracePeriodSeconds").value_or(usual_grace);
+    return std::clamp<std::int64_t>(options.grace_seconds.value_or(usual), 0, longest_grace);
 }
 
 }  // namespace
@@ -70,8 +50,7 @@ Outcome<Written> Registry::erase(const Call& call, const state::Object& live) {
 }
 
 Outcome<Written> Registry::remove(Call& call, const DeleteOptions& options) {
-    bool is_namespace = is_kind(call.kind, "Namespace");
-    if (is_namespace && std::find(std::begin(keeping), std::end(keeping), call.name) != std::end(keeping))
+    if (is_namespace(call.kind) && std::find(std::begin(keeping), std::end(keeping), call.name) != std::end(keeping))
         return forbidden(call.kind, call.name, "this namespace may not be deleted");
     for (int attempt = 1;; ++attempt) {
         auto live = TRY(get(call));
@@ -89,21 +68,18 @@ Outcome<Written> Registry::remove(Call& call, const DeleteOptions& options) {
                                         options.resource_version, revision));
         auto& metadata = meta(object);
         auto grace = grace_of(object, call.kind, options);
-        bool held = has_items(metadata, "finalizers");
-        if (is_namespace) held = held || (part(object, "spec") && has_items(*part(object, "spec"), "finalizers"));
         bool was_going = metadata.contains("deletionTimestamp");
         Outcome<Written> done = Written{live};
-        if (!held && grace == 0) {
+        if (!is_held(object, call.kind) && grace == 0) {
             done = erase(call, *live);
         } else {
-            const auto* before = metadata.if_contains("deletionGracePeriodSeconds");
-            bool sooner = before && before->is_int64() && before->get_int64() > grace;
+            bool sooner = kinds::integer_at(metadata, "deletionGracePeriodSeconds").value_or(0) > grace;
             if (was_going && !sooner) return Written{live};
             metadata["deletionTimestamp"] = codec::format_time(now_wall().seconds() + grace);
             metadata["deletionGracePeriodSeconds"] = grace;
             auto& generation = metadata["generation"];
             if (generation.is_int64()) generation = generation.get_int64() + 1;
-            if (is_namespace) {
+            if (is_namespace(call.kind)) {
                 if (!object["status"].is_object()) object["status"].emplace_object();
                 object["status"].get_object()["phase"] = "Terminating";
             }
@@ -115,25 +91,20 @@ Outcome<Written> Registry::remove(Call& call, const DeleteOptions& options) {
 }
 
 Outcome<void> Registry::finish_namespace(const std::string& name) {
-    static const auto& kind = *schema::Catalogue::builtin().find_resource({"", "v1"}, "namespaces");
     static const User self{"system:serviceaccount:kube-system:namespace-controller", "", {"system:masters"}};
-    Call call{.kind = kind, .name = name, .user = self, .manager = "pila"};
+    Call call{.kind = namespace_kind(), .name = name, .user = self, .manager = "pila"};
     auto live = TRY(get(call));
     auto tree = TRY(read(call, *live));
     auto& object = tree.get_object();
-    if (!meta(object).contains("deletionTimestamp")) return {};
-    if (auto* spec = object.if_contains("spec"); spec && spec->is_object()) {
-        auto* list = spec->get_object().if_contains("finalizers");
-        if (list && list->is_array()) {
-            auto& items = list->get_array();
-            items.erase(std::remove(items.begin(), items.end(), json::value("kubernetes")), items.end());
-            if (!items.empty()) {
-                TRY(write(call, object, live->revision, false));
-                return {};
-            }
+    if (!api::is_going(object)) return {};
+    if (auto* list = kinds::list_at(object, "spec.finalizers")) {
+        list->erase(std::remove(list->begin(), list->end(), json::value("kubernetes")), list->end());
+        if (!list->empty()) {
+            TRY(write(call, object, live->revision, false));
+            return {};
         }
     }
-    if (has_items(meta(object), "finalizers")) return {};
+    if (is_held(object, call.kind)) return {};
     TRY(erase(call, *live));
     return {};
 }

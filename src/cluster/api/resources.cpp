@@ -10,6 +10,7 @@
 #include "cluster/api/metadata.h"
 #include "cluster/api/reviews.h"
 #include "cluster/api/scale.h"
+#include "cluster/kinds/tree.h"
 #include "cluster/patch/patch.h"
 
 namespace pila::cluster::api {
@@ -48,11 +49,7 @@ Outcome<bool> dry_run_of(const http::Query& query) {
 Outcome<void> check_kind(json::value& tree, const schema::Kind& kind) {
     if (!tree.is_object()) return bad_request("the body is not an object");
     auto& object = tree.get_object();
-    auto text = [&](std::string_view name) {
-        const auto* value = object.if_contains(name);
-        return value && value->is_string() ? std::string(value->get_string()) : "";
-    };
-    auto version = text("apiVersion"), name = text("kind");
+    auto version = kinds::text_at(object, "apiVersion"), name = kinds::text_at(object, "kind");
     auto wanted = kind.group_version.text();
     if ((!version.empty() && version != wanted) || (!name.empty() && name != kind.name))
         return bad_request(
@@ -173,7 +170,7 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
         TRY(check_kind(body.tree, call.kind));
         written = TRY(registry_.update(call, std::move(body.tree), std::move(body.faults)));
     }
-    if (call.kind.name == "Namespace" && !call.dry_run && !written.is_gone) empty_namespace_if_going(*written.object);
+    if (is_namespace(call.kind) && !call.dry_run && !written.is_gone) empty_namespace_if_going(*written.object);
     if (written.is_gone && !call.dry_run) empty_namespace_of(call);
     return with_body(written.is_created ? 201 : 200, show_one(call.kind, view, *written.object));
 }
@@ -181,7 +178,7 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
 Outcome<http::Response> Api::remove(http::Request& request, Call& call) {
     auto options = TRY(read_delete_options(request, call.memory, call.dry_run));
     auto removed = TRY(registry_.remove(call, options));
-    if (call.kind.name == "Namespace" && !removed.is_gone && !call.dry_run) empty_namespace(call.name);
+    if (is_namespace(call.kind) && !removed.is_gone && !call.dry_run) empty_namespace(call.name);
     if (removed.is_gone && !call.dry_run) empty_namespace_of(call);
     if (!removed.is_gone) {
         auto view = TRY(view_of(request));
@@ -217,6 +214,7 @@ Outcome<http::Response> Api::remove_all(http::Request& request, Call& call) {
         one.name = call.kind.is_namespaced ? rest.substr(slash + 1) : rest;
         auto removed = registry_.remove(one, options);
         if (!removed && removed.error().code != 404) return removed.take_error();
+        if (removed && (*removed).is_gone && !one.dry_run) empty_namespace_of(one);
         if (removed) gone.push_back((*removed).object);
     }
     auto view = TRY(view_of(request));

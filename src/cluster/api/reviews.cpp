@@ -6,15 +6,11 @@
 
 #include "cluster/api/access.h"
 #include "cluster/api/metadata.h"
+#include "cluster/kinds/tree.h"
 
 namespace pila::cluster::api {
 
 namespace {
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
-}
 
 json::array texts(const std::vector<std::string>& list) {
     json::array out;
@@ -25,18 +21,18 @@ json::array texts(const std::vector<std::string>& list) {
 // The request that an access review asks about.
 RequestInfo asked(const json::object& spec, std::string& path) {
     RequestInfo info;
-    if (const auto* attributes = spec.if_contains("resourceAttributes"); attributes && attributes->is_object()) {
-        const auto& object = attributes->get_object();
+    if (const auto* attributes = kinds::object_at(spec, "resourceAttributes")) {
+        auto text = [&](std::string_view name) { return std::string(kinds::text_at(*attributes, name)); };
         info.is_resource = true;
-        info.verb = text_at(object, "verb");
-        info.group_version = {text_at(object, "group"), text_at(object, "version")};
-        info.name_space = text_at(object, "namespace");
-        info.resource = text_at(object, "resource");
-        info.subresource = text_at(object, "subresource");
-        info.name = text_at(object, "name");
-    } else if (const auto* other = spec.if_contains("nonResourceAttributes"); other && other->is_object()) {
-        info.verb = text_at(other->get_object(), "verb");
-        path = text_at(other->get_object(), "path");
+        info.verb = text("verb");
+        info.group_version = {text("group"), text("version")};
+        info.name_space = text("namespace");
+        info.resource = text("resource");
+        info.subresource = text("subresource");
+        info.name = text("name");
+    } else if (const auto* other = kinds::object_at(spec, "nonResourceAttributes")) {
+        info.verb = kinds::text_at(*other, "verb");
+        path = kinds::text_at(*other, "path");
     }
     return info;
 }
@@ -51,9 +47,9 @@ json::object verdict(const User& user, const json::object& spec) {
 }
 
 User reviewed_user(const json::object& spec) {
-    User user{text_at(spec, "user"), text_at(spec, "uid"), {}};
-    if (const auto* groups = spec.if_contains("groups"); groups && groups->is_array())
-        for (const auto& group : groups->get_array())
+    User user{std::string(kinds::text_at(spec, "user")), std::string(kinds::text_at(spec, "uid")), {}};
+    if (const auto* groups = kinds::list_at(spec, "groups"))
+        for (const auto& group : *groups)
             if (group.is_string()) user.groups.emplace_back(group.get_string());
     return user;
 }
@@ -66,9 +62,9 @@ bool is_review(const schema::Kind& kind) {
 
 Outcome<json::value> answer_review(const Call& call, json::value review) {
     auto& object = review.get_object();
-    auto* found = object.if_contains("spec");
     static const json::object none;
-    const auto& spec = found && found->is_object() ? found->get_object() : none;
+    const auto* found = kinds::object_at(object, "spec");
+    const auto& spec = found ? *found : none;
     const auto& name = call.kind.name;
     auto& metadata = meta(object);
     metadata["creationTimestamp"] = nullptr;

@@ -16,7 +16,7 @@ std::string key_step(std::vector<KeyPart> parts) {
     std::string text = "k:{";
     for (const auto& part : parts) {
         if (text.size() > 3) text += ',';
-        append_quoted(text, part.name);
+        append_json_quoted(text, part.name);
         text += ':';
         text += part.value;
     }

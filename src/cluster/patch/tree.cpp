@@ -71,20 +71,9 @@ bool is_empty(const json::value& value) {
     return value.is_null();
 }
 
-void append_quoted(std::string& out, std::string_view text) {
-    bool is_plain =
-        std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
-    if (!is_plain) return append_json_quoted(out, text);
-    out += '"';
-    out += text;
-    out += '"';
-}
-
 std::string scalar_text(const json::value& value) {
     if (value.is_string()) {
-        std::string quoted;
-        append_quoted(quoted, {value.get_string().data(), value.get_string().size()});
-        return quoted;
+        return json_quote(value.get_string());
     }
     if (value.is_bool()) return value.get_bool() ? "true" : "false";
     if (value.is_int64()) return fmt::format("{}", value.get_int64());

@@ -28,9 +28,6 @@ bool is_empty(const json::value& value);   // null, {} and []
 // JSON of a scalar in the one form that makes equal scalars equal texts.
 std::string scalar_text(const json::value& value);
 
-// A JSON string; at once if nothing in it needs an escape.
-void append_quoted(std::string& out, std::string_view text);
-
 // Removes the members that `unwanted(name)` wants to be gone, in one pass; the others keep their order.
 template <typename Predicate>
 void erase_if(json::object& object, Predicate unwanted) {
