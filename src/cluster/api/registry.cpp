@@ -32,7 +32,7 @@ std::string generated_name(std::string_view base) {
 
 // Clients see only what this subresource is about: `status` alone, or all but that.
 void keep_other_half(json::object& object, const json::object& live, const Call& call) {
-    bool of_status = call.subresource == "status";
+    bool of_status = call.subresource == "status" || call.subresource == "approval";
     if (of_status) {
         json::value status = object.contains("status") ? object["status"] : json::value(nullptr);
         auto sent = object;
@@ -129,6 +129,7 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     codec::apply_defaults(value, node);
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(value, node));
+    if (gate_) TRY(gate_(call, object, nullptr));
     for (int attempt = 1;; ++attempt) {
         if (generates) name = generated_name(base);
         call.name = name;
@@ -284,6 +285,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(after, node));
+    if (gate_) TRY(gate_(call, object, &old));
     if (!same_wish(old, object) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
         if (generation.is_int64()) generation = generation.get_int64() + 1;
