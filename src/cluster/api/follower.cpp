@@ -52,13 +52,8 @@ bool Follower::step() {
         log::error("follow {}: {}", prefix_, events.error().message());
         return false;
     }
-    for (const auto& event : *events) {
-        {
-            Lock lock(mutex_);
-            if (stopped_) return false;
-        }
-        look_(*event.object);
-    }
+    if (events->empty()) return false;
+    look_(*events);
     return events->size() >= events_at_once;
 }
 

@@ -15,8 +15,8 @@ namespace pila::cluster::api {
 
 class Follower : public std::enable_shared_from_this<Follower> {
 public:
-    // `look` gets objects, is_deleted for those that went. It may write.
-    using Look = std::function<void(const state::Object&)>;
+    // `look` gets what there is (as added) or what happened, some at a time. It may write.
+    using Look = std::function<void(const std::vector<state::Event>&)>;
     Follower(state::State& state, WorkQueue& work, std::string prefix, Look look)
         : state_(state), work_(work), prefix_(std::move(prefix)), look_(std::move(look)) {}
 

@@ -105,6 +105,13 @@ crypto::Uses uses_of(const Words& usages) {
     return uses;
 }
 
+json::value status_patch(std::string_view member, json::value value) {
+    json::object status, patch;
+    status[member] = std::move(value);
+    patch["status"] = std::move(status);
+    return patch;
+}
+
 json::value failure(json::array conditions, const std::string& why) {
     conditions.push_back(json::object{{"type", "Failed"},
                                       {"status", "True"},
@@ -112,7 +119,7 @@ json::value failure(json::array conditions, const std::string& why) {
                                       {"message", why},
                                       {"lastUpdateTime", now_text()},
                                       {"lastTransitionTime", now_text()}});
-    return {{"status", {{"conditions", std::move(conditions)}}}};
+    return status_patch("conditions", std::move(conditions));
 }
 
 json::value verdict_on(const Request& request, const crypto::KeyPair& authority) {
@@ -121,7 +128,7 @@ json::value verdict_on(const Request& request, const crypto::KeyPair& authority)
     if (auto why = refusal_of(request.signer, *facts, request.usages)) return failure(request.conditions, *why);
     auto certificate = crypto::sign_request(authority, request.pem, uses_of(request.usages), request.lifetime);
     if (!certificate) return failure(request.conditions, certificate.error().message());
-    return {{"status", {{"certificate", crypto::base64_encode(*certificate)}}}};
+    return status_patch("certificate", json::value(crypto::base64_encode(*certificate)));
 }
 
 }  // namespace

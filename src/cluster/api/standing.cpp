@@ -98,7 +98,8 @@ Outcome<bool> aggregate_once(Registry& registry) {
         auto rules = sum_of(role, roles);
         if (rules == role.rules) continue;
         Call call{.kind = kind, .name = role.name, .user = self, .manager = "clusterrole-aggregation-controller"};
-        json::value patch{{"rules", access::write_rules(rules)}};
+        json::object patch;
+        patch["rules"] = access::write_rules(rules);
         auto written = registry.patch(call, PatchType::Merge, patch, false, {});
         if (!written && written.error().code != 404) return written.take_error();
         changed = true;
