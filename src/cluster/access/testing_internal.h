@@ -13,7 +13,7 @@ namespace pila::cluster::access {
 
 class TestState {
 public:
-    TestState() : state_(*state::State::open("")) {}
+    TestState() : state_(state::State::open("").take()) {}
     // `rest`: members behind metadata, with their comma before them.
     void put(const std::string& key, const std::string& uid, const std::string& rest = "") {
         state::Write write;
