@@ -314,7 +314,9 @@ def test_certificates(plane, kubectl, tmp_path):
     (tmp_path / "crt").write_bytes(base64.b64decode(certificate))
     shown = subprocess.run(["openssl", "x509", "-in", tmp_path / "crt", "-noout", "-text", "-checkend", "3700"], capture_output=True, text=True).stdout
     assert "TLS Web Client Authentication" in shown and "CA:FALSE" in shown and "will expire" in shown
-    assert "is already" in kubectl.run("certificate", "deny", "cleo").stdout + kubectl.run("certificate", "deny", "cleo").stderr or "Denied" not in kubectl("get", "csr", "cleo")
+    denied = plane.request("PATCH", "/apis/certificates.k8s.io/v1/certificatesigningrequests/cleo/approval", [{"op": "add", "path": "/status/conditions/-", "value": {"type": "Denied", "status": "True"}}],
+                           {"Content-Type": "application/json-patch+json"})
+    assert denied.status == 422 and "mutually exclusive" in denied.json["message"]
     kubectl("delete", "clusterrole,clusterrolebinding", "approver", "signers")
     kubectl("delete", "csr", "cleo")
 
