@@ -27,6 +27,8 @@ Error openssl_error(Errc code, std::string_view doing) {
 
 Bio reading(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
 
+int no_password(char*, int, int, void*) { return -1; }
+
 Result<std::string> written(const std::function<int(BIO*)>& write) {
     Bio bio(BIO_new(BIO_s_mem()));
     if (!bio || write(bio.get()) != 1) return openssl_error(Errc::Internal, "write PEM");
@@ -37,14 +39,14 @@ Result<std::string> written(const std::function<int(BIO*)>& write) {
 
 Result<Certificate> read_pem_certificate(std::string_view text) {
     auto bio = reading(text);
-    Certificate made(bio ? PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+    Certificate made(bio ? PEM_read_bio_X509(bio.get(), nullptr, no_password, nullptr) : nullptr);
     if (!made) return openssl_error(Errc::Invalid, "read certificate");
     return made;
 }
 
 Result<Key> read_pem_key(std::string_view text) {
     auto bio = reading(text);
-    Key key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+    Key key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr);
     if (!key) return openssl_error(Errc::Invalid, "read private key");
     return key;
 }

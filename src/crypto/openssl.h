@@ -31,6 +31,9 @@ using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 // What OpenSSL last complained of.
 Error openssl_error(Errc code, std::string_view doing);
 Bio reading(std::string_view text);  // the text stays where it is meanwhile
+// For PEM_read_bio_*: without it OpenSSL asks at the daemon's terminal for the password of whatever says that it is
+// encrypted, and waits.
+int no_password(char* buffer, int size, int writes, void* more);
 // What `write` writes, which answers 1 if it could.
 Result<std::string> written(const std::function<int(BIO*)>& write);
 Result<Certificate> read_pem_certificate(std::string_view text);

@@ -22,7 +22,7 @@ using Extensions = std::unique_ptr<STACK_OF(X509_EXTENSION), FreeExtensions>;
 
 Result<Request> read(std::string_view text) {
     auto bio = reading(text);
-    Request request(bio ? PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr) : nullptr);
+    Request request(bio ? PEM_read_bio_X509_REQ(bio.get(), nullptr, no_password, nullptr) : nullptr);
     if (!request) return openssl_error(Errc::Invalid, "read certificate request");
     if (X509_REQ_verify(request.get(), X509_REQ_get0_pubkey(request.get())) != 1)
         return openssl_error(Errc::Invalid, "verify the signature of a certificate request");

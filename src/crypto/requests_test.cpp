@@ -66,6 +66,10 @@ TEST_CASE("requests with names of other forms say so; what is none is refused") 
     CHECK_FALSE(read_request("").ok());
     auto request = request_for("me", "us", nullptr);
     CHECK(read_request(request).ok());
+    auto encrypted = request;
+    encrypted.insert(request.find('\n') + 1,
+                     "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00000000000000000000000000000000\n\n");
+    CHECK_FALSE(read_request(encrypted).ok());  // and nobody is asked for a password
     request[120] = request[120] == 'A' ? 'B' : 'A';
     CHECK_FALSE(read_request(request).ok());
 }

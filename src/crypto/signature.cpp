@@ -62,13 +62,13 @@ Result<SigningKey> SigningKey::make() {
 
 Result<SigningKey> SigningKey::read(std::string_view text) {
     auto bio = reading(text);
-    std::shared_ptr<EVP_PKEY> key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr) : nullptr,
+    std::shared_ptr<EVP_PKEY> key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, no_password, nullptr) : nullptr,
                                   EVP_PKEY_free);
     bool is_private = key != nullptr;
     if (!key) {
         ERR_clear_error();
         bio = reading(text);
-        key.reset(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, nullptr, nullptr) : nullptr, EVP_PKEY_free);
+        key.reset(bio ? PEM_read_bio_PUBKEY(bio.get(), nullptr, no_password, nullptr) : nullptr, EVP_PKEY_free);
     }
     if (!key) return openssl_error(Errc::Invalid, "read signing key");
     return own(std::move(key), is_private);
