@@ -75,6 +75,28 @@ def test_roles_and_bindings(kubectl, space):
     assert not can(kubectl, "get", "pods", *as_ada)
 
 
+def test_single_names_and_new_objects(plane, kubectl, space):
+    """Rules for one name cover lists of that name; apply needs create for what is not there yet."""
+    kubectl("-n", space, "create", "role", "own", "--verb=get,list,watch,patch,update", "--resource=configmaps", "--resource-name=own")
+    kubectl("-n", space, "create", "rolebinding", "own", "--role=own", "--user=ada")
+    kubectl("-n", space, "create", "configmap", "own")
+    path, ada = f"/api/v1/namespaces/{space}/configmaps", bearer("sesame")
+
+    def status(method, path, body=None, **headers):
+        return plane.request(method, path, body, {**ada, **headers}, certificate=False).status
+
+    assert status("GET", f"{path}/own") == 200 and status("GET", f"{path}/other") == 403
+    assert status("GET", path) == 403 and status("GET", f"{path}?fieldSelector=metadata.name%3Down") == 200
+    assert status("GET", f"{path}?fieldSelector=metadata.name%3Dother") == 403
+    kubectl("-n", space, "delete", "configmap", "own")
+    apply = {"Content-Type": "application/apply-patch+yaml"}
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}}
+    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply) == 403
+    kubectl("-n", space, "create", "role", "maker", "--verb=create", "--resource=configmaps")
+    kubectl("-n", space, "create", "rolebinding", "maker", "--role=maker", "--user=ada")
+    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply) == 201
+
+
 def test_the_people_of_a_namespace(kubectl, space):
     """view, edit and admin, which are sums of other roles, and grow with them."""
     for role in ("view", "edit", "admin"):

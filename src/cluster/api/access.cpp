@@ -17,14 +17,27 @@ std::string_view bearer_token(const http::Request& request) {
     return trim(given.substr(space + 1));
 }
 
+// "metadata.name=web" among what a field selector asks for
+std::string_view selected_name(std::string_view selector) {
+    constexpr std::string_view field = "metadata.name=";
+    for (auto part : split(selector, ',')) {
+        part = trim(part);
+        if (!part.starts_with(field)) continue;
+        part.remove_prefix(field.size());
+        if (part.starts_with('=')) part.remove_prefix(1);
+        return part;
+    }
+    return {};
+}
+
 }  // namespace
 
-access::Action action_of(const RequestInfo& info, std::string_view path) {
+access::Action action_of(const RequestInfo& info, const http::Request& request) {
     access::Action action;
     action.is_resource = info.is_resource;
     action.verb = info.verb;
     if (!info.is_resource) {
-        action.path = path;
+        action.path = request.path;
         return action;
     }
     action.group = info.group_version.group;
@@ -32,6 +45,8 @@ access::Action action_of(const RequestInfo& info, std::string_view path) {
     action.subresource = info.subresource;
     action.name_space = info.name_space;
     action.name = info.name;
+    bool is_of_many = info.verb == "list" || info.verb == "watch" || info.verb == "deletecollection";
+    if (is_of_many && info.name.empty()) action.name = selected_name(request.query.get("fieldSelector"));
     return action;
 }
 

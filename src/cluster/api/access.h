@@ -32,6 +32,7 @@ private:
     const access::Authenticator authenticator_;
 };
 
-access::Action action_of(const RequestInfo& info, std::string_view path);
+// A list or watch of the one object that its field selector names counts as a question for that name.
+access::Action action_of(const RequestInfo& info, const http::Request& request);
 
 }  // namespace pila::cluster::api

@@ -103,7 +103,7 @@ http::Response Api::handle(http::Request& request) {
 Outcome<http::Response> Api::answer(http::Request& request, std::vector<std::string>& warnings) {
     auto info = read_request(request.method, request.path, request.query);
     auto user = TRY(access_->authenticate(request));
-    TRY(access_->authorize(user, action_of(info, request.path)));
+    TRY(access_->authorize(user, action_of(info, request)));
     if (!info.is_resource) return answer_path(request, info);
     return answer_resource(request, info, user, warnings);
 }

@@ -38,7 +38,7 @@ Result<void> Api::start_access() {
     authority_ = TRY(read_authority(options_.pki_directory));
     access_ = std::make_unique<Access>(state_, access::Authenticator(state_, std::move(keys), std::move(tokens)));
     registry_.set_gate([this](const Call& call, json::object& object, const json::object* before) {
-        return guard_write(access_->policy(), call, object, before);
+        return guard_write(*access_, call, object, before);
     });
     TRY(ensure_standing_roles(registry_));
     auto follow = [&](std::string prefix, Follower::Look look) {

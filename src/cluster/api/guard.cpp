@@ -42,6 +42,17 @@ access::Action on_role(std::string_view verb, std::string_view kind, const std::
     return action;
 }
 
+// Of what is not there yet, PUT and apply make a new object: that takes the verb create, too.
+access::Action creation(const Call& call) {
+    access::Action action;
+    action.verb = "create";
+    action.group = call.kind.group_version.group;
+    action.resource = call.kind.plural;
+    action.name_space = call.name_space;
+    action.name = call.name;
+    return action;
+}
+
 // Whoever grants rules must have them.
 Outcome<void> check_held(const access::Policy& policy, const Call& call, const std::string& name,
                          const std::vector<access::Rule>& wanted) {
@@ -83,9 +94,10 @@ Outcome<void> check_binding(const access::Policy& policy, const Call& call, cons
 
 }  // namespace
 
-Outcome<void> guard_write(const access::Policy& policy, const Call& call, json::object& object,
-                          const json::object* before) {
+Outcome<void> guard_write(const Access& access, const Call& call, json::object& object, const json::object* before) {
+    const auto& policy = access.policy();
     const auto& group = call.kind.group_version.group;
+    if (!before) TRY(access.authorize(call.user, creation(call)));
     if (group == "certificates.k8s.io" && call.kind.name == "CertificateSigningRequest")
         return guard_certificate_request(policy, call, object, before);
     if (group != rbac || call.user.is_in(access::masters_group)) return {};

@@ -5,15 +5,14 @@
 
 #include <boost/json/fwd.hpp>
 
-#include "cluster/access/policy.h"
+#include "cluster/api/access.h"
 #include "cluster/api/call.h"
 #include "cluster/api/status.h"
 
 namespace pila::cluster::api {
 
 // A gate of the registry (registry.h).
-Outcome<void> guard_write(const access::Policy& policy, const Call& call, json::object& object,
-                          const json::object* before);
+Outcome<void> guard_write(const Access& access, const Call& call, json::object& object, const json::object* before);
 
 // Of requests for certificates (certificate_guard.cpp).
 Outcome<void> guard_certificate_request(const access::Policy& policy, const Call& call, json::object& object,
