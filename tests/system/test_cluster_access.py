@@ -64,13 +64,13 @@ def test_roles_and_bindings(kubectl, space):
     assert not can(kubectl, "get", "pods", *as_ada)
     kubectl("-n", space, "create", "role", "reader", "--verb=get,list", "--resource=pods,pods/log")
     kubectl("-n", space, "create", "rolebinding", "readers", "--role=reader", "--user=ada", f"--serviceaccount={space}:robot")
-    assert can(kubectl, "get", "pods", *as_ada) and can(kubectl, "get", "pods/log", *as_ada)
-    assert not can(kubectl, "delete", "pods", *as_ada) and not can(kubectl, "get", "pods/exec", *as_ada)
+    assert can(kubectl, "get", "pods", *as_ada) and can(kubectl, "get", "pods", "--subresource=log", *as_ada)
+    assert not can(kubectl, "delete", "pods", *as_ada) and not can(kubectl, "get", "pods", "--subresource=exec", *as_ada)
     assert not can(kubectl, "get", "pods", "--as", "ada", "-n", "default") and not can(kubectl, "get", "pods", "--as", "ada", "-A")
     assert can(kubectl, "get", "pods", "--as", f"system:serviceaccount:{space}:robot", "-n", space)
     assert "No resources found" in kubectl.run("get", "pods", *as_ada).stderr
     refused = kubectl.fails("get", "secrets", *as_ada)
-    assert refused == f'Error from server (Forbidden): secrets is forbidden: User "ada" cannot list resource "secrets" in API group "" in the namespace "{space}"'
+    assert f'Error from server (Forbidden): secrets is forbidden: User "ada" cannot list resource "secrets" in API group "" in the namespace "{space}"' in refused
     kubectl("-n", space, "delete", "rolebinding", "readers")
     assert not can(kubectl, "get", "pods", *as_ada)
 
@@ -107,7 +107,7 @@ def test_the_people_of_a_namespace(kubectl, space):
 
     assert [may(role, "list", "deployments.apps") for role in ("view", "edit", "admin")] == [True, True, True]
     assert [may(role, "list", "secrets") for role in ("view", "edit", "admin")] == [False, True, True]
-    assert [may(role, "update", "deployments.apps/scale") for role in ("view", "edit", "admin")] == [False, True, True]
+    assert [may(role, "update", "deployments.apps", "--subresource=scale") for role in ("view", "edit", "admin")] == [False, True, True]
     assert [may(role, "create", "rolebindings.rbac.authorization.k8s.io") for role in ("view", "edit", "admin")] == [False, False, True]
     part = f"more-{space}"
     try:
@@ -171,7 +171,7 @@ subjects: [{kind: User, name: ada, apiGroup: rbac.authorization.k8s.io}]
     assert sorted(verb for rule in rules for verb in rule["verbs"]) == ["get", "list", "watch"]
     assert can(kubectl, "watch", "pods", "-n", space, "--as", "ada") and can(kubectl, "get", "pods", "-n", space, "--as", "bob")
     listed = kubectl("-n", space, "auth", "can-i", "--list", "--as", "ada", "--as-group", "system:authenticated")
-    assert any(line.split()[0] == "pods" and "[get list]" in line for line in listed.splitlines()), listed
+    assert any(line.split()[:1] == ["pods"] and "[get list watch]" in line for line in listed.splitlines()), listed
     assert "selfsubjectaccessreviews.authorization.k8s.io" in listed and "[/version]" in listed
     assert "*.*" in kubectl("auth", "can-i", "--list")
 
@@ -185,7 +185,7 @@ def test_who_am_i(plane, kubectl):
     ada = plane.kubeconfig_with("ada", {"token": "sesame"})
     assert can(kubectl, "create", "selfsubjectaccessreviews.authorization.k8s.io", "--kubeconfig", ada)
     refused = kubectl.fails("--kubeconfig", ada, "get", "pods", "--as", "eve")
-    assert refused == 'Error from server (Forbidden): users "eve" is forbidden: User "ada" cannot impersonate resource "users" in API group "" at the cluster scope'
+    assert 'users "eve" is forbidden: User "ada" cannot impersonate resource "users" in API group "" at the cluster scope' in refused
 
 
 def test_impersonation(plane, kubectl, space):
@@ -324,8 +324,7 @@ def test_certificates(plane, kubectl, tmp_path):
     kubectl("create", "clusterrolebinding", "approver", "--clusterrole=approver", "--user=max")
     refused = kubectl.fails("certificate", "approve", "cleo", "--as", "max")
     assert 'user not permitted to approve requests with signerName "kubernetes.io/kube-apiserver-client"' in refused
-    kubectl("create", "clusterrole", "signers", "--verb=approve", "--resource=signers.certificates.k8s.io", "--resource-name=kubernetes.io/kube-apiserver-client")
-    kubectl("create", "clusterrolebinding", "signers", "--clusterrole=signers", "--user=max")
+    kubectl("create", "clusterrolebinding", "signers", "--clusterrole=system:certificates.k8s.io:kube-apiserver-client-approver", "--user=max")
     kubectl("certificate", "approve", "cleo", "--as", "max")
     wait_until(lambda: kubectl("get", "csr", "cleo", "-o", "jsonpath={.status.certificate}"), "the certificate is signed", 10)
     assert "Approved,Issued" in kubectl("get", "csr", "cleo")
@@ -339,7 +338,7 @@ def test_certificates(plane, kubectl, tmp_path):
     denied = plane.request("PATCH", "/apis/certificates.k8s.io/v1/certificatesigningrequests/cleo/approval", [{"op": "add", "path": "/status/conditions/-", "value": {"type": "Denied", "status": "True"}}],
                            {"Content-Type": "application/json-patch+json"})
     assert denied.status == 422 and "mutually exclusive" in denied.json["message"]
-    kubectl("delete", "clusterrole,clusterrolebinding", "approver", "signers")
+    kubectl("delete", "clusterrole/approver", "clusterrolebinding/approver", "clusterrolebinding/signers")
     kubectl("delete", "csr", "cleo")
 
 
