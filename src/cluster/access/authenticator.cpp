@@ -84,8 +84,9 @@ Result<Identified> Authenticator::identify(std::string_view token, std::vector<s
         if (const auto* user = static_tokens_.find(token)) return Identified{*user, own};
         if (auto user = find_bootstrap(token)) return Identified{std::move(*user), own};
     }
-    if (!keys_.is_ours(token)) return nobody();
-    return identify_account(token, audiences.empty() ? own : audiences);
+    auto identified = identify_account(token, audiences.empty() ? own : audiences);
+    if (!identified && !keys_.is_ours(token)) return nobody();  // what it lacks is not for us to say
+    return identified;
 }
 
 Result<void> Authenticator::check_alive(const std::string& key, const NamedObject& object,
