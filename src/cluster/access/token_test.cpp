@@ -211,7 +211,7 @@ TEST_CASE("tokens for nodes that join") {
     CHECK_FALSE(who.identify(token).ok());
     put(use + member("expiration", "2020-01-01T00:00:00Z"));
     CHECK_FALSE(who.identify(token).ok());
-    put(use + member("expiration", "2920-01-01T00:00:00Z") + member("auth-extra-groups", "system:bootstrappers:a:b"));
+    put(use + member("expiration", "2220-01-01T00:00:00Z") + member("auth-extra-groups", "system:bootstrappers:a:b"));
     CHECK(who.identify(token)->user.is_in("system:bootstrappers:a:b"));
     put(use + member("auth-extra-groups", "system:masters"));
     CHECK_FALSE(who.identify(token).ok());
