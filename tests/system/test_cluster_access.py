@@ -153,20 +153,20 @@ def test_nobody_grants_what_they_have_not(plane, kubectl, space):
 
 
 def test_reconcile_and_lists(kubectl, space):
-    wanted = """
+    wanted = f"""
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: r}
-rules: [{apiGroups: [""], resources: [pods], verbs: [get, list]}]
+metadata: {{name: r, namespace: {space}}}
+rules: [{{apiGroups: [""], resources: [pods], verbs: [get, list]}}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: r}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}
-subjects: [{kind: User, name: ada, apiGroup: rbac.authorization.k8s.io}]
+metadata: {{name: r, namespace: {space}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}}
+subjects: [{{kind: User, name: ada, apiGroup: rbac.authorization.k8s.io}}]
 """
-    kubectl("-n", space, "auth", "reconcile", "-f", "-", stdin=wanted)
-    kubectl("-n", space, "auth", "reconcile", "-f", "-", stdin=wanted.replace("[get, list]", "[watch]").replace("name: ada", "name: bob"))
+    kubectl("auth", "reconcile", "-f", "-", stdin=wanted)
+    kubectl("auth", "reconcile", "-f", "-", stdin=wanted.replace("[get, list]", "[watch]").replace("name: ada", "name: bob"))
     rules = json.loads(kubectl("-n", space, "get", "role", "r", "-o", "json"))["rules"]
     assert sorted(verb for rule in rules for verb in rule["verbs"]) == ["get", "list", "watch"]
     assert can(kubectl, "watch", "pods", "-n", space, "--as", "ada") and can(kubectl, "get", "pods", "-n", space, "--as", "bob")
