@@ -70,8 +70,12 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
     auto authority = TRY(cluster::api::prepare_authority(pki_of(data_directory), names_of_server(options, place),
                                                          "https://" + address_of(place)));
     made->state_ = TRY(cluster::state::State::open(data_directory + "/cluster/state.db").in("objects of the cluster"));
-    made->api_ =
-        std::make_unique<cluster::api::Api>(*made->state_, cluster::api::ApiOptions{PILA_VERSION, address_of(place)});
+    cluster::api::ApiOptions api_options;
+    api_options.version = PILA_VERSION;
+    api_options.address = address_of(place);
+    api_options.pki_directory = pki_of(data_directory);
+    api_options.token_file = options.token_file;
+    made->api_ = std::make_unique<cluster::api::Api>(*made->state_, std::move(api_options));
     TRY(made->api_->start());
     http::ServerTls tls;
     tls.certificate = authority.server_certificate();

@@ -102,6 +102,9 @@ std::vector<Setting> make_settings() {
              o.control_plane.names.push_back(v);
              return {};
          }},
+        {"token-auth-file", "FILE",
+         "lines of TOKEN,USER,UID,\"GROUP,GROUP\": who may ask the Kubernetes API by a token",
+         [](auto& o, auto& v) { return set_path(o.control_plane.token_file, v); }},
         {"tls", "", "tcp:// addresses speak TLS", [](auto& o, auto& v) { return set_switch(o.tls, v); }},
         {"tlsverify", "", "... and serve only clients with a certificate of --tlscacert",
          [](auto& o, auto& v) { return set_switch(o.tls_verify, v); }},

@@ -18,6 +18,13 @@ std::string base64_encode(std::string_view bytes) {
     return text;
 }
 
+std::string base64_url_encode(std::string_view bytes) {
+    auto text = base64_encode(bytes);
+    while (text.ends_with('=')) text.pop_back();
+    for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return text;
+}
+
 static int value_of(char c) {
     if (c >= 'A' && c <= 'Z') return c - 'A';
     if (c >= 'a' && c <= 'z') return c - 'a' + 26;

@@ -8,7 +8,8 @@
 
 namespace pila::crypto {
 
-std::string base64_encode(std::string_view bytes);  // standard alphabet, padded
+std::string base64_encode(std::string_view bytes);      // standard alphabet, padded
+std::string base64_url_encode(std::string_view bytes);  // RFC 4648 section 5, without padding
 // Either alphabet (section 4 or 5), padded or not; nullopt if anything else is in it.
 std::optional<std::string> base64_decode(std::string_view text);
 

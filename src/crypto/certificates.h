@@ -40,4 +40,22 @@ Result<CertificateFacts> read_certificate(std::string_view pem);
 // Whether `authority` has signed it (not whether it is still valid).
 Result<bool> is_issued_by(std::string_view pem, std::string_view authority);
 
+// A request for a certificate (PKCS #10, RFC 2986), whose own signature shows that the asker has the key.
+struct RequestFacts {
+    Subject subject;
+    std::vector<std::string> dns_names, addresses;
+    bool has_other_names = false;  // mail addresses, URIs and the like
+};
+// Invalid: none, or its signature is wrong.
+Result<RequestFacts> read_request(std::string_view pem);
+
+// What a certificate's key may be used for; names as RFC 5280 has them ("digitalSignature", "clientAuth").
+struct Uses {
+    std::vector<std::string> key, extended;
+};
+// The certificate (PEM) for the request's key, subject and DNS names and addresses. It ends no later than the
+// authority does.
+Result<std::string> sign_request(const KeyPair& authority, std::string_view request, const Uses& uses,
+                                 std::chrono::seconds lifetime);
+
 }  // namespace pila::crypto

@@ -48,8 +48,9 @@ class Answer:
 
 
 class ControlPlane:
-    def __init__(self, directory):
+    def __init__(self, directory, *arguments):
         self.directory, self.port, self.process = Path(directory), free_port(), None
+        self.arguments = arguments
         self.home = self.directory / "home"
         self.home.mkdir(parents=True, exist_ok=True)
 
@@ -61,7 +62,7 @@ class ControlPlane:
         self.log = open(self.directory / "log", "ab")
         self.process = subprocess.Popen(
             [Pila.program, "daemon", "--role", "control-plane", "--data-dir", self.directory / "data",
-             "--kube-listen", f"127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log,
+             "--kube-listen", f"127.0.0.1:{self.port}", *self.arguments], stdout=self.log, stderr=self.log,
             env=os.environ | ({"PILA_FAILPOINTS": failpoints} if failpoints else {}))
         wait_until(lambda: self.process.poll() is not None or self.answers(), "the control plane answers", 30, interval)
         assert self.process.poll() is None, (self.directory / "log").read_text()
@@ -95,6 +96,14 @@ class ControlPlane:
                 file.flush()
                 made.load_cert_chain(file.name)
         return made
+
+    def kubeconfig_with(self, name, user):
+        """The path of a kubeconfig for somebody else: {"token": "..."} or a certificate."""
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        config["users"][0]["user"] = user
+        path = self.directory / f"{name}.kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        return str(path)
 
     def connect(self, certificate=True):
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=20, context=self.context(certificate))

@@ -35,7 +35,8 @@ discovery::About about(const ApiOptions& options) {
     discovery::About about;
     about.git_version = "v1.33.0+pila" + (options.version.empty() ? "" : "." + options.version);
     about.address = options.address;
-    about.other_paths = {"/healthz", "/livez", "/readyz", "/metrics"};
+    about.other_paths = {
+        "/.well-known/openid-configuration", "/healthz", "/livez", "/metrics", "/openid/v1/jwks", "/readyz"};
     return about;
 }
 
@@ -58,9 +59,12 @@ Api::Api(state::State& state, ApiOptions options)
       registry_(state),
       documents_(std::make_unique<discovery::Documents>(served_kinds(), about(options_))),
       work_("cluster-watch", 2),
-      namespaces_("cluster-ns", 1) {}
+      namespaces_("cluster-ns", 1),
+      following_("cluster-follow", 1) {}
 
-Api::~Api() = default;
+Api::~Api() {
+    for (auto& follower : followers_) follower->stop();
+}
 
 Result<void> Api::start() {
     for (auto name : first_namespaces) {
@@ -70,6 +74,7 @@ Result<void> Api::start() {
         auto made = registry_.create(call, std::move(object), {});
         if (!made) return Error(Errc::Internal, fmt::format("make namespace {}: {}", name, made.error().message));
     }
+    TRY(start_access());
     auto spaces = TRY(state_.list(prefix_of(namespace_kind(), ""), "", 0, 0));
     for (const auto& space : spaces.objects) empty_namespace_if_going(*space);
     return {};
@@ -92,8 +97,8 @@ http::Response Api::handle(http::Request& request) {
 
 Outcome<http::Response> Api::answer(http::Request& request, std::vector<std::string>& warnings) {
     auto info = read_request(request.method, request.path, request.query);
-    auto user = TRY(authenticate(request));
-    TRY(authorize(user, info, request.path));
+    auto user = TRY(access_->authenticate(request));
+    TRY(access_->authorize(user, action_of(info, request)));
     if (!info.is_resource) return answer_path(request, info);
     return answer_resource(request, info, user, warnings);
 }
@@ -104,6 +109,8 @@ Outcome<http::Response> Api::answer_path(http::Request& request, const RequestIn
     const auto first = info.parts.empty() ? std::string_view() : std::string_view(info.parts[0]);
     if (first == "healthz" || first == "livez" || first == "readyz") return answer_health(request);
     if (first == "metrics") return answer_metrics();
+    if (request.path == "/openid/v1/jwks") return answer_token_keys(true);
+    if (request.path == "/.well-known/openid-configuration") return answer_token_keys(false);
     return answer_document(request);
 }
 

@@ -6,10 +6,13 @@
 #include <memory>
 #include <string>
 
+#include "cluster/api/access.h"
+#include "cluster/api/follower.h"
 #include "cluster/api/registry.h"
 #include "cluster/api/request.h"
 #include "cluster/api/watch_stream.h"
 #include "cluster/discovery/documents.h"
+#include "crypto/certificates.h"
 #include "http/message.h"
 
 namespace pila::cluster::api {
@@ -17,6 +20,10 @@ namespace pila::cluster::api {
 struct ApiOptions {
     std::string version;  // of pila
     std::string address;  // HOST:PORT, as clients reach it
+    // Of the authority (authority.h): its certificate and key, and the key of tokens. "": tokens under a key that ends
+    // with us, no certificates.
+    std::string pki_directory;
+    std::string token_file;  // static_tokens.h; "": none
 };
 
 class Api {
@@ -26,7 +33,8 @@ public:
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 
-    // The namespaces that are always there; deletions that were under way go on.
+    // The namespaces, roles and bindings that are always there; deletions that were under way go on. Before the first
+    // request.
     Result<void> start();
     // Never throws, never fails: errors are Status objects.
     http::Response handle(http::Request& request);
@@ -37,6 +45,8 @@ private:
     Outcome<http::Response> answer_document(http::Request& request) const;
     Outcome<http::Response> answer_health(const http::Request& request) const;
     Outcome<http::Response> answer_metrics() const;
+    Outcome<http::Response> answer_token_keys(bool wants_keys) const;
+    Result<void> start_access();
     Outcome<http::Response> answer_resource(http::Request& request, const RequestInfo& info, const User& user,
                                             std::vector<std::string>& warnings);
     Outcome<http::Response> list(http::Request& request, const RequestInfo& info, const schema::Kind& kind);
@@ -52,10 +62,14 @@ private:
     const ApiOptions options_;
     state::State& state_;
     Registry registry_;
+    std::unique_ptr<Access> access_;  // made by start()
+    crypto::KeyPair authority_;
     std::unique_ptr<discovery::Documents> documents_;
     TimerQueue timers_;
     WorkQueue work_;
     WorkQueue namespaces_;
+    std::vector<std::shared_ptr<Follower>> followers_;  // stopped first: their work refers to all of this
+    WorkQueue following_;
 };
 
 // For requests that are no HTTP.

@@ -8,17 +8,14 @@
 #include <boost/json/storage_ptr.hpp>
 
 #include "base/context.h"
+#include "cluster/access/user.h"
 #include "cluster/schema/schema.h"
 
 namespace pila::cluster::api {
 
 namespace json = boost::json;
 
-struct User {
-    std::string name, uid;
-    std::vector<std::string> groups;
-    bool is_in(std::string_view group) const;
-};
+using access::User;
 
 enum class FieldValidation : std::uint8_t { Ignore, Warn, Strict };
 

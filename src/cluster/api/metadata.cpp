@@ -59,10 +59,6 @@ bool same_but(const json::object& left, const json::object& right, std::initiali
 
 }  // namespace
 
-bool User::is_in(std::string_view group) const {
-    return std::find(groups.begin(), groups.end(), group) != groups.end();
-}
-
 std::string prefix_of(const schema::Kind& kind, std::string_view name_space) {
     const auto& group = kind.group_version.group;
     auto prefix = fmt::format("{}/{}/", group.empty() ? "core" : group, kind.plural);

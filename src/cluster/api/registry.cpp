@@ -31,7 +31,7 @@ std::string generated_name(std::string_view base) {
 
 // Clients see only what this subresource is about: `status` alone, or all but that.
 void keep_other_half(json::object& object, const json::object& live, const Call& call) {
-    bool of_status = call.subresource == "status";
+    bool of_status = call.subresource == "status" || call.subresource == "approval";
     if (!of_status && !call.kind.find_subresource("status")) return;
     auto take = [](json::object& to, const json::object& from, std::string_view member) {
         if (const auto* value = from.if_contains(member))
@@ -144,6 +144,7 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     codec::apply_defaults(value, node);
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(value, node));
+    if (gate_) TRY(gate_(call, object, nullptr));
     for (int attempt = 1;; ++attempt) {
         if (generates) name = generated_name(base);
         call.name = name;
@@ -293,6 +294,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     kinds::set_defaults(object, call.kind);
     if (call.subresource.empty()) kinds::prepare_for_update(object, old, call.kind);
     TRY(codec::canonicalize(after, node));
+    if (gate_) TRY(gate_(call, object, &old));
     if (!same_wish(old, object) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
         if (generation.is_int64()) generation = generation.get_int64() + 1;

@@ -4,6 +4,8 @@
 // clients rely on (optimistic concurrency, generations, finalizers, dry runs, managed fields, subresources). What a
 // kind adds is its schema and its lines in cluster/kinds. Threads: any.
 
+#include <functional>
+
 #include <boost/json/fwd.hpp>
 
 #include "cluster/api/call.h"
@@ -31,6 +33,12 @@ class Registry {
 public:
     explicit Registry(state::State& state) : state_(state) {}
 
+    // Looks at every new object and every change before it is validated, may complete it or refuse it. `before` is
+    // null for a new one, which may not have its name yet. Set once, before the first request.
+    using Gate = std::function<Outcome<void>(const Call& call, json::object& object, const json::object* before)>;
+    void set_gate(Gate gate) { gate_ = std::move(gate); }
+
+    state::State& state() { return state_; }
     Outcome<state::ObjectPointer> get(const Call& call) const;
     // `object` is what the body said, before it was fitted; `faults` what the reader noticed.
     Outcome<Written> create(Call& call, json::value object, codec::Faults faults);
@@ -64,6 +72,7 @@ private:
     Outcome<json::value> read(const Call& call, const state::Object& object) const;
 
     state::State& state_;
+    Gate gate_;
 };
 
 }  // namespace pila::cluster::api

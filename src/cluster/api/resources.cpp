@@ -103,7 +103,7 @@ Outcome<http::Response> Api::answer_resource(http::Request& request, const Reque
             auto tree = TRY(codec::read_json(object->bytes, memory));
             return with_body(200, json::serialize(scale_of(tree, memory)) + "\n");
         }
-        if (!info.subresource.empty() && info.subresource != "status")
+        if (!info.subresource.empty() && info.subresource != "status" && info.subresource != "approval")
             return Status(
                 501, "NotImplemented",
                 fmt::format("{} needs a node, which there is none of yet", kind->resource() + "/" + info.subresource));
@@ -117,7 +117,8 @@ Outcome<http::Response> Api::answer_resource(http::Request& request, const Reque
 Outcome<http::Response> Api::write(http::Request& request, Call& call, const RequestInfo& info) {
     bool of_scale = info.subresource == "scale";
     bool known = info.subresource.empty() || info.subresource == "status" || info.subresource == "finalize" ||
-                 info.subresource == "approval" || info.subresource == "ephemeralcontainers" || of_scale;
+                 info.subresource == "approval" || info.subresource == "ephemeralcontainers" ||
+                 info.subresource == "token" || of_scale;
     if (!known)
         return Status(501, "NotImplemented",
                       fmt::format("{}/{} is not there yet", call.kind.resource(), info.subresource));
@@ -125,9 +126,13 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
     if (info.verb == "create") {
         auto body = TRY(read_body(request, call.memory));
         if (body.is_empty) return bad_request("the body is empty");
+        if (info.subresource == "token") {
+            auto answered = TRY(answer_token_request(access_->authenticator(), state_, call, std::move(body.tree)));
+            return with_body(201, json::serialize(answered) + "\n");
+        }
         TRY(check_kind(body.tree, call.kind));
         if (is_review(call.kind)) {
-            auto answered = TRY(answer_review(call, std::move(body.tree)));
+            auto answered = TRY(answer_review(*access_, call, std::move(body.tree)));
             return with_body(201, json::serialize(answered) + "\n");
         }
         auto written = TRY(registry_.create(call, std::move(body.tree), std::move(body.faults)));

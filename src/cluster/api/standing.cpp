@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/api/standing.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+#include <boost/json.hpp>
+
+#include "cluster/access/rules.h"
+#include "cluster/access/standing.h"
+#include "cluster/api/metadata.h"
+#include "cluster/api/selectors.h"
+#include "cluster/schema/catalogue.h"
+
+namespace pila::cluster::api {
+
+namespace {
+
+constexpr int max_depth = 10;  // of sums of sums
+const User self{"system:apiserver", "", {"system:masters"}};
+
+const schema::Kind& role_kind(std::string_view plural) {
+    return *schema::Catalogue::builtin().find_resource({"rbac.authorization.k8s.io", "v1"}, plural);
+}
+
+Error as_error(const Status& status, const std::string& what) {
+    return {Errc::Internal, fmt::format("{}: {}", what, status.message)};
+}
+
+Outcome<void> ensure(Registry& registry, const access::Standing& wanted) {
+    Call call{.kind = role_kind(wanted.resource),
+              .name_space = wanted.name_space,
+              .name = wanted.name,
+              .user = self,
+              .manager = "pila"};
+    auto live = registry.state().get(key_of(call.kind, wanted.name_space, wanted.name));
+    if (live) {
+        auto tree = TRY(codec::read_json(live->bytes, {}, nullptr, {.max_bytes = live->bytes.size() + 1}));
+        auto mending = access::mend(tree.get_object(), wanted.object);
+        if (mending == access::Mending::None) return {};
+        if (mending == access::Mending::Mended) {
+            TRY(registry.update(call, std::move(tree), {}));
+            return {};
+        }
+        TRY(registry.remove(call, {}));
+    }
+    TRY(registry.create(call, wanted.object, {}));
+    return {};
+}
+
+struct ClusterRole {
+    std::string name;
+    state::ObjectPointer stored;
+    std::vector<access::Rule> rules;
+    std::vector<LabelSelector> parts;
+    bool is_sum = false;
+};
+
+Result<ClusterRole> read_role(state::ObjectPointer object, std::string_view prefix) {
+    ClusterRole role;
+    role.name = object->key.substr(prefix.size());
+    auto tree = TRY(codec::read_json(object->bytes, {}, nullptr, {.max_bytes = object->bytes.size() + 1}));
+    role.rules = access::read_rules(tree.get_object());
+    role.stored = std::move(object);
+    const auto* rule = tree.get_object().if_contains("aggregationRule");
+    role.is_sum = rule && rule->is_object();
+    const auto* selectors = role.is_sum ? rule->get_object().if_contains("clusterRoleSelectors") : nullptr;
+    if (selectors && selectors->is_array())
+        for (const auto& selector : selectors->get_array()) {
+            auto made = LabelSelector::read(selector);
+            if (made) role.parts.push_back(made.take());
+        }
+    return role;
+}
+
+std::vector<access::Rule> sum_of(const ClusterRole& sum, const std::vector<ClusterRole>& roles) {
+    std::vector<access::Rule> rules;
+    for (const auto& role : roles) {
+        bool is_part = role.name != sum.name && std::any_of(sum.parts.begin(), sum.parts.end(), [&](const auto& part) {
+                           return part.matches(role.stored->attributes);
+                       });
+        if (!is_part) continue;
+        for (const auto& rule : role.rules)
+            if (std::find(rules.begin(), rules.end(), rule) == rules.end()) rules.push_back(rule);
+    }
+    return rules;
+}
+
+Outcome<bool> aggregate_once(Registry& registry) {
+    const auto& kind = role_kind("clusterroles");
+    auto prefix = prefix_of(kind, "");
+    auto page = TRY(registry.state().list(prefix, "", 0, 0));
+    std::vector<ClusterRole> roles;
+    for (auto& object : page.objects) roles.push_back(TRY(read_role(std::move(object), prefix)));
+    bool changed = false;
+    for (const auto& role : roles) {
+        if (!role.is_sum) continue;
+        auto rules = sum_of(role, roles);
+        if (rules == role.rules) continue;
+        Call call{.kind = kind, .name = role.name, .user = self, .manager = "clusterrole-aggregation-controller"};
+        json::object patch;
+        patch["rules"] = access::write_rules(rules);
+        auto written = registry.patch(call, PatchType::Merge, patch, false, {});
+        if (!written && written.error().code != 404) return written.take_error();
+        changed = true;
+    }
+    return changed;
+}
+
+}  // namespace
+
+Result<void> ensure_standing_roles(Registry& registry) {
+    auto all = TRY(access::read_standing(access::standing_text()));
+    for (const auto& wanted : all) {
+        auto done = ensure(registry, wanted);
+        if (!done) return as_error(done.error(), fmt::format("make {} {}", wanted.resource, wanted.name));
+    }
+    return aggregate_roles(registry);
+}
+
+Result<void> aggregate_roles(Registry& registry) {
+    for (int depth = 0; depth < max_depth; ++depth) {
+        auto changed = aggregate_once(registry);
+        if (!changed) return as_error(changed.error(), "sum up roles");
+        if (!*changed) return {};
+    }
+    return {};
+}
+
+}  // namespace pila::cluster::api
