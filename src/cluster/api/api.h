@@ -6,10 +6,10 @@
 #include <memory>
 #include <string>
 
+#include "cluster/api/directory.h"
 #include "cluster/api/registry.h"
 #include "cluster/api/request.h"
 #include "cluster/api/watch_stream.h"
-#include "cluster/discovery/documents.h"
 #include "http/message.h"
 
 namespace pila::cluster::api {
@@ -39,22 +39,25 @@ private:
     Outcome<http::Response> answer_metrics() const;
     Outcome<http::Response> answer_resource(http::Request& request, const RequestInfo& info, const User& user,
                                             std::vector<std::string>& warnings);
+    Outcome<http::Response> answer_kind(http::Request& request, const RequestInfo& info, const KindPointer& kind,
+                                        const User& user, std::vector<std::string>& warnings);
     Outcome<http::Response> list(http::Request& request, const RequestInfo& info, const schema::Kind& kind);
-    Outcome<http::Response> watch(http::Request& request, const RequestInfo& info, const schema::Kind& kind);
+    Outcome<http::Response> watch(http::Request& request, const RequestInfo& info, const KindPointer& keeps);
     Outcome<http::Response> remove(http::Request& request, Call& call);
     Outcome<http::Response> remove_all(http::Request& request, Call& call);
     Outcome<http::Response> write(http::Request& request, Call& call, const RequestInfo& info);
-    const schema::Kind* find_kind(const RequestInfo& info) const;
     void empty_namespace(const std::string& name);
     void empty_namespace_if_going(const state::Object& space);
+    void empty_definition(const std::string& name);
+    void look_at_names(const std::string& group);
 
     const ApiOptions options_;
     state::State& state_;
+    Directory directory_;
     Registry registry_;
-    std::unique_ptr<discovery::Documents> documents_;
     TimerQueue timers_;
     WorkQueue work_;
-    WorkQueue namespaces_;
+    WorkQueue namespaces_;  // empties namespaces, and definitions of kinds
 };
 
 // For requests that are no HTTP.

@@ -4,6 +4,8 @@
 // clients rely on (optimistic concurrency, generations, finalizers, dry runs, managed fields, subresources). What a
 // kind adds is its schema and its lines in cluster/kinds. Threads: any.
 
+#include <functional>
+
 #include <boost/json/fwd.hpp>
 
 #include "cluster/api/call.h"
@@ -27,9 +29,24 @@ struct Written {
     bool is_gone = false;  // a deletion left nothing
 };
 
+// Definitions of kinds change what is served: their writes pass through here (directory.h).
+class DefinitionWrites {
+public:
+    using Store = std::function<Outcome<Written>(const json::object& object)>;
+    virtual Outcome<Written> write(Call& call, const json::object& object, const Store& store) = 0;
+    virtual Outcome<Written> erase(const Call& call, const std::function<Outcome<Written>()>& erase) = 0;
+    // An object that finalizers held is gone.
+    virtual void freed(const schema::Kind& kind) = 0;
+
+protected:
+    ~DefinitionWrites() = default;
+};
+bool is_definition(const schema::Kind& kind);
+
 class Registry {
 public:
-    explicit Registry(state::State& state) : state_(state) {}
+    explicit Registry(state::State& state, DefinitionWrites* definitions = nullptr)
+        : state_(state), definitions_(definitions) {}
 
     Outcome<state::ObjectPointer> get(const Call& call) const;
     // `object` is what the body said, before it was fitted; `faults` what the reader noticed.
@@ -40,6 +57,10 @@ public:
 
     // A namespace whose objects are gone loses its finalizer, and goes.
     Outcome<void> finish_namespace(const std::string& name);
+    // A definition whose objects are gone loses its finalizer, and goes, unless others hold it.
+    Outcome<void> finish_definition(const std::string& name);
+    // Writes a definition as it is, so that its status is found anew.
+    Outcome<void> look_at_definition(const std::string& name);
 
     state::State& state() const { return state_; }
 
@@ -56,11 +77,14 @@ private:
     Outcome<Written> store_new(Call& call, json::value& object, Tracking tracking);
     Outcome<Written> store_change(Call& call, const state::Object& live, const json::value& before, json::value& after,
                                   Tracking tracking);
-    Outcome<Written> write(const Call& call, const json::object& object, state::Revision expect, bool is_created);
+    Outcome<Written> write(Call& call, const json::object& object, state::Revision expect, bool is_created);
+    Outcome<Written> store(const Call& call, const json::object& object, state::Revision expect, bool is_created);
     Outcome<Written> erase(const Call& call, const state::Object& live);
+    Outcome<Written> erase_now(const Call& call, const state::Object& live);
     Outcome<json::value> read(const Call& call, const state::Object& object) const;
 
     state::State& state_;
+    DefinitionWrites* const definitions_;
 };
 
 }  // namespace pila::cluster::api

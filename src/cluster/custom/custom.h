@@ -55,8 +55,8 @@ std::shared_ptr<const Definition> compile(const json::object& definition, const 
 
 // What is wrong with a fitted object of a custom kind, in the words of Kubernetes; at most 100 causes. On update what
 // was wrong before, in the same way, is let pass.
-std::vector<Cause> validate(const json::object& object, const schema::Kind& kind);
-std::vector<Cause> validate_update(const json::object& object, const json::object& old, const schema::Kind& kind);
+std::vector<Cause> validate(const json::value& object, const schema::Kind& kind);
+std::vector<Cause> validate_update(const json::value& object, const json::value& old, const schema::Kind& kind);
 
 // Which of the names that a definition wants it gets beside `others` of its group, and what its status says of that.
 struct Acceptance {

@@ -277,15 +277,13 @@ void check_value(const json::value& value, const Constraints& constraints, const
     }
 }
 
-Causes validate(const json::object& object, const schema::Kind& kind) {
+Causes validate(const json::value& object, const schema::Kind& kind) {
     Causes causes;
-    if (!kind.custom || !kind.custom->constraints) return causes;
-    json::value whole(object, object.storage());
-    Validator(causes).value(whole, *kind.custom->constraints, Path());
+    if (kind.custom && kind.custom->constraints) Validator(causes).value(object, *kind.custom->constraints, Path());
     return causes;
 }
 
-Causes validate_update(const json::object& object, const json::object& old, const schema::Kind& kind) {
+Causes validate_update(const json::value& object, const json::value& old, const schema::Kind& kind) {
     auto causes = validate(object, kind);
     if (causes.empty()) return causes;
     auto before = validate(old, kind);
