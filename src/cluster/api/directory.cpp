@@ -168,8 +168,9 @@ Outcome<Written> Directory::write(Call& call, const json::object& given, const S
     const auto before = live ? parse(*live) : json::value(json::object());
     const auto* spec = object.if_contains("spec");
     const auto* old_spec = before.get_object().if_contains("spec");
-    const auto known = kinds()->definitions().find(call.name);
-    const bool is_known = known != kinds()->definitions().end();
+    const auto served = kinds();
+    const auto known = served->definitions().find(call.name);
+    const bool is_known = known != served->definitions().end();
     DefinitionPointer made = is_known ? known->second : nullptr;
     bool is_same =
         made && spec && old_spec && *spec == *old_spec && made->names == acceptance.names && made->is_going == is_going;
