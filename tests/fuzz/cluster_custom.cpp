@@ -21,12 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     json::error_code failure;
     auto schema = json::parse(text.substr(0, end), failure);
     if (failure || !schema.is_object()) return 0;
-    json::value definition = {{"metadata", {{"name", "as.example.com"}}},
-                              {"spec",
-                               {{"group", "example.com"},
-                                {"scope", "Cluster"},
-                                {"names", {{"plural", "as"}, {"kind", "A"}}},
-                                {"versions", json::array{{{"name", "v1"}, {"served", true}, {"storage", true}}}}}}};
+    auto definition = json::parse(R"({"metadata":{"name":"as.example.com"},"spec":{"group":"example.com",
+        "scope":"Cluster","names":{"plural":"as","kind":"A"},
+        "versions":[{"name":"v1","served":true,"storage":true}]}})");
     auto& version = definition.at("spec").at("versions").as_array()[0].as_object();
     version["schema"] = json::object{{"openAPIV3Schema", schema}};
     const auto& object = definition.as_object();

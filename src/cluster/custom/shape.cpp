@@ -65,10 +65,8 @@ private:
                                     [](const json::value& value) { return value.is_string(); });
         if (all_text)
             for (const auto& value : constraints.allowed) made.allowed.emplace_back(value.get_string());
-        if (const auto* value = find(schema, "default")) {
-            check_default(*value, made.node, constraints, path.field("default"));
-            made.default_json = codec::write_json(*value);
-        }
+        if (const auto* value = find(schema, "default"))
+            made.default_json = read_default(*value, made.node, constraints, path.field("default"));
         return made;
     }
 
@@ -111,20 +109,23 @@ private:
     }
 
     // It must be what an object may have in this place once it was pruned and completed.
-    void check_default(const json::value& given, const Node& node, const Constraints& constraints, const Path& path) {
+    std::string read_default(const json::value& given, const Node& node, const Constraints& constraints,
+                             const Path& path) {
         json::value value(given, json::storage_ptr());
-        auto refuse = [&](std::string_view why) {
-            add(findings_.causes, kinds::invalid_value(path.text(), kinds::value_text(given), why));
-        };
-        if (value.is_null()) {
-            if (!constraints.is_nullable) refuse("must not be null: the field is not nullable");
-            return;
-        }
         codec::Faults faults;
-        if (auto fitted = codec::fit(value, node, faults); !fitted) return refuse(fitted.error().message());
-        if (!faults.unknown.empty()) return refuse("must be pruned: unknown field \"" + faults.unknown.front() + "\"");
+        std::string why;
+        if (auto fitted = codec::fit(value, node, faults); !fitted)
+            why = fitted.error().message();
+        else if (!faults.unknown.empty())
+            why = "must be pruned: unknown field \"" + faults.unknown.front() + "\"";
+        auto text = codec::write_json(value);
+        if (!why.empty()) {
+            add(findings_.causes, kinds::invalid_value(path.text(), kinds::value_text(given), why));
+            return text;
+        }
         codec::apply_defaults(value, node);
         check_value(value, constraints, path, findings_.causes);
+        return text;
     }
 
     Store& store_;
