@@ -2,6 +2,7 @@
 // The syntax: https://github.com/google/re2/wiki/Syntax, but for names of Unicode's classes.
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include <fmt/core.h>
 
@@ -156,9 +157,8 @@ private:
                 quoted(tree);
                 continue;
             }
-            auto start = at_;
             auto part = TRY(atom(depth));
-            part = TRY(repeated(std::move(part), start));
+            part = TRY(repeated(std::move(part)));
             tree.parts.push_back(std::move(part));
         }
         return tree;
@@ -169,19 +169,16 @@ private:
     }
 
     // A number of times behind an atom; more than one such operator is refused, as Go does.
-    Result<PatternTree> repeated(PatternTree part, std::size_t) {
+    Result<PatternTree> repeated(PatternTree part) {
         bool is_repeated = false;
         for (;;) {
             auto start = at_;
             int least = 0, most = -1;
-            if (take('*')) {
-            } else if (take('+')) {
-                least = 1;
-            } else if (take('?')) {
-                most = 1;
-            } else if (peek() != '{' || !counts(least, most)) {
-                return part;
-            }
+            const char sign_of_it = peek();
+            const bool is_sign = take('*') || take('+') || take('?');
+            if (!is_sign && (sign_of_it != '{' || !counts(least, most))) return part;
+            if (sign_of_it == '+') least = 1;
+            if (sign_of_it == '?') most = 1;
             take('?');  // as few as possible: no difference to whether it matches
             auto sign = text_.substr(start, at_ - start);
             if (is_repeated) return refuse("invalid nested repetition operator", sign);

@@ -75,7 +75,7 @@ Outcome<http::Response> Api::answer_resource(http::Request& request, const Reque
     auto made = answer_kind(request, info, kind, user, warnings);
     if (kind->custom && !kind->custom->deprecation.empty()) warnings.push_back(kind->custom->deprecation);
     // What writes the body goes on after this call.
-    if (made && (*made).produce)
+    if (kind->custom && made && (*made).produce)
         (*made).produce = [kind, produce = std::move((*made).produce)](http::BodyWriter& writer) {
             return produce(writer);
         };

@@ -58,7 +58,11 @@ Outcome<View> view_of(const http::Request& request) {
 std::string show_one(const schema::Kind& kind, const View& view, const state::Object& object) {
     std::string out, kept;
     const auto bytes = shown_bytes(object, kind, kept);
-    if (view.shape.form == Form::Object) return out.append(bytes).append("\n");
+    if (view.shape.form == Form::Object) {
+        out.reserve(bytes.size() + 1);
+        out.append(bytes) += '\n';
+        return out;
+    }
     auto tree = parse(object);
     if (view.shape.form == Form::PartialMetadata) {
         append_metadata_of(out, tree, view.shape.version);
