@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
+#include "base/text.h"
 #include "cluster/custom/compile_internal.h"
 
 namespace pila::cluster::custom {
@@ -131,7 +132,29 @@ private:
         fill_kind(version, made.kind);
         fill_custom(version, made.custom, made.constraints, made.kind);
         made.kind.custom = &made.custom;
+        check_selectable(version, made.constraints, path);
         if (flag_at(version, "served")) made_->kinds.push_back(&made.kind);
+    }
+
+    // They name scalars of the schema, outside of metadata.
+    void check_selectable(const json::object& version, const schema::Constraints& root, const Path& path) {
+        kinds::each_object(list_at(version, "selectableFields"), [&](const json::object& field, std::size_t index) {
+            const auto given = text_at(field, "jsonPath");
+            const auto* at = &root;
+            for (auto name : split(dotted(given), '.')) {
+                const auto found = at->properties.find(name);
+                at = found == at->properties.end() ? nullptr : &found->second;
+                if (!at) break;
+            }
+            const bool is_scalar = at && (at->type == "string" || at->type == "integer" || at->type == "boolean");
+            if (is_scalar && !given.starts_with(".metadata")) return;
+            const Path here = path.item("selectableFields", index);
+            add(findings_.causes, kinds::invalid_value(here.field("jsonPath").text(), kinds::quoted(given),
+                                                       !given.starts_with(".metadata") && !at
+                                                           ? "is an invalid path: does not refer to a valid field"
+                                                       : at ? "must point to a field of type string, boolean or integer"
+                                                            : "must not point to fields in metadata"));
+        });
     }
 
     void fill_kind(const json::object& version, schema::Kind& kind) const {
