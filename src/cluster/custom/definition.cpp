@@ -141,7 +141,8 @@ private:
         kinds::each_object(list_at(version, "selectableFields"), [&](const json::object& field, std::size_t index) {
             const auto given = text_at(field, "jsonPath");
             const auto* at = &root;
-            for (auto name : split(dotted(given), '.')) {
+            const auto names = dotted(given);
+            for (auto name : split(names, '.')) {
                 const auto found = at->properties.find(name);
                 at = found == at->properties.end() ? nullptr : &found->second;
                 if (!at) break;
