@@ -11,8 +11,9 @@ namespace pila {
 
 namespace {
 
-constexpr std::size_t most_steps = 20'000;  // matching takes up to as many for each character
-constexpr char32_t none = 0xFFFFFFFF;       // before the first and behind the last character
+constexpr std::size_t most_steps = 20'000;           // matching takes up to as many for each character
+constexpr std::size_t most_visits = 8 * most_steps;  // what is empty can be repeated, too
+constexpr char32_t none = 0xFFFFFFFF;                // before the first and behind the last character
 
 using Program = GoPattern::Program;
 using Operation = Program::Operation;
@@ -39,6 +40,7 @@ private:
     }
 
     void emit(const PatternTree& tree) {
+        is_too_large_ = is_too_large_ || ++visits_ > most_visits;
         if (is_too_large_) return;
         switch (tree.what) {
             case PatternTree::What::Empty: return;
@@ -89,6 +91,7 @@ private:
     }
 
     Program program_;
+    std::size_t visits_ = 0;
     bool is_too_large_ = false;
 };
 
