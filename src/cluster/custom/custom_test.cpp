@@ -127,6 +127,14 @@ TEST_CASE("objects are pruned and completed at any depth") {
     CHECK_MESSAGE(object == expected, json::serialize(object));
 }
 
+TEST_CASE("what may be anything is completed where it is an object") {
+    auto made = compile(R"({"type":"object","properties":{"a":{"x-kubernetes-preserve-unknown-fields":true,
+        "properties":{"b":{"type":"integer","default":1}}}}})");
+    CHECK(completed(made, R"({"a":{"c":2}})") == json::parse(R"({"a":{"b":1,"c":2}})"));
+    CHECK(faults_of(made, R"({"a":"text"})").empty());
+    CHECK(completed(made, R"({"a":"text"})") == json::parse(R"({"a":"text"})"));
+}
+
 TEST_CASE("values are refused in Kubernetes' words") {
     auto made = compile(cron);
     auto faults = [&](std::string_view spec) { return faults_of(made, "{\"spec\":" + std::string(spec) + "}"); };

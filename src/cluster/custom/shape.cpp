@@ -92,7 +92,7 @@ private:
         } else if (type == "object" && find(schema, "additionalProperties")) {
             made.form = Form::Map;
             made.items = below(schema, "additionalProperties", constraints.values.get(), path);
-        } else if (type == "object") {
+        } else if (type == "object" || kinds::has_items(schema, "properties")) {  // without a type: anything else, too
             made.form = Form::Message;
             made.type = message(schema, constraints, path, constraints.is_embedded);
         }
