@@ -104,9 +104,9 @@ Outcome<json::value> change_of_scale(const json::value& scale, const schema::Kin
         if (!revision->get_string().empty()) metadata["resourceVersion"] = *revision;
     json::value change(wanted);
     auto names = split(kind.custom ? std::string_view(kind.custom->wanted_replicas) : "spec.replicas", '.');
-    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    for (auto step = names.rbegin(); step != names.rend(); ++step) {
         json::object around;
-        around[*name] = std::move(change);
+        around[*step] = std::move(change);
         change = std::move(around);
     }
     change.as_object()["metadata"] = std::move(metadata);
