@@ -119,7 +119,7 @@ def test_refused_in_kubernetes_words(kubectl, group):
     said = kubectl.fails("patch", f"crontabs.{group}", "mine", "--type=merge", "-p", '{"spec":{"color":"green"}}')
     assert 'spec.color: Unsupported value: "green": supported values: "blue", "red"' in said
     said = kubectl.fails("patch", f"crontabs.{group}", "mine", "--type=strategic", "-p", '{"spec":{"color":"red"}}')
-    assert "415" in said or "UnsupportedMediaType" in said or "strategic merge patch is not supported" in said
+    assert "415" in said or "UnsupportedMediaType" in said or "strategic-merge-patch+json is not supported" in said
 
 
 def test_schemas_are_checked(admin, group):
