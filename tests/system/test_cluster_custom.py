@@ -189,9 +189,9 @@ def test_versions(kubectl, group):
 def test_apply_both_ways(kubectl, group):
     kubectl("apply", "-f", "-", stdin=text(definition(group)))
     assert "unchanged" in kubectl("apply", "-f", "-", stdin=text(definition(group)))
-    assert "created" in kubectl("apply", "-f", "-", stdin=text(crontab(group, ports=[{"name": "a"}])))
-    assert "unchanged" in kubectl("apply", "-f", "-", stdin=text(crontab(group, ports=[{"name": "a"}])))
-    assert "configured" in kubectl("apply", "-f", "-", stdin=text(crontab(group, image="x", ports=[{"name": "a"}])))
+    assert "created" in kubectl("apply", "-f", "-", stdin=text(crontab(group, ports=[{"name": "a", "number": 80}])))
+    assert "unchanged" in kubectl("apply", "-f", "-", stdin=text(crontab(group, ports=[{"name": "a", "number": 80}])))
+    assert "configured" in kubectl("apply", "-f", "-", stdin=text(crontab(group, image="x", ports=[{"name": "a", "number": 80}])))
     served = crontab(group, "theirs", ports=[{"name": "a"}])
     kubectl("apply", "--server-side", "-f", "-", stdin=text(served))
     served["spec"]["ports"] = [{"name": "b", "number": 1}]
