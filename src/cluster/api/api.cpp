@@ -17,20 +17,6 @@ namespace {
 constexpr std::string_view first_namespaces[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
 const User self{"system:apiserver", "", {"system:masters"}};
 
-// Kinds of one store that another version shows differently wait for their conversion.
-bool is_served(const schema::Kind& kind) {
-    const auto& group = kind.group_version;
-    if (group.group == "events.k8s.io") return false;
-    return !(group.group == "autoscaling" && group.version == "v1");
-}
-
-std::vector<const schema::Kind*> served_kinds() {
-    std::vector<const schema::Kind*> kinds;
-    for (const auto& kind : schema::Catalogue::builtin().kinds())
-        if (is_served(kind)) kinds.push_back(&kind);
-    return kinds;
-}
-
 discovery::About about(const ApiOptions& options) {
     discovery::About about;
     about.git_version = "v1.33.0+pila" + (options.version.empty() ? "" : "." + options.version);
@@ -56,17 +42,21 @@ std::string quoted_warning(std::string_view text) {
 Api::Api(state::State& state, ApiOptions options)
     : options_(std::move(options)),
       state_(state),
-      registry_(state),
-      documents_(std::make_unique<discovery::Documents>(served_kinds(), about(options_))),
+      directory_(state, about(options_)),
+      registry_(state, &directory_),
       work_("cluster-watch", 2),
       namespaces_("cluster-ns", 1),
-      following_("cluster-follow", 1) {}
+      following_("cluster-follow", 1) {
+    directory_.on_going([this](const std::string& name) { empty_definition(name); });
+    directory_.on_names_free([this](const std::string& group) { look_at_names(group); });
+}
 
 Api::~Api() {
     for (auto& follower : followers_) follower->stop();
 }
 
 Result<void> Api::start() {
+    TRY(directory_.load());
     for (auto name : first_namespaces) {
         if (state_.get(key_of(namespace_kind(), "", name))) continue;
         Call call{.kind = namespace_kind(), .name = std::string(name), .user = self, .manager = "pila"};
@@ -78,11 +68,6 @@ Result<void> Api::start() {
     auto spaces = TRY(state_.list(prefix_of(namespace_kind(), ""), "", 0, 0));
     for (const auto& space : spaces.objects) empty_namespace_if_going(*space);
     return {};
-}
-
-const schema::Kind* Api::find_kind(const RequestInfo& info) const {
-    const auto* kind = schema::Catalogue::builtin().find_resource(info.group_version, info.resource);
-    return kind && is_served(*kind) ? kind : nullptr;
 }
 
 http::Response Api::handle(http::Request& request) {
@@ -157,7 +142,8 @@ void Api::empty_namespace(const std::string& name) {
         bool again = true, held = false;
         for (int round = 0; again && round < 100; ++round) {
             again = held = false;
-            for (const auto* kind : served_kinds()) {
+            const auto kinds = directory_.kinds();
+            for (const auto* kind : kinds->all()) {
                 if (!kind->is_namespaced || !kind->has_verb("delete")) continue;
                 auto page = state_.list(prefix_of(*kind, name), "", 0, 0);
                 if (!page) continue;
@@ -181,6 +167,42 @@ void Api::empty_namespace_of(const Call& call) {
     if (!call.kind.is_namespaced) return;
     auto space = state_.get(key_of(namespace_kind(), "", call.name_space));
     if (space) empty_namespace_if_going(*space);
+}
+
+// All objects of a kind go, then its definition. Those with finalizers come back here when they are free.
+void Api::empty_definition(const std::string& name) {
+    namespaces_.post([this, name] {
+        const auto kinds = directory_.kinds();
+        const auto found = kinds->definitions().find(name);
+        if (found != kinds->definitions().end() && !found->second->kinds.empty()) {
+            const auto& kind = *found->second->kinds.front();
+            auto page = state_.list(prefix_of(kind, ""), "", 0, 0);
+            if (!page) return log::warning("custom resource definition {}: {}", name, page.error().message());
+            bool is_empty = true;
+            for (const auto& object : page->objects) {
+                auto place = place_of(kind, object->key);
+                Call call{
+                    .kind = kind, .name_space = place.name_space, .name = place.name, .user = self, .manager = "pila"};
+                auto removed = registry_.remove(call, {.grace_seconds = 0});
+                is_empty = is_empty && (removed ? (*removed).is_gone : removed.error().code == 404);
+            }
+            if (!is_empty) return;
+        }
+        auto finished = registry_.finish_definition(name);
+        if (!finished && finished.error().code != 404)
+            log::warning("custom resource definition {}: {}", name, finished.error().message);
+    });
+}
+
+// Who waited for a name that another definition had.
+void Api::look_at_names(const std::string& group) {
+    namespaces_.post([this, group] {
+        for (const auto& name : directory_.waiting_definitions(group)) {
+            auto looked = registry_.look_at_definition(name);
+            if (!looked && looked.error().code != 404)
+                log::warning("custom resource definition {}: {}", name, looked.error().message);
+        }
+    });
 }
 
 }  // namespace pila::cluster::api

@@ -7,11 +7,11 @@
 #include <string>
 
 #include "cluster/api/access.h"
+#include "cluster/api/directory.h"
 #include "cluster/api/follower.h"
 #include "cluster/api/registry.h"
 #include "cluster/api/request.h"
 #include "cluster/api/watch_stream.h"
-#include "cluster/discovery/documents.h"
 #include "crypto/certificates.h"
 #include "http/message.h"
 
@@ -49,25 +49,28 @@ private:
     Result<void> start_access();
     Outcome<http::Response> answer_resource(http::Request& request, const RequestInfo& info, const User& user,
                                             std::vector<std::string>& warnings);
+    Outcome<http::Response> answer_kind(http::Request& request, const RequestInfo& info, const KindPointer& kind,
+                                        const User& user, std::vector<std::string>& warnings);
     Outcome<http::Response> list(http::Request& request, const RequestInfo& info, const schema::Kind& kind);
-    Outcome<http::Response> watch(http::Request& request, const RequestInfo& info, const schema::Kind& kind);
+    Outcome<http::Response> watch(http::Request& request, const RequestInfo& info, const KindPointer& keeps);
     Outcome<http::Response> remove(http::Request& request, Call& call);
     Outcome<http::Response> remove_all(http::Request& request, Call& call);
     Outcome<http::Response> write(http::Request& request, Call& call, const RequestInfo& info);
-    const schema::Kind* find_kind(const RequestInfo& info) const;
     void empty_namespace(const std::string& name);
     void empty_namespace_if_going(const state::Object& space);
     void empty_namespace_of(const Call& call);
+    void empty_definition(const std::string& name);
+    void look_at_names(const std::string& group);
 
     const ApiOptions options_;
     state::State& state_;
+    Directory directory_;
     Registry registry_;
     std::unique_ptr<Access> access_;  // made by start()
     crypto::KeyPair authority_;
-    std::unique_ptr<discovery::Documents> documents_;
     TimerQueue timers_;
     WorkQueue work_;
-    WorkQueue namespaces_;
+    WorkQueue namespaces_;                              // empties namespaces, and definitions of kinds
     std::vector<std::shared_ptr<Follower>> followers_;  // stopped first: their work refers to all of this
     WorkQueue following_;
 };

@@ -10,8 +10,10 @@ Outcome<http::Response> Api::answer_document(http::Request& request) const {
     std::string_view path = request.path;
     if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
     auto form = discovery::form_for(path, request.headers.get("Accept"));
-    if (!form && documents_->at(path)) return not_acceptable("application/json");
-    auto document = form ? documents_->at(path, *form) : nullptr;
+    auto kinds = directory_.kinds();
+    const auto& documents = kinds->documents();
+    if (!form && documents.at(path)) return not_acceptable("application/json");
+    auto document = form ? documents.at(path, *form) : nullptr;
     if (!document) return path_not_found();
     http::Response response;
     response.headers.set("Content-Type", std::string(document->content_type));

@@ -146,7 +146,8 @@ Outcome<http::Response> Api::list(http::Request& request, const RequestInfo& inf
     return show_list(kind, what.view, std::move(found), facts);
 }
 
-Outcome<http::Response> Api::watch(http::Request& request, const RequestInfo& info, const schema::Kind& kind) {
+Outcome<http::Response> Api::watch(http::Request& request, const RequestInfo& info, const KindPointer& keeps) {
+    const auto& kind = *keeps;
     auto what = TRY(wanted(request, info, kind));
     const auto& query = request.query;
     if (!info.name.empty()) {  // /api/v1/watch/namespaces/NS/pods/NAME
@@ -167,6 +168,7 @@ Outcome<http::Response> Api::watch(http::Request& request, const RequestInfo& in
     if (revision > state_.revision()) return from_the_future(revision_text, std::to_string(state_.revision()));
 
     WatchOptions options;
+    options.keeps = keeps;
     options.prefix = what.prefix;
     options.selection = std::move(what.selection);
     options.view = what.view;

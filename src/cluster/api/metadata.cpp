@@ -37,6 +37,9 @@ void append(std::string& out, std::string_view name, const json::value& value) {
     out += codec::write_json(value);
 }
 
+// How the bytes of a custom kind's objects begin, behind the brace: names of kinds and groups need no escapes.
+std::string head_of(const schema::Kind& kind) { return fmt::format(R"("kind":"{}","apiVersion":")", kind.name); }
+
 bool is_void(const json::value& value) {
     return value.is_null() || (value.is_object() && value.get_object().empty()) ||
            (value.is_array() && value.get_array().empty());
@@ -68,6 +71,13 @@ std::string prefix_of(const schema::Kind& kind, std::string_view name_space) {
 
 std::string key_of(const schema::Kind& kind, std::string_view name_space, std::string_view name) {
     return prefix_of(kind, name_space) + std::string(name);
+}
+
+Place place_of(const schema::Kind& kind, std::string_view key) {
+    key.remove_prefix(prefix_of(kind, "").size());
+    if (!kind.is_namespaced) return {"", std::string(key)};
+    auto slash = key.find('/');
+    return {std::string(key.substr(0, slash)), std::string(key.substr(slash + 1))};
 }
 
 json::object& meta(json::object& object) {
@@ -116,7 +126,7 @@ void start_metadata(json::object& object, const Call& call) {
     else
         metadata.erase("namespace");
     metadata.erase("generation");
-    bool counts = call.kind.find_subresource("status") || object.contains("spec");
+    bool counts = call.kind.find_subresource("status") || object.contains("spec") || call.kind.custom;
     if (counts) metadata["generation"] = 1;
 }
 
@@ -134,13 +144,18 @@ void keep_metadata(json::object& object, const json::object& live) {
     metadata.erase("selfLink");
 }
 
-Encoded encode(const json::object& object) {
+Encoded encode(const json::object& object, const schema::Kind& kind) {
     Encoded made;
     auto& out = made.bytes;
     out.reserve(1024);
     out += '{';
-    for (auto member : {"kind", "apiVersion"})
-        if (const auto* value = object.if_contains(member)) append(out, member, *value);
+    if (kind.custom) {
+        out += head_of(kind);
+        out += schema::GroupVersion{kind.group_version.group, kind.custom->storage_version}.text() + '"';
+    } else {
+        for (auto member : {"kind", "apiVersion"})
+            if (const auto* value = object.if_contains(member)) append(out, member, *value);
+    }
     if (out.back() != '{') out += ',';
     out += R"("metadata":{)";
     const auto* found = object.if_contains("metadata");
@@ -165,6 +180,17 @@ Encoded encode(const json::object& object) {
     if (const auto* status = object.if_contains("status")) append(out, "status", *status);
     out += '}';
     return made;
+}
+
+std::string_view shown_bytes(const state::Object& object, const schema::Kind& kind, std::string& kept) {
+    const std::string_view bytes = object.bytes;
+    if (!kind.custom) return bytes;
+    const auto start = 1 + head_of(kind).size();
+    const auto end = bytes.find('"', start);
+    const auto wanted = kind.group_version.text();
+    if (end == bytes.npos || bytes.substr(start, end - start) == wanted) return bytes;
+    kept.assign(bytes.substr(0, start)).append(wanted).append(bytes.substr(end));
+    return kept;
 }
 
 bool same_object(const json::object& left, const json::object& right) {

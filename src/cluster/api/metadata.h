@@ -6,12 +6,18 @@
 
 #include "cluster/api/call.h"
 #include "cluster/api/status.h"
+#include "cluster/state/state.h"
 
 namespace pila::cluster::api {
 
 // "core/pods/default/web", "core/nodes/n1": the store's key. Without name: what the keys of a list begin with.
 std::string key_of(const schema::Kind& kind, std::string_view name_space, std::string_view name);
 std::string prefix_of(const schema::Kind& kind, std::string_view name_space);
+// The other way.
+struct Place {
+    std::string name_space, name;
+};
+Place place_of(const schema::Kind& kind, std::string_view key);
 
 // Text members of metadata; "" if absent. `object` is a whole object.
 std::string_view meta_text(const json::object& object, std::string_view member);
@@ -37,8 +43,11 @@ struct Encoded {
     std::string bytes;
     std::uint32_t revision_at = 0;  // where the revision's digits belong
 };
-// kind, apiVersion, metadata in a fixed order, then the rest; without resourceVersion's digits.
-Encoded encode(const json::object& object);
+// kind, apiVersion, metadata in a fixed order, then the rest; without resourceVersion's digits. Objects of custom kinds
+// are stored in one version, whichever they came in.
+Encoded encode(const json::object& object, const schema::Kind& kind);
+// Stored bytes as this version of the kind shows them: with its apiVersion. `kept` holds them if they had to be made.
+std::string_view shown_bytes(const state::Object& object, const schema::Kind& kind, std::string& kept);
 
 // The same apart from resourceVersion and managedFields.
 bool same_object(const json::object& left, const json::object& right);

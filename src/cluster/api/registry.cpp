@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/selectors.h"
+#include "cluster/custom/custom.h"
 #include "cluster/kinds/kinds.h"
 #include "cluster/kinds/tree.h"
 #include "cluster/patch/managed.h"
@@ -68,6 +69,18 @@ Outcome<void> check_given_namespace(const json::object& object, const Call& call
     return bad_request("the namespace of the provided object does not match the namespace sent on the request");
 }
 
+void append(std::vector<Cause>& causes, std::vector<Cause> more) {
+    causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+// Whether the generation grows. A custom kind without the subresource has its status as one wish among others.
+bool is_new_wish(const json::object& old, const json::object& object, const schema::Kind& kind) {
+    if (!same_wish(old, object)) return true;
+    if (!kind.custom || kind.find_subresource("status")) return false;
+    const auto *before = old.if_contains("status"), *after = object.if_contains("status");
+    return before && after ? *before != *after : before != after;
+}
+
 patch::Writer writer_of(const Call& call) {
     return {call.manager, call.kind.group_version.text(), call.subresource, now_text()};
 }
@@ -81,7 +94,9 @@ Outcome<state::ObjectPointer> Registry::get(const Call& call) const {
 }
 
 Outcome<json::value> Registry::read(const Call& call, const state::Object& object) const {
-    return TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
+    auto tree = TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
+    if (call.kind.custom) tree.as_object()["apiVersion"] = call.kind.group_version.text();
+    return tree;
 }
 
 bool Registry::is_going(const state::Object& object) {
@@ -132,6 +147,8 @@ Outcome<Written> Registry::create(Call& call, json::value value, codec::Faults f
 }
 
 Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tracking) {
+    // Also of a PUT or an apply that would make it: what has no verb for it stays as it is.
+    if (!call.kind.has_verb("create")) return method_not_allowed(call.kind, "create");
     auto& object = value.get_object();
     std::string name(meta_text(object, "name"));
     std::string base(meta_text(object, "generateName"));
@@ -153,8 +170,9 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
             kinds::prepare_for_create(object, call.kind);
             if (tracking == Tracking::Compare)
                 TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
-            if (auto causes = kinds::validate(object, call.kind); !causes.empty())
-                return invalid(call.kind, name, std::move(causes));
+            auto causes = kinds::validate(object, call.kind);
+            append(causes, custom::validate(value, call.kind));
+            if (!causes.empty()) return invalid(call.kind, name, std::move(causes));
             for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
         }
         auto written = write(call, object, 0, true);
@@ -163,9 +181,15 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     }
 }
 
-Outcome<Written> Registry::write(const Call& call, const json::object& object, state::Revision expect,
+Outcome<Written> Registry::write(Call& call, const json::object& object, state::Revision expect, bool is_created) {
+    if (!definitions_ || !is_definition(call.kind)) return store(call, object, expect, is_created);
+    return definitions_->write(
+        call, object, [&](const json::object& completed) { return store(call, completed, expect, is_created); });
+}
+
+Outcome<Written> Registry::store(const Call& call, const json::object& object, state::Revision expect,
                                  bool is_created) {
-    auto encoded = encode(object);
+    auto encoded = encode(object, call.kind);
     state::Write made;
     made.key = key_of(call.kind, call.name_space, call.name);
     made.attributes = attributes_of(object, call.kind);
@@ -295,7 +319,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     if (call.subresource.empty()) kinds::prepare_for_update(object, old, call.kind);
     TRY(codec::canonicalize(after, node));
     if (gate_) TRY(gate_(call, object, &old));
-    if (!same_wish(old, object) && old.contains("metadata")) {
+    if (is_new_wish(old, object, call.kind) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
         if (generation.is_int64()) generation = generation.get_int64() + 1;
     }
@@ -305,13 +329,16 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     const auto* new_fields = meta(object).if_contains("managedFields");
     bool same_fields = old_fields && new_fields ? *old_fields == *new_fields : old_fields == new_fields;
     if (same && same_fields) return Written{std::make_shared<state::Object>(live)};
-    if (auto causes = kinds::validate_update(object, old, call.kind); !causes.empty())
-        return invalid(call.kind, call.name, std::move(causes));
+    auto causes = kinds::validate_update(object, old, call.kind);
+    append(causes, custom::validate_update(after, before, call.kind));
+    if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
     auto written = write(call, object, live.revision, false);
     if (!written) return written;
-    if (may_go(object, call.kind) && !call.dry_run) return erase(call, *(*written).object);
-    return written;
+    if (!may_go(object, call.kind) || call.dry_run) return written;
+    auto erased = erase(call, *(*written).object);
+    if (erased && definitions_ && call.kind.custom) definitions_->freed(call.kind);
+    return erased;
 }
 
 }  // namespace pila::cluster::api

@@ -29,9 +29,24 @@ struct Written {
     bool is_gone = false;  // a deletion left nothing
 };
 
+// Definitions of kinds change what is served: their writes pass through here (directory.h).
+class DefinitionWrites {
+public:
+    using Store = std::function<Outcome<Written>(const json::object& object)>;
+    virtual Outcome<Written> write(Call& call, const json::object& object, const Store& store) = 0;
+    virtual Outcome<Written> erase(const Call& call, const std::function<Outcome<Written>()>& erase) = 0;
+    // An object that finalizers held is gone.
+    virtual void freed(const schema::Kind& kind) = 0;
+
+protected:
+    ~DefinitionWrites() = default;
+};
+bool is_definition(const schema::Kind& kind);
+
 class Registry {
 public:
-    explicit Registry(state::State& state) : state_(state) {}
+    explicit Registry(state::State& state, DefinitionWrites* definitions = nullptr)
+        : state_(state), definitions_(definitions) {}
 
     // Looks at every new object and every change before it is validated, may complete it or refuse it. `before` is
     // null for a new one, which may not have its name yet. Set once, before the first request.
@@ -48,6 +63,10 @@ public:
 
     // A namespace whose objects are gone loses its finalizer, and goes.
     Outcome<void> finish_namespace(const std::string& name);
+    // A definition whose objects are gone loses its finalizer, and goes, unless others hold it.
+    Outcome<void> finish_definition(const std::string& name);
+    // Writes a definition as it is, so that its status is found anew.
+    Outcome<void> look_at_definition(const std::string& name);
 
     // Deleted, and still there: by what the object says, not by a word somewhere in it.
     static bool is_going(const state::Object& object);
@@ -67,11 +86,14 @@ private:
     Outcome<Written> store_new(Call& call, json::value& object, Tracking tracking);
     Outcome<Written> store_change(Call& call, const state::Object& live, const json::value& before, json::value& after,
                                   Tracking tracking);
-    Outcome<Written> write(const Call& call, const json::object& object, state::Revision expect, bool is_created);
+    Outcome<Written> write(Call& call, const json::object& object, state::Revision expect, bool is_created);
+    Outcome<Written> store(const Call& call, const json::object& object, state::Revision expect, bool is_created);
     Outcome<Written> erase(const Call& call, const state::Object& live);
+    Outcome<Written> erase_now(const Call& call, const state::Object& live);
     Outcome<json::value> read(const Call& call, const state::Object& object) const;
 
     state::State& state_;
+    DefinitionWrites* const definitions_;
     Gate gate_;
 };
 

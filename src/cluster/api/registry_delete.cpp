@@ -9,6 +9,7 @@
 #include "cluster/api/metadata.h"
 #include "cluster/api/registry.h"
 #include "cluster/kinds/tree.h"
+#include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
 
@@ -32,6 +33,11 @@ std::int64_t grace_of(const json::object& object, const schema::Kind& kind, cons
 }  // namespace
 
 Outcome<Written> Registry::erase(const Call& call, const state::Object& live) {
+    if (!definitions_ || !is_definition(call.kind)) return erase_now(call, live);
+    return definitions_->erase(call, [&] { return erase_now(call, live); });
+}
+
+Outcome<Written> Registry::erase_now(const Call& call, const state::Object& live) {
     Written gone;
     gone.is_gone = true;
     if (call.dry_run) {
@@ -106,6 +112,43 @@ Outcome<void> Registry::finish_namespace(const std::string& name) {
     }
     if (is_held(object, call.kind)) return {};
     TRY(erase(call, *live));
+    return {};
+}
+
+static const schema::Kind& definition_kind() {
+    static const auto& kind =
+        *schema::Catalogue::builtin().find_resource({"apiextensions.k8s.io", "v1"}, "customresourcedefinitions");
+    return kind;
+}
+
+static const User definition_controller{"system:apiserver", "", {"system:masters"}};
+
+Outcome<void> Registry::finish_definition(const std::string& name) {
+    Call call{.kind = definition_kind(), .name = name, .user = definition_controller, .manager = "pila"};
+    auto live = TRY(get(call));
+    auto tree = TRY(read(call, *live));
+    auto& object = tree.get_object();
+    if (!meta(object).contains("deletionTimestamp")) return {};
+    auto* list = meta(object).if_contains("finalizers");
+    if (list && list->is_array()) {
+        auto& items = list->get_array();
+        const json::value own("customresourcecleanup.apiextensions.k8s.io");
+        const auto count = items.size();
+        items.erase(std::remove(items.begin(), items.end(), own), items.end());
+        if (!items.empty()) {
+            if (items.size() < count) TRY(write(call, object, live->revision, false));
+            return {};
+        }
+    }
+    TRY(erase(call, *live));
+    return {};
+}
+
+Outcome<void> Registry::look_at_definition(const std::string& name) {
+    Call call{.kind = definition_kind(), .name = name, .user = definition_controller, .manager = "pila"};
+    auto live = TRY(get(call));
+    auto tree = TRY(read(call, *live));
+    TRY(write(call, tree.get_object(), live->revision, false));
     return {};
 }
 

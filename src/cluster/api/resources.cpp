@@ -67,8 +67,20 @@ http::Response with_body(int status, std::string body) { return http::Response::
 
 Outcome<http::Response> Api::answer_resource(http::Request& request, const RequestInfo& info, const User& user,
                                              std::vector<std::string>& warnings) {
-    const auto* kind = find_kind(info);
+    auto kind = directory_.kinds()->find(info.group_version, info.resource);
     if (!kind) return path_not_found();
+    auto made = answer_kind(request, info, kind, user, warnings);
+    if (kind->custom && !kind->custom->deprecation.empty()) warnings.push_back(kind->custom->deprecation);
+    // What writes the body goes on after this call.
+    if (kind->custom && made && (*made).produce)
+        (*made).produce = [kind, produce = std::move((*made).produce)](http::BodyWriter& writer) {
+            return produce(writer);
+        };
+    return made;
+}
+
+Outcome<http::Response> Api::answer_kind(http::Request& request, const RequestInfo& info, const KindPointer& kind,
+                                         const User& user, std::vector<std::string>& warnings) {
     if (kind->is_namespaced && info.name_space.empty() && (!info.name.empty() || info.verb == "create"))
         return path_not_found();
     if (!kind->is_namespaced && !info.name_space.empty() && kind->name != "Namespace") return path_not_found();
@@ -79,7 +91,7 @@ Outcome<http::Response> Api::answer_resource(http::Request& request, const Reque
     if (std::find(verbs.begin(), verbs.end(), info.verb) == verbs.end() && !wants_watch)
         return method_not_allowed(*kind, info.verb);
     if (info.verb == "list") return list(request, info, *kind);
-    if (info.verb == "watch") return watch(request, info, *kind);
+    if (info.verb == "watch") return watch(request, info, kind);
 
     auto memory = json::make_shared_resource<json::monotonic_resource>();
     Call call{.kind = *kind,
@@ -101,7 +113,7 @@ Outcome<http::Response> Api::answer_resource(http::Request& request, const Reque
         auto object = TRY(registry_.get(call));
         if (info.subresource == "scale") {
             auto tree = TRY(codec::read_json(object->bytes, memory));
-            return with_body(200, json::serialize(scale_of(tree, memory)) + "\n");
+            return with_body(200, json::serialize(scale_of(tree, *kind, memory)) + "\n");
         }
         if (!info.subresource.empty() && info.subresource != "status" && info.subresource != "approval")
             return Status(
@@ -141,7 +153,7 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
     if (of_scale) {
         auto live = TRY(registry_.get(call));
         auto tree = TRY(codec::read_json(live->bytes, call.memory));
-        auto scale = scale_of(tree, call.memory);
+        auto scale = scale_of(tree, call.kind, call.memory);
         if (info.verb == "patch") {
             auto patch = TRY(read_patch(request, call.memory));
             if (patch.type == PatchType::Json)
@@ -158,11 +170,15 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
         call.subresource.clear();
         auto written = TRY(registry_.patch(call, PatchType::Merge, change, false, {}));
         auto after = TRY(codec::read_json(written.object->bytes, call.memory));
-        return with_body(200, json::serialize(scale_of(after, call.memory)) + "\n");
+        return with_body(200, json::serialize(scale_of(after, call.kind, call.memory)) + "\n");
     }
     Written written;
     if (info.verb == "patch") {
         auto patch = TRY(read_patch(request, call.memory));
+        if (patch.type == PatchType::Strategic && call.kind.custom)
+            return unsupported_media_type(
+                "application/strategic-merge-patch+json",
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
         if (patch.type == PatchType::Apply && request.query.get("fieldManager").empty())
             return bad_request(
                 "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required "
@@ -206,17 +222,15 @@ Outcome<http::Response> Api::remove_all(http::Request& request, Call& call) {
     std::vector<state::ObjectPointer> gone;
     for (const auto& object : page->objects) {
         if (!selection.matches(object->attributes)) continue;
-        auto rest = std::string_view(object->key).substr(prefix_of(call.kind, "").size());
+        auto place = place_of(call.kind, object->key);
         Call one{.kind = call.kind,
-                 .name_space = call.name_space,
+                 .name_space = place.name_space,
+                 .name = place.name,
                  .user = call.user,
                  .manager = call.manager,
                  .dry_run = call.dry_run,
                  .memory = call.memory,
                  .context = call.context};
-        auto slash = rest.find('/');
-        if (call.kind.is_namespaced) one.name_space = rest.substr(0, slash);
-        one.name = call.kind.is_namespaced ? rest.substr(slash + 1) : rest;
         auto removed = registry_.remove(one, options);
         if (!removed && removed.error().code != 404) return removed.take_error();
         if (removed && (*removed).is_gone && !one.dry_run) empty_namespace_of(one);

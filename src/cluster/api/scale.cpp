@@ -4,6 +4,8 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
+#include "base/text.h"
+
 namespace pila::cluster::api {
 
 namespace {
@@ -12,6 +14,16 @@ const json::value* find(const json::value& object, std::string_view part, std::s
     const auto* root = object.if_object();
     const auto* inner = root ? root->if_contains(part) : nullptr;
     return inner && inner->is_object() ? inner->get_object().if_contains(member) : nullptr;
+}
+
+const json::value* find_path(const json::value& object, std::string_view dotted) {
+    const auto* at = &object;
+    for (auto name : split(dotted, '.')) {
+        const auto* map = at->if_object();
+        at = map ? map->if_contains(name) : nullptr;
+        if (!at) return nullptr;
+    }
+    return at;
 }
 
 // "app=web,tier in (a,b)"; of a plain map, too
@@ -52,17 +64,19 @@ std::string selector_text(const json::value* selector) {
 
 }  // namespace
 
-json::value scale_of(const json::value& object, json::storage_ptr memory) {
+json::value scale_of(const json::value& object, const schema::Kind& kind, json::storage_ptr memory) {
     json::object metadata(memory);
     for (auto member : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"})
         if (const auto* value = find(object, "metadata", member)) metadata[member] = *value;
-    const auto* wanted = find(object, "spec", "replicas");
-    const auto* there = find(object, "status", "replicas");
+    const auto* custom = kind.custom;
+    const auto* wanted = find_path(object, custom ? custom->wanted_replicas : "spec.replicas");
+    const auto* there = find_path(object, custom ? custom->counted_replicas : "status.replicas");
     json::object spec(memory), status(memory);
     if (wanted && wanted->is_number()) spec["replicas"] = *wanted;
     status["replicas"] = there && there->is_number() ? *there : json::value(0);
-    if (auto selector = selector_text(find(object, "spec", "selector")); !selector.empty())
-        status["selector"] = selector;
+    const auto* labels = custom ? find_path(object, custom->selector) : find(object, "spec", "selector");
+    auto selector = custom && labels && labels->is_string() ? std::string(labels->get_string()) : selector_text(labels);
+    if (!selector.empty()) status["selector"] = selector;
     return json::value({{"kind", "Scale"},
                         {"apiVersion", "autoscaling/v1"},
                         {"metadata", std::move(metadata)},
@@ -88,7 +102,15 @@ Outcome<json::value> change_of_scale(const json::value& scale, const schema::Kin
     json::object metadata;
     if (const auto* revision = find(scale, "metadata", "resourceVersion"); revision && revision->is_string())
         if (!revision->get_string().empty()) metadata["resourceVersion"] = *revision;
-    return json::value{{"metadata", std::move(metadata)}, {"spec", {{"replicas", wanted}}}};
+    json::value change(wanted);
+    auto names = split(kind.custom ? std::string_view(kind.custom->wanted_replicas) : "spec.replicas", '.');
+    for (auto step = names.rbegin(); step != names.rend(); ++step) {
+        json::object around;
+        around[*step] = std::move(change);
+        change = std::move(around);
+    }
+    change.as_object()["metadata"] = std::move(metadata);
+    return change;
 }
 
 }  // namespace pila::cluster::api

@@ -8,7 +8,7 @@
 
 namespace pila::cluster::api {
 
-json::value scale_of(const json::value& object, json::storage_ptr memory);
+json::value scale_of(const json::value& object, const schema::Kind& kind, json::storage_ptr memory);
 // What a changed Scale means for the object: a merge patch. Invalid: no or negative replicas.
 Outcome<json::value> change_of_scale(const json::value& scale, const schema::Kind& kind, std::string_view name);
 

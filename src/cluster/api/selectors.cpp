@@ -188,6 +188,11 @@ Error unexpected(std::string_view word, std::string_view wanted) {
 }  // namespace
 
 std::vector<SelectableField> selectable_fields(const schema::Kind& kind) {
+    if (kind.custom) {
+        std::vector<SelectableField> fields;
+        for (const auto& path : kind.custom->selectable) fields.push_back({path, path});
+        return fields;
+    }
     for (const auto& known : fields_of_kinds())
         if (known.kind == kind.name && known.group == kind.group_version.group) return known.fields;
     return {};
@@ -201,10 +206,13 @@ std::string attributes_of(const json::value& object, const schema::Kind& kind) {
     out += '\0';
     append_pair(out, "metadata.name", text_of(find_path(object, "metadata.name")));
     append_pair(out, "metadata.namespace", text_of(find_path(object, "metadata.namespace")));
-    for (const auto& field : selectable_fields(kind)) {
-        auto value = text_of(find_path(object, field.path));
-        append_pair(out, field.label, value.empty() ? absent(field.label) : value);
-    }
+    if (kind.custom)
+        for (const auto& path : kind.custom->all_selectable) append_pair(out, path, text_of(find_path(object, path)));
+    else
+        for (const auto& field : selectable_fields(kind)) {
+            auto value = text_of(find_path(object, field.path));
+            append_pair(out, field.label, value.empty() ? absent(field.label) : value);
+        }
     return out;
 }
 

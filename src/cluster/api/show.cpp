@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "cluster/api/metadata.h"
 
 namespace pila::cluster::api {
 
@@ -55,15 +56,20 @@ Outcome<View> view_of(const http::Request& request) {
 }
 
 std::string show_one(const schema::Kind& kind, const View& view, const state::Object& object) {
-    if (view.shape.form == Form::Object) return object.bytes + "\n";
+    std::string out, kept;
+    const auto bytes = shown_bytes(object, kind, kept);
+    if (view.shape.form == Form::Object) {
+        out.reserve(bytes.size() + 1);
+        out.append(bytes) += '\n';
+        return out;
+    }
     auto tree = parse(object);
-    std::string out;
     if (view.shape.form == Form::PartialMetadata) {
         append_metadata_of(out, tree, view.shape.version);
     } else {
         table::Table table(kind, view.include);
         table.append_start(out, {std::to_string(object.revision), "", std::nullopt});
-        table.append_row(out, tree, object.bytes, now_wall().seconds());
+        table.append_row(out, tree, bytes, now_wall().seconds());
         table.append_end(out);
     }
     return out + "\n";
@@ -94,13 +100,14 @@ http::Response show_list(const schema::Kind& kind, const View& view, std::vector
         }
         auto now = now_wall().seconds();
         bool first = true;
+        std::string kept;
         for (const auto& object : objects) {
             if (!first && !as_table) out += ',';
             first = false;
             if (view.shape.form == Form::Object)
-                out += object->bytes;
+                out += shown_bytes(*object, kind, kept);
             else if (as_table)
-                table->append_row(out, parse(*object), object->bytes, now);
+                table->append_row(out, parse(*object), shown_bytes(*object, kind, kept), now);
             else
                 append_metadata_of(out, parse(*object), view.shape.version);
             if (out.size() < piece) continue;
@@ -122,15 +129,17 @@ EventWriter::~EventWriter() = default;
 
 void EventWriter::append(std::string& out, std::string_view type, const state::Object& object) {
     out += fmt::format(R"({{"type":"{}","object":)", type);
+    std::string kept;
+    const auto bytes = shown_bytes(object, kind_, kept);
     if (view_.shape.form == Form::Object) {
-        out += object.bytes;
+        out += bytes;
     } else if (view_.shape.form == Form::PartialMetadata) {
         append_metadata_of(out, parse(object), view_.shape.version);
     } else {
         table::Table table(kind_, view_.include);
         table.append_start(out, {std::to_string(object.revision), "", std::nullopt},
                            is_first_ ? table::Definitions::Yes : table::Definitions::No);
-        table.append_row(out, parse(object), object.bytes, now_wall().seconds());
+        table.append_row(out, parse(object), bytes, now_wall().seconds());
         table.append_end(out);
         is_first_ = false;
     }

@@ -23,6 +23,7 @@ struct WatchOptions {
     bool bookmarks = false;
     bool marks_initial = false;  // a bookmark with the annotation behind them
     std::chrono::seconds lasts{1800};
+    std::shared_ptr<const schema::Kind> keeps;  // the kind, as long as the watch
 };
 
 struct WatchMeans {

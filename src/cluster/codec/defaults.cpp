@@ -23,7 +23,9 @@ json::value parse_default(std::string_view text, const json::storage_ptr& memory
     if (text == "true" || text == "false") return json::value(text == "true", memory);
     if (auto number = parse_int(text)) return json::value(*number, memory);
     json::error_code error;
-    return json::parse(text, error, memory);
+    json::parse_options options;
+    options.max_depth = 128;  // of bodies, which definitions come in
+    return json::parse(text, error, memory, options);
 }
 
 void walk(json::value& value, const Node& node, const Type* owner);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -108,6 +109,7 @@ private:
 
     bool wrong(const json::value& value, const Node& node, const Path& path, const Type* owner,
                bool with_text = false) {
+        if (node.constraints) return true;  // custom: the validation of values says so, in its own words
         auto fields = path.fields();
         auto what = go_kind(value, with_text);
         if (fields.empty() || !owner)
@@ -179,9 +181,10 @@ private:
         std::size_t at = 0;
         for (auto& item : *array) {
             auto here = path.item(at++);
-            if (item.is_null() && !is_nullable(*node.items))
+            if (item.is_null() && (is_nullable(*node.items) || node.items->constraints)) continue;
+            if (item.is_null())
                 zero(item, *node.items);
-            else if (!item.is_null() && !this->value(item, *node.items, here, owner))
+            else if (!this->value(item, *node.items, here, owner))
                 return false;
         }
         return true;
@@ -190,6 +193,7 @@ private:
     bool map(json::value& value, const Node& node, const Path& path, const Type* owner) {
         auto* object = value.if_object();
         if (!object) return wrong(value, node, path, owner);
+        if (node.constraints && !is_nullable(*node.items)) drop_nulls(*object);
         for (auto& member : *object) {
             auto here = path.key(std::string_view(member.key()));
             if (member.value().is_null() && !is_nullable(*node.items))
@@ -231,6 +235,15 @@ private:
             if (field ? !member.value().is_null() || is_nullable(field->node) : node.keeps_unknown)
                 kept.emplace(member.key(), std::move(member.value()));
         }
+        object = std::move(kept);
+    }
+
+    static void drop_nulls(json::object& object) {
+        auto is_null = [](const auto& member) { return member.value().is_null(); };
+        if (std::none_of(object.begin(), object.end(), is_null)) return;
+        json::object kept(object.storage());
+        for (auto& member : object)
+            if (!is_null(member)) kept.emplace(member.key(), std::move(member.value()));
         object = std::move(kept);
     }
 

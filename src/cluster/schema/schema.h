@@ -112,6 +112,19 @@ struct Column {
     std::string otherwise;
 };
 
+// What only kinds of definitions have; one for each version (cluster/custom).
+struct Custom {
+    const Constraints* constraints = nullptr;
+    std::string storage_version;  // of the bytes that are stored
+    std::string list_kind;
+    std::string deprecation;  // a warning to every client; "": none
+    // Of the scale subresource, dotted: "spec.replicas"
+    std::string wanted_replicas, counted_replicas, selector;
+    std::vector<std::string> selectable;      // by field selectors in this version, dotted
+    std::vector<std::string> all_selectable;  // in any version: what is kept beside an object's bytes
+    bool is_going = false;                    // its definition is being deleted
+};
+
 struct Kind {
     GroupVersion group_version;
     std::string name;  // Pod
@@ -121,10 +134,11 @@ struct Kind {
     std::vector<Subresource> subresources;
     std::vector<Column> columns;  // empty: Name and Age
     const Type* type = nullptr;
+    const Custom* custom = nullptr;  // null: built in
 
     const Subresource* find_subresource(std::string_view subresource) const;
     bool has_verb(std::string_view verb) const;
-    std::string list_kind() const { return name + "List"; }
+    std::string list_kind() const { return custom ? custom->list_kind : name + "List"; }
     // "pods", "deployments.apps": how errors name it
     std::string resource() const { return group_version.group.empty() ? plural : plural + "." + group_version.group; }
 };
