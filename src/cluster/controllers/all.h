@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The controllers there are, in the order in which they hear of changes.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cluster/controllers/controller.h"
+
+namespace pila::cluster::controllers {
+
+std::unique_ptr<Controller> make_replica_sets(const Means& means);
+std::unique_ptr<Controller> make_replication_controllers(const Means& means);
+std::unique_ptr<Controller> make_deployments(const Means& means);
+std::unique_ptr<Controller> make_garbage_collector(const Means& means);
+std::unique_ptr<Controller> make_event_expiry(const Means& means);
+
+inline std::vector<std::unique_ptr<Controller>> make_all(const Means& means, const std::string& /*ca_certificate*/) {
+    std::vector<std::unique_ptr<Controller>> all;
+    for (auto* make : {make_replica_sets, make_replication_controllers, make_deployments, make_garbage_collector,
+                       make_event_expiry})
+        all.push_back(make(means));
+    return all;
+}
+
+}  // namespace pila::cluster::controllers
