@@ -41,14 +41,14 @@ private:
     void wake(Informer& informer);
 
     const Options options_;
-    Queue queue_;
-    Informers informers_;
-    std::vector<std::unique_ptr<Controller>> controllers_;
-
-    Mutex mutex_;
+    Mutex mutex_;  // before the informers: the state wakes them until they are gone
     Condition changed_;
     std::vector<Informer*> woken_ GUARDED_BY(mutex_);
     bool stopping_ GUARDED_BY(mutex_) = false;
+
+    Queue queue_;
+    Informers informers_;
+    std::vector<std::unique_ptr<Controller>> controllers_;
     std::vector<std::thread> threads_;
 };
 
