@@ -54,7 +54,8 @@ Outcome<void> ReplicaSets::sync(const std::string& key) {
     auto selector = selector_of(set);
     if (!selector || selector->empty()) return {};  // it would take every pod; validation lets none pass
     std::vector<Pod> active;
-    for (auto& tree : TRY(claim(pods_, client_, set, kind_, *selector))) {
+    auto claimed = TRY(claim(pods_, client_, set, kind_, *selector));
+    for (auto& tree : claimed) {
         Pod pod(std::move(tree));
         if (pod.is_active()) active.push_back(std::move(pod));
     }
