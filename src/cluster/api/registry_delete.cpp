@@ -49,6 +49,43 @@ std::int64_t grace_of(const json::object& object, const schema::Kind& kind, cons
     return std::max<std::int64_t>(options.grace_seconds.value_or(usual), 0);
 }
 
+constexpr std::string_view foreground = "foregroundDeletion", orphan = "orphan";
+
+// What these kinds' own clients of old expect, who say nothing: pods stay.
+bool orphans_by_default(const schema::Kind& kind) {
+    return is_kind(kind, "ReplicationController") || (kind.group_version.group == "batch" && kind.name == "Job");
+}
+
+void mark_going(json::object& metadata, std::int64_t grace) {
+    metadata["deletionTimestamp"] = codec::format_time(now_wall().seconds() + grace);
+    metadata["deletionGracePeriodSeconds"] = grace;
+    auto& generation = metadata["generation"];
+    if (generation.is_int64()) generation = generation.get_int64() + 1;
+}
+
+// The two finalizers by which the garbage collector hears of the deletion: as the client wishes; if it wishes nothing,
+// as they stand, or as the kind does. Whether that changes anything.
+bool set_propagation(json::object& metadata, const schema::Kind& kind, const std::string& propagation) {
+    if (kind.name == "Event" || is_kind(kind, "Namespace")) return false;  // which have no dependents to speak of
+    json::array kept, before;
+    bool had_foreground = false, had_orphan = false;
+    if (const auto* list = metadata.if_contains("finalizers"); list && list->is_array()) before = list->get_array();
+    for (const auto& one : before) {
+        auto name = one.is_string() ? std::string_view(one.get_string()) : std::string_view();
+        had_foreground = had_foreground || name == foreground;
+        had_orphan = had_orphan || name == orphan;
+        if (name != foreground && name != orphan) kept.push_back(one);
+    }
+    bool silent = propagation.empty();
+    bool leaves = silent ? had_orphan || (orphans_by_default(kind) && !had_foreground) : propagation == "Orphan";
+    bool waits = silent ? had_foreground : propagation == "Foreground";
+    if (leaves) kept.emplace_back(orphan);
+    if (waits) kept.emplace_back(foreground);
+    if (kept == before) return false;
+    metadata["finalizers"] = std::move(kept);
+    return true;
+}
+
 }  // namespace
 
 Outcome<Written> Registry::erase(const Call& call, const state::Object& live) {
@@ -89,6 +126,7 @@ Outcome<Written> Registry::remove(Call& call, const DeleteOptions& options) {
                                         options.resource_version, revision));
         auto& metadata = meta(object);
         auto grace = grace_of(object, call.kind, options);
+        bool regards = set_propagation(metadata, call.kind, options.propagation);
         bool held = has_items(metadata, "finalizers");
         if (is_namespace) held = held || (part(object, "spec") && has_items(*part(object, "spec"), "finalizers"));
         bool was_going = metadata.contains("deletionTimestamp");
@@ -98,11 +136,8 @@ Outcome<Written> Registry::remove(Call& call, const DeleteOptions& options) {
         } else {
             const auto* before = metadata.if_contains("deletionGracePeriodSeconds");
             bool sooner = before && before->is_int64() && before->get_int64() > grace;
-            if (was_going && !sooner) return Written{live};
-            metadata["deletionTimestamp"] = codec::format_time(now_wall().seconds() + grace);
-            metadata["deletionGracePeriodSeconds"] = grace;
-            auto& generation = metadata["generation"];
-            if (generation.is_int64()) generation = generation.get_int64() + 1;
+            if (was_going && !sooner && !regards) return Written{live};
+            if (!was_going || sooner) mark_going(metadata, grace);
             if (is_namespace) {
                 if (!object["status"].is_object()) object["status"].emplace_object();
                 object["status"].get_object()["phase"] = "Terminating";

@@ -80,10 +80,11 @@ Outcome<json::object> Client::set_owners(const schema::Kind& kind, const json::o
 }
 
 Outcome<void> Client::remove(const schema::Kind& kind, const json::object& object,
-                             const std::string& propagation) const {
+                             const std::string& propagation, Only only) const {
     auto asked = call(kind, text_in(object, "metadata.namespace"), text_in(object, "metadata.name"));
     api::DeleteOptions options;
     options.uid = text_in(object, "metadata.uid");
+    if (only == Only::SameRevision) options.resource_version = text_in(object, "metadata.resourceVersion");
     options.propagation = propagation;
     auto removed = registry_.remove(asked, options);
     if (!removed && !is_not_found(removed.error())) return removed.take_error();

@@ -38,9 +38,10 @@ public:
     Outcome<json::object> patch(const schema::Kind& kind, const json::object& object, json::object change) const;
     // The same for the list of owners, which a merge patch replaces: only at the revision that was read.
     Outcome<json::object> set_owners(const schema::Kind& kind, const json::object& object, json::array owners) const;
-    // Success also when it is gone already. Only the object that was read (uid).
+    // Success also when it is gone already. Only the object that was read (uid), and perhaps only as it was read.
+    enum class Only : std::uint8_t { SameObject, SameRevision };
     Outcome<void> remove(const schema::Kind& kind, const json::object& object,
-                         const std::string& propagation = "Background") const;
+                         const std::string& propagation = "Background", Only only = Only::SameObject) const;
 
 private:
     api::Call call(const schema::Kind& kind, std::string_view space, std::string_view name) const;

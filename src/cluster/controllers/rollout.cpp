@@ -81,8 +81,7 @@ Outcome<void> Rollout::roll() {
     TRY(find_new(true));
     bool changed = TRY(grow_new());
     if (!changed) changed = TRY(shrink_old());
-    if (!changed && is_complete(deployment_["status"].is_object() ? deployment_["status"].get_object() : status_))
-        TRY(forget_oldest());
+    if (!changed && is_complete(status_)) TRY(forget_oldest());
     return finish();
 }
 

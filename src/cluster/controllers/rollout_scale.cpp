@@ -85,8 +85,7 @@ Outcome<void> Rollout::scale() {
         if (set->wanted() > 0) active.push_back(set);
     if (active.size() <= 1) {
         auto* only = !active.empty() ? active[0] : new_ ? new_ : !old_.empty() ? old_.back() : nullptr;
-        if (!only || only->wanted() == wanted()) return {};
-        return scale_to(*only, wanted());
+        return only ? scale_to(*only, wanted()) : Outcome<void>();
     }
     bool is_full = new_ && new_->wanted() == wanted() && new_->available() == wanted() &&
                    parse_int(annotation_of(new_->tree, deployment::desired_replicas)) == wanted();

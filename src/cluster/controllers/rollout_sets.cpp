@@ -147,7 +147,7 @@ bool Rollout::annotate(json::object& set, std::int64_t revision, bool is_there) 
         for (const auto& [name, value] : *given) {
             bool is_own = std::find(std::begin(own_annotations), std::end(own_annotations), std::string_view(name)) !=
                           std::end(own_annotations);
-            if (is_own || annotation_of(set, name) == std::string_view(value.get_string())) continue;
+            if (is_own || annotation_of(set, std::string_view(name)) == std::string_view(value.get_string())) continue;
             annotations_of(set)[name] = value;
             changes = true;
         }
