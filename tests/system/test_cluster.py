@@ -276,6 +276,23 @@ def test_finalizers(plane):
     assert plane.request("GET", f"{path}/held").status == 404
 
 
+def test_a_namespace_takes_everything_with_it(plane, admin):
+    admin("create", "namespace", "full")
+    found = plane.request("GET", "/api/v1/namespaces/full").json
+    assert found["spec"]["finalizers"] == ["kubernetes"] and found["status"]["phase"] == "Active"
+    assert found["metadata"]["labels"] == {"kubernetes.io/metadata.name": "full"}
+    admin("-n", "full", "create", "configmap", "inside")
+    plane.request("POST", "/api/v1/namespaces/full/secrets", {"metadata": {"name": "held", "finalizers": ["example.com/wait"]}})
+    assert plane.request("DELETE", "/api/v1/namespaces/full").json["status"]["phase"] == "Terminating"
+    refused = admin.fails("-n", "full", "create", "configmap", "late")
+    assert "because it is being terminated" in refused
+    wait_until(lambda: plane.request("GET", "/api/v1/namespaces/full/configmaps/inside").status == 404, "what is in it goes")
+    assert plane.request("GET", "/api/v1/namespaces/full").status == 200, "a finalizer holds it"
+    plane.request("PATCH", "/api/v1/namespaces/full/secrets/held", {"metadata": {"finalizers": []}}, {"Content-Type": "application/merge-patch+json"})
+    wait_until(lambda: plane.request("GET", "/api/v1/namespaces/full").status == 404, "then it goes")
+    assert "this namespace may not be deleted" in admin.fails("delete", "namespace", "default")
+
+
 def test_it_is_still_there(plane, admin):
     """After an end and after kill -9: objects, revisions, certificates."""
     admin("create", "configmap", "kept", "--from-literal=a=1")

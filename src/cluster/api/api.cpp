@@ -147,12 +147,12 @@ void Api::empty_namespace_if_going(const state::Object& space) {
     empty_namespace(space.key.substr(prefix_of(namespace_kind(), "").size()));
 }
 
-// Everything within a namespace goes; then the namespace itself.
+// Everything within a namespace goes; then the namespace itself. What finalizers hold is looked at again when it goes.
 void Api::empty_namespace(const std::string& name) {
     namespaces_.post([this, name] {
-        bool again = true;
+        bool again = true, held = false;
         for (int round = 0; again && round < 100; ++round) {
-            again = false;
+            again = held = false;
             for (const auto* kind : served_kinds()) {
                 if (!kind->is_namespaced || !kind->has_verb("delete")) continue;
                 auto page = state_.list(prefix_of(*kind, name), "", 0, 0);
@@ -161,14 +161,22 @@ void Api::empty_namespace(const std::string& name) {
                     Call call{.kind = *kind, .name_space = name, .user = self, .manager = "pila"};
                     call.name = object->key.substr(prefix_of(*kind, name).size());
                     auto removed = registry_.remove(call, {.grace_seconds = 0});
-                    if (removed && !(*removed).is_gone) return;  // finalizers: their owner's last update looks again
-                    again = true;
+                    bool stays = removed && !(*removed).is_gone;
+                    (stays ? held : again) = true;
                 }
             }
         }
+        if (held) return;
         auto finished = registry_.finish_namespace(name);
         if (!finished && finished.error().code != 404) log::warning("namespace {}: {}", name, finished.error().message);
     });
+}
+
+// After something in it is gone: perhaps the last thing that a deleted namespace waited for.
+void Api::empty_namespace_of(const Call& call) {
+    if (!call.kind.is_namespaced) return;
+    auto space = state_.get(key_of(namespace_kind(), "", call.name_space));
+    if (space) empty_namespace_if_going(*space);
 }
 
 }  // namespace pila::cluster::api

@@ -47,6 +47,7 @@ private:
     const schema::Kind* find_kind(const RequestInfo& info) const;
     void empty_namespace(const std::string& name);
     void empty_namespace_if_going(const state::Object& space);
+    void empty_namespace_of(const Call& call);
 
     const ApiOptions options_;
     state::State& state_;

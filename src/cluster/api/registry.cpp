@@ -54,6 +54,21 @@ void keep_other_half(json::object& object, const json::object& live, const Call&
         object.erase("status");
 }
 
+// A deletion waits for nothing any more: no finalizer, no node that ends it.
+bool may_go(json::object& object, const schema::Kind& kind) {
+    if (meta_text(object, "deletionTimestamp").empty()) return false;
+    auto is_empty = [](const json::object& in, std::string_view member) {
+        const auto* list = in.if_contains(member);
+        return !list || !list->is_array() || list->get_array().empty();
+    };
+    const auto* grace = meta(object).if_contains("deletionGracePeriodSeconds");
+    if (grace && grace->is_int64() && grace->get_int64() > 0) return false;
+    bool is_namespace = kind.name == "Namespace" && kind.group_version.group.empty();
+    const auto* spec = is_namespace ? object.if_contains("spec") : nullptr;
+    if (spec && spec->is_object() && !is_empty(spec->get_object(), "finalizers")) return false;
+    return is_empty(meta(object), "finalizers");
+}
+
 patch::Writer writer_of(const Call& call) {
     return {call.manager, call.kind.group_version.text(), call.subresource, now_text()};
 }
@@ -134,6 +149,7 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
         call.name = name;
         meta(object)["name"] = name;
         if (attempt == 1) {
+            kinds::prepare_for_create(object, call.kind);
             if (tracking == Tracking::Compare)
                 TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
             if (auto causes = kinds::validate(object, call.kind); !causes.empty())
@@ -283,6 +299,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     auto node = node_of(call.kind);
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
+    if (call.subresource.empty()) kinds::prepare_for_update(object, old, call.kind);
     TRY(codec::canonicalize(after, node));
     if (!same_wish(old, object) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
@@ -299,14 +316,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
     auto written = write(call, object, live.revision, false);
     if (!written) return written;
-    // The last finalizer went: so does the object.
-    const auto* finalizers = meta(object).if_contains("finalizers");
-    bool free = !finalizers || !finalizers->is_array() || finalizers->get_array().empty();
-    const auto* grace = meta(object).if_contains("deletionGracePeriodSeconds");
-    bool has_time = grace && grace->is_int64() && grace->get_int64() > 0;  // its node ends it
-    bool waits = meta_text(object, "deletionTimestamp").empty() || has_time;
-    bool is_namespace = call.kind.name == "Namespace" && call.kind.group_version.group.empty();
-    if (free && !waits && !is_namespace && !call.dry_run) return erase(call, *(*written).object);
+    if (may_go(object, call.kind) && !call.dry_run) return erase(call, *(*written).object);
     return written;
 }
 
