@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "cluster/api/access.h"
 #include "cluster/api/metadata.h"
@@ -62,8 +61,7 @@ Api::Api(state::State& state, ApiOptions options)
       state_(state),
       registry_(state),
       documents_(std::make_unique<discovery::Documents>(served_kinds(), about(options_))),
-      work_("cluster-watch", 2),
-      namespaces_("cluster-ns", 1) {}
+      work_("cluster-watch", 2) {}
 
 Api::~Api() = default;
 
@@ -75,8 +73,6 @@ Result<void> Api::start() {
         auto made = registry_.create(call, std::move(object), {});
         if (!made) return Error(Errc::Internal, fmt::format("make namespace {}: {}", name, made.error().message));
     }
-    auto spaces = TRY(state_.list(prefix_of(namespace_kind(), ""), "", 0, 0));
-    for (const auto& space : spaces.objects) empty_namespace_if_going(*space);
     return {};
 }
 
@@ -140,43 +136,6 @@ Outcome<http::Response> Api::answer_metrics() const {
 
 http::Response error_response(int status, const std::string& message) {
     return as_response(Status(status, status == 413 ? "RequestEntityTooLarge" : "BadRequest", message));
-}
-
-void Api::empty_namespace_if_going(const state::Object& space) {
-    if (space.bytes.find("\"deletionTimestamp\":") == std::string::npos) return;
-    empty_namespace(space.key.substr(prefix_of(namespace_kind(), "").size()));
-}
-
-// Everything within a namespace goes; then the namespace itself. What finalizers hold is looked at again when it goes.
-void Api::empty_namespace(const std::string& name) {
-    namespaces_.post([this, name] {
-        bool again = true, held = false;
-        for (int round = 0; again && round < 100; ++round) {
-            again = held = false;
-            for (const auto* kind : served_kinds()) {
-                if (!kind->is_namespaced || !kind->has_verb("delete")) continue;
-                auto page = state_.list(prefix_of(*kind, name), "", 0, 0);
-                if (!page) continue;
-                for (const auto& object : page->objects) {
-                    Call call{.kind = *kind, .name_space = name, .user = self, .manager = "pila"};
-                    call.name = object->key.substr(prefix_of(*kind, name).size());
-                    auto removed = registry_.remove(call, {.grace_seconds = 0});
-                    bool stays = removed && !(*removed).is_gone;
-                    (stays ? held : again) = true;
-                }
-            }
-        }
-        if (held) return;
-        auto finished = registry_.finish_namespace(name);
-        if (!finished && finished.error().code != 404) log::warning("namespace {}: {}", name, finished.error().message);
-    });
-}
-
-// After something in it is gone: perhaps the last thing that a deleted namespace waited for.
-void Api::empty_namespace_of(const Call& call) {
-    if (!call.kind.is_namespaced) return;
-    auto space = state_.get(key_of(namespace_kind(), "", call.name_space));
-    if (space) empty_namespace_if_going(*space);
 }
 
 }  // namespace pila::cluster::api

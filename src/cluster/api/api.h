@@ -26,8 +26,10 @@ public:
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 
-    // The namespaces that are always there; deletions that were under way go on.
+    // The namespaces that are always there.
     Result<void> start();
+    // For those who write beside the clients: controllers.
+    Registry& registry() { return registry_; }
     // Never throws, never fails: errors are Status objects.
     http::Response handle(http::Request& request);
 
@@ -45,9 +47,6 @@ private:
     Outcome<http::Response> remove_all(http::Request& request, Call& call);
     Outcome<http::Response> write(http::Request& request, Call& call, const RequestInfo& info);
     const schema::Kind* find_kind(const RequestInfo& info) const;
-    void empty_namespace(const std::string& name);
-    void empty_namespace_if_going(const state::Object& space);
-    void empty_namespace_of(const Call& call);
 
     const ApiOptions options_;
     state::State& state_;
@@ -55,7 +54,6 @@ private:
     std::unique_ptr<discovery::Documents> documents_;
     TimerQueue timers_;
     WorkQueue work_;
-    WorkQueue namespaces_;
 };
 
 // For requests that are no HTTP.

@@ -54,6 +54,8 @@ void keep_other_half(json::object& object, const json::object& live, const Call&
         object.erase("status");
 }
 
+bool is_service(const schema::Kind& kind) { return kind.name == "Service" && kind.group_version.group.empty(); }
+
 // A deletion waits for nothing any more: no finalizer, no node that ends it.
 bool may_go(json::object& object, const schema::Kind& kind) {
     if (meta_text(object, "deletionTimestamp").empty()) return false;
@@ -144,6 +146,7 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     codec::apply_defaults(value, node);
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(value, node));
+    ServiceAddresses::Lease lease;
     for (int attempt = 1;; ++attempt) {
         if (generates) name = generated_name(base);
         call.name = name;
@@ -152,11 +155,13 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
             kinds::prepare_for_create(object, call.kind);
             if (tracking == Tracking::Compare)
                 TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
+            if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, nullptr));
             if (auto causes = kinds::validate(object, call.kind); !causes.empty())
                 return invalid(call.kind, name, std::move(causes));
             for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
         }
         auto written = write(call, object, 0, true);
+        if (written && !call.dry_run) lease.commit();
         bool taken = !written && written.error().reason == "AlreadyExists";
         if (!taken || !generates || attempt == max_generated_names) return written;
     }
@@ -300,6 +305,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
     if (call.subresource.empty()) kinds::prepare_for_update(object, old, call.kind);
+    if (is_service(call.kind)) ServiceAddresses::carry_over(object, old);
     TRY(codec::canonicalize(after, node));
     if (!same_wish(old, object) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
@@ -311,11 +317,14 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     const auto* new_fields = meta(object).if_contains("managedFields");
     bool same_fields = old_fields && new_fields ? *old_fields == *new_fields : old_fields == new_fields;
     if (same && same_fields) return Written{std::make_shared<state::Object>(live)};
+    ServiceAddresses::Lease lease;
+    if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, &old));
     if (auto causes = kinds::validate_update(object, old, call.kind); !causes.empty())
         return invalid(call.kind, call.name, std::move(causes));
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
     auto written = write(call, object, live.revision, false);
     if (!written) return written;
+    if (!call.dry_run) lease.commit();
     if (may_go(object, call.kind) && !call.dry_run) return erase(call, *(*written).object);
     return written;
 }

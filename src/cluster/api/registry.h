@@ -7,6 +7,7 @@
 #include <boost/json/fwd.hpp>
 
 #include "cluster/api/call.h"
+#include "cluster/api/service_addresses.h"
 #include "cluster/api/status.h"
 #include "cluster/codec/codec.h"
 #include "cluster/state/state.h"
@@ -29,7 +30,7 @@ struct Written {
 
 class Registry {
 public:
-    explicit Registry(state::State& state) : state_(state) {}
+    explicit Registry(state::State& state) : state_(state), addresses_(state) {}
 
     Outcome<state::ObjectPointer> get(const Call& call) const;
     // `object` is what the body said, before it was fitted; `faults` what the reader noticed.
@@ -61,6 +62,7 @@ private:
     Outcome<json::value> read(const Call& call, const state::Object& object) const;
 
     state::State& state_;
+    ServiceAddresses addresses_;
 };
 
 }  // namespace pila::cluster::api

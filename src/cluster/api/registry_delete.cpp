@@ -103,6 +103,7 @@ Outcome<Written> Registry::erase(const Call& call, const state::Object& live) {
     if (!erased && erased.error().code() == Errc::NotFound) return not_found(call.kind, call.name);
     if (!erased) return erased.error();
     gone.object = erased.take();
+    if (is_kind(call.kind, "Service")) addresses_.release(TRY(read(call, *gone.object)).get_object());
     return gone;
 }
 

@@ -173,16 +173,12 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
         TRY(check_kind(body.tree, call.kind));
         written = TRY(registry_.update(call, std::move(body.tree), std::move(body.faults)));
     }
-    if (call.kind.name == "Namespace" && !call.dry_run && !written.is_gone) empty_namespace_if_going(*written.object);
-    if (written.is_gone && !call.dry_run) empty_namespace_of(call);
     return with_body(written.is_created ? 201 : 200, show_one(call.kind, view, *written.object));
 }
 
 Outcome<http::Response> Api::remove(http::Request& request, Call& call) {
     auto options = TRY(read_delete_options(request, call.memory, call.dry_run));
     auto removed = TRY(registry_.remove(call, options));
-    if (call.kind.name == "Namespace" && !removed.is_gone && !call.dry_run) empty_namespace(call.name);
-    if (removed.is_gone && !call.dry_run) empty_namespace_of(call);
     if (!removed.is_gone) {
         auto view = TRY(view_of(request));
         return with_body(200, show_one(call.kind, view, *removed.object));

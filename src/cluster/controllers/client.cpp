@@ -91,6 +91,12 @@ Outcome<void> Client::remove(const schema::Kind& kind, const json::object& objec
     return {};
 }
 
+Outcome<bool> Client::remove(const schema::Kind& kind, const std::string& space, const std::string& name,
+                             const api::DeleteOptions& options) const {
+    auto asked = call(kind, space, name);
+    return TRY(registry_.remove(asked, options)).is_gone;
+}
+
 bool is_conflict(const api::Status& status) { return status.code == 409 && status.reason == "Conflict"; }
 bool is_not_found(const api::Status& status) { return status.code == 404; }
 

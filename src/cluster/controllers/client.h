@@ -42,6 +42,9 @@ public:
     enum class Only : std::uint8_t { SameObject, SameRevision };
     Outcome<void> remove(const schema::Kind& kind, const json::object& object,
                          const std::string& propagation = "Background", Only only = Only::SameObject) const;
+    // Whether nothing is left; NotFound as it comes.
+    Outcome<bool> remove(const schema::Kind& kind, const std::string& space, const std::string& name,
+                         const api::DeleteOptions& options) const;
 
 private:
     api::Call call(const schema::Kind& kind, std::string_view space, std::string_view name) const;
