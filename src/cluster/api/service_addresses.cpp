@@ -30,7 +30,7 @@ bool has_node_ports(const json::object& spec) {
 
 bool gets_node_ports(const json::object& spec) {
     const auto* wish = kinds::find(spec, "allocateLoadBalancerNodePorts");
-    return has_node_ports(spec) && !(text_at(spec, "type") == "LoadBalancer" && wish && *wish == false);
+    return has_node_ports(spec) && !(text_at(spec, "type") == "LoadBalancer" && wish && wish->is_bool() && !wish->get_bool());
 }
 
 bool contains(const std::vector<std::uint32_t>& places, std::uint32_t place) {
