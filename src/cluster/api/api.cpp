@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cluster/api/access.h"
 #include "cluster/api/metadata.h"
+#include "cluster/api/own_service.h"
 #include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
@@ -73,6 +74,8 @@ Result<void> Api::start() {
         auto made = registry_.create(call, std::move(object), {});
         if (!made) return Error(Errc::Internal, fmt::format("make namespace {}: {}", name, made.error().message));
     }
+    auto made = keep_own_service(registry_, self, options_.address);
+    if (!made) return Error(Errc::Internal, fmt::format("make service kubernetes: {}", made.error().message));
     return {};
 }
 
