@@ -79,7 +79,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
         std::make_unique<cluster::api::Api>(*made->state_, cluster::api::ApiOptions{PILA_VERSION, place.address()});
     TRY(made->api_->start());
     cluster::controllers::Options controlled;
-    controlled.ca_certificate = authority.ca_certificate();
+    controlled.ca_certificate = TRY(os::read_file(authority.ca_certificate(), 1U << 20));
     made->controllers_ =
         std::make_unique<cluster::controllers::Controllers>(made->api_->registry(), std::move(controlled));
     TRY(made->controllers_->start().in("controllers"));
