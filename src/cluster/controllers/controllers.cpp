@@ -9,8 +9,18 @@
 
 namespace pila::cluster::controllers {
 
+namespace {
+
+// Delays are measured by the same clock as everything else.
+std::function<Queue::Time()> steady(const std::function<std::int64_t()>& clock) {
+    if (!clock) return Queue::Clock::now;
+    return [clock] { return Queue::Time(std::chrono::microseconds(clock())); };
+}
+
+}  // namespace
+
 Controllers::Controllers(api::Registry& registry, Options options)
-    : options_(std::move(options)), informers_(registry.state()) {
+    : options_(std::move(options)), queue_(steady(options_.clock)), informers_(registry.state()) {
     auto clock = options_.clock;
     if (!clock) clock = [] { return now_wall().nanoseconds / 1000; };
     controllers_ = make_all({registry, informers_, queue_, std::move(clock)}, options_.ca_certificate);
@@ -91,11 +101,11 @@ void Controllers::run(const std::string& task) {
     queue_.done(task);
 }
 
-std::size_t Controllers::settle(Queue::Time now) {
+std::size_t Controllers::settle() {
     std::size_t count = 0;
     for (;;) {
         informers_.each([](Informer& informer) { ignore(informer.catch_up(), "the state is in memory"); });
-        auto task = queue_.take_due(now);
+        auto task = queue_.take_due(queue_.now());
         if (!task) return count;
         run(*task);
         ++count;

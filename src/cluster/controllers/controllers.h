@@ -29,10 +29,10 @@ public:
 
     Result<void> start();
 
-    // Instead of start(), for tests: prepare(), then settle() does on the caller's thread whatever is due at `now` until
-    // nothing is, and says how much that was.
+    // Instead of start(), for tests: prepare(), then settle() does on the caller's thread whatever is due by Options::clock
+    // until nothing is, and says how much that was.
     Result<void> prepare();
-    std::size_t settle(Queue::Time now = Queue::Clock::now());
+    std::size_t settle();
 
 private:
     void work();

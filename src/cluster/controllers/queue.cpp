@@ -77,7 +77,7 @@ std::string Queue::start_next() {
 std::optional<std::string> Queue::take() {
     Lock lock(mutex_);
     while (!stopping_) {
-        move_due(Clock::now());
+        move_due(now());
         if (!ready_.empty()) return start_next();
         if (delayed_.empty())
             changed_.wait(lock);

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -22,10 +23,14 @@ public:
     using Clock = std::chrono::steady_clock;
     using Time = Clock::time_point;
 
+    // Tests have a clock of their own, and do not take().
+    explicit Queue(std::function<Time()> clock = Clock::now) : clock_(std::move(clock)) {}
+    Time now() const { return clock_(); }
+
     void add(const std::string& key);
     // The earlier of two times holds.
     void add_at(const std::string& key, Time when);
-    void add_after(const std::string& key, Clock::duration delay) { add_at(key, Clock::now() + delay); }
+    void add_after(const std::string& key, Clock::duration delay) { add_at(key, now() + delay); }
 
     // After a failure; and after a success.
     void retry(const std::string& key);
@@ -45,6 +50,7 @@ private:
     void move_due(Time now) REQUIRES(mutex_);
     std::string start_next() REQUIRES(mutex_);
 
+    const std::function<Time()> clock_;
     Mutex mutex_;
     Condition changed_;
     std::deque<std::string> ready_ GUARDED_BY(mutex_);

@@ -36,7 +36,7 @@ public:
     }
 
     std::int64_t now() const { return now_wall().nanoseconds / 1000 + ahead_ * 1'000'000; }
-    void settle() { controllers_->settle(Queue::Clock::now() + std::chrono::seconds(ahead_)); }
+    void settle() { controllers_->settle(); }
     void pass(std::int64_t seconds) {
         ahead_ += seconds;
         settle();
