@@ -180,7 +180,7 @@ TEST_CASE("what every namespace has comes back") {
     world.settle();
     CHECK(world.get("", "serviceaccounts", "default"));
     const auto map = *world.get("", "configmaps", "kube-root-ca.crt");
-    CHECK(object_in(map, "data")->at("ca.crt") == "PEM");
+    CHECK(std::string_view(object_in(map, "data")->at("ca.crt").get_string()) == "PEM");
 }
 
 }  // namespace pila::cluster::controllers
