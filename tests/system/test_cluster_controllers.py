@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Controllers of the cluster with the real kubectl. There is no node: a thread of the test says of pods what a kubelet would."""
+import http.client
 import itertools
 import json
 import re
@@ -25,10 +26,12 @@ class Kubelet(threading.Thread):
     def run(self):
         connection = self.plane.connect()
         while not self.ending.wait(0.1):
-            pods = self.plane.request("GET", "/api/v1/pods", connection=connection).json["items"]
-            for pod in pods:
-                if pod["status"].get("phase", "Pending") == "Pending" and "hold" not in pod["metadata"].get("labels", {}):
-                    self.say_ready(pod["metadata"], connection)
+            try:
+                for pod in self.plane.request("GET", "/api/v1/pods", connection=connection).json["items"]:
+                    if pod["status"].get("phase", "Pending") == "Pending":
+                        self.say_ready(pod["metadata"], connection)
+            except (OSError, http.client.HTTPException):  # it was killed, and will be there again
+                connection = self.plane.connect()
 
     def say_ready(self, metadata, connection):
         number = next(self.addresses)

@@ -2,6 +2,7 @@
 #include "cluster/api/service_addresses.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <fmt/core.h>

@@ -4,6 +4,9 @@
 // services that are there when first asked; they change with the writes of services and are kept nowhere else. Threads: any.
 
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/json/fwd.hpp>

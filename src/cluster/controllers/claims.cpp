@@ -78,6 +78,11 @@ namespace {
 
 void tell_of(const ObjectPointer& object, bool orphans_too, state::State& state, const schema::Kind& owners,
              const std::function<void(const std::string& key)>& tell) {
+    // Somebody's, but of another kind: most of what passes here.
+    auto raw = raw_owners(*object);
+    bool is_anothers = raw.find("\"controller\":true") != std::string_view::npos &&
+                       raw.find("\"" + owners.name + "\"") == std::string_view::npos;
+    if (is_anothers) return;
     auto tree = Client::read(*object);
     if (!tree) return;
     auto space = std::string(text_in(*tree, "metadata.namespace"));
@@ -104,7 +109,7 @@ void follow_owned(Informers& informers, state::State& state, const schema::Kind&
     index_for_claims(informer);
     informer.add_handler([&state, &owners, tell](const ObjectPointer& before, const ObjectPointer& now) {
         // An orphan that went is of no interest; one that was let go may find another owner.
-        if (before) tell_of(before, false, state, owners, tell);
+        if (before && (!now || raw_owners(*before) != raw_owners(*now))) tell_of(before, false, state, owners, tell);
         if (now) tell_of(now, true, state, owners, tell);
     });
 }

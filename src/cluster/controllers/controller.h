@@ -68,4 +68,7 @@ protected:
 // "core/pods/default/web" of a collection "core/pods/": "default/web".
 std::string name_key(const schema::Kind& kind, const state::Object& object);
 
+// The references to owners as they stand in the text, so that most changes need not be read.
+std::string_view raw_owners(const state::Object& object);
+
 }  // namespace pila::cluster::controllers

@@ -24,13 +24,6 @@ bool is_collected(const schema::Kind& kind) {
     return kind.has_verb("delete") && kind.has_verb("list") && kind.has_verb("watch");
 }
 
-// The references as they stand in the text, so that most changes need not be read.
-std::string_view raw_owners(const state::Object& object) {
-    auto begin = object.bytes.find("\"ownerReferences\":[");
-    if (begin == std::string::npos) return {};
-    return std::string_view(object.bytes).substr(begin, object.bytes.find(']', begin) - begin);
-}
-
 bool has_word(const state::Object& object, std::string_view word) {
     return object.bytes.find(word) != std::string::npos;
 }

@@ -62,8 +62,8 @@ Result<bool> Informer::catch_up_locked() {
             continue;
         }
         if (!events) return events.take_error();
-        for (auto& event : *events)
-            take_over(event.object->key, event.type == state::EventType::Deleted ? nullptr : std::move(event.object));
+        for (const auto& event : *events)
+            take_over(event.object->key, event.type == state::EventType::Deleted ? nullptr : event.object);
         any = any || !events->empty();
         if (events->size() < batch) return any;
     }
