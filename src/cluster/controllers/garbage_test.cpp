@@ -146,9 +146,9 @@ TEST_CASE("a namespace takes everything along, and says what it waits for") {
     world.make("", "namespaces", R"({"metadata":{"name":"shop"}})");
     world.settle();
     auto count = [&](std::string_view plural) {
-        std::size_t count = 0;
-        for (const auto& object : world.all("", plural)) count += text_in(object, "metadata.namespace") == "shop";
-        return count;
+        std::size_t found = 0;
+        for (const auto& object : world.all("", plural)) found += text_in(object, "metadata.namespace") == "shop";
+        return found;
     };
     CHECK(count("serviceaccounts") == 1);
     CHECK(count("configmaps") == 1);  // kube-root-ca.crt

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <boost/json/array.hpp>
+
 #include "cluster/api/selectors.h"
 #include "cluster/controllers/controller.h"
 
