@@ -15,6 +15,7 @@ std::unique_ptr<Controller> make_replication_controllers(const Means& means);
 std::unique_ptr<Controller> make_deployments(const Means& means);
 std::unique_ptr<Controller> make_jobs(const Means& means);
 std::unique_ptr<Controller> make_cron_jobs(const Means& means);
+std::unique_ptr<Controller> make_budgets(const Means& means);
 std::unique_ptr<Controller> make_garbage_collector(const Means& means);
 std::unique_ptr<Controller> make_namespaces(const Means& means);
 std::unique_ptr<Controller> make_service_accounts(const Means& means);
@@ -27,7 +28,7 @@ inline std::vector<std::unique_ptr<Controller>> make_all(const Means& means, con
     std::vector<std::unique_ptr<Controller>> all;
     for (auto* make : {make_replica_sets, make_replication_controllers, make_deployments, make_jobs, make_cron_jobs,
                        make_endpoints, make_endpoint_slices, make_namespaces, make_service_accounts, make_garbage_collector,
-                       make_event_expiry})
+                       make_budgets, make_event_expiry})
         all.push_back(make(means));
     if (!ca_certificate.empty()) all.push_back(make_root_certificates(means, ca_certificate));
     return all;

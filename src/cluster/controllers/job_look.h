@@ -16,6 +16,8 @@ namespace pila::cluster::controllers {
 
 const schema::Kind& job_kind();
 inline constexpr std::string_view job_finalizer = "batch.kubernetes.io/job-tracking";
+inline constexpr std::string_view job_index_annotation = "batch.kubernetes.io/job-completion-index";
+std::optional<std::int64_t> job_index_of(const json::object& pod);
 // Its pod without the finalizer, if it has it.
 Outcome<void> drop_job_finalizer(const Client& client, const json::object& pod);
 const json::object* finished_condition(const json::object& job);  // Complete or Failed; null: neither
@@ -46,11 +48,14 @@ private:
     void judge();
     bool is_past_restarts() const;
     bool is_done() const;
+
+    // job_pods.cpp
     Outcome<void> manage();
     Outcome<void> remove_pods(std::size_t count);
     Outcome<void> add_pods(std::int64_t count);
     json::object new_pod(std::optional<std::int64_t> index) const;
     std::vector<std::int64_t> free_indexes(std::int64_t count) const;
+
     void conclude();
     Outcome<void> write_status();
     void set_condition(std::string_view type, bool value, std::string_view reason, std::string_view message);

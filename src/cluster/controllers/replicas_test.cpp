@@ -87,6 +87,28 @@ TEST_CASE("available is what has been ready for long enough") {
     CHECK(number_in(*world.get("apps", "replicasets", "web"), "status.availableReplicas") == 1);
 }
 
+TEST_CASE("a budget says how many pods may be disturbed") {
+    World world;
+    auto budget = [](const std::string& name, const std::string& limit) {
+        return R"({"metadata":{"name":")" + name + R"("},"spec":{"selector":{"matchLabels":{"app":"web"}},)" + limit + "}}";
+    };
+    world.make("policy", "poddisruptionbudgets", budget("least", R"("minAvailable":3)"));
+    world.make("policy", "poddisruptionbudgets", budget("share", R"("maxUnavailable":"50%")"));
+    world.make("apps", "replicasets", deployment_of("web", 4, "i:1"));
+    world.settle();
+    auto allowed = [&](std::string_view name) {
+        return number_in(*world.get("policy", "poddisruptionbudgets", name), "status.disruptionsAllowed");
+    };
+    CHECK(allowed("least") == 0);
+    world.all_ready();
+    CHECK(allowed("least") == 1);
+    CHECK(allowed("share") == 2);
+    const auto share = *world.get("policy", "poddisruptionbudgets", "share");
+    CHECK(number_in(share, "status.expectedPods") == 4);
+    CHECK(number_in(share, "status.desiredHealthy") == 2);
+    CHECK(is_true(find_condition(*object_in(share, "status"), "DisruptionAllowed")));
+}
+
 TEST_CASE("the order in which pods go") {
     auto pod = [](const std::string& text) { return Pod(codec::read_json(text, {}).take().get_object()); };
     const std::string node = R"("spec":{"nodeName":"n"},)";
