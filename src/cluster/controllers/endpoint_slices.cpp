@@ -123,11 +123,11 @@ private:
     Outcome<void> write(const json::object& service, const json::object* slice, json::array endpoints,
                         const json::array& ports) {
         auto wished = slice ? *slice : json::object();
-        auto& metadata = make_object_in(wished, "metadata");
-        metadata["labels"] = labels_of(service);
         wished["addressType"] = "IPv4";
         wished["endpoints"] = std::move(endpoints);
         wished["ports"] = ports;
+        auto& metadata = make_object_in(wished, "metadata");  // last: a new member moves the others
+        metadata["labels"] = labels_of(service);
         if (slice) {
             if (sorted_json(wished) == sorted_json(*slice)) return {};
             TRY(client_.update(kind_, std::move(wished)));
