@@ -31,7 +31,8 @@ bool has_node_ports(const json::object& spec) {
 
 bool gets_node_ports(const json::object& spec) {
     const auto* wish = kinds::find(spec, "allocateLoadBalancerNodePorts");
-    return has_node_ports(spec) && !(text_at(spec, "type") == "LoadBalancer" && wish && wish->is_bool() && !wish->get_bool());
+    return has_node_ports(spec) &&
+           !(text_at(spec, "type") == "LoadBalancer" && wish && wish->is_bool() && !wish->get_bool());
 }
 
 bool contains(const std::vector<std::uint32_t>& places, std::uint32_t place) {
@@ -145,9 +146,10 @@ Outcome<void> ServiceAddresses::take_address(const Call& call, json::object& spe
     } else {
         place = place_of_address(given);
         if (!place)
-            return refuse(fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is "
-                                      "10.96.0.0/12",
-                                      given));
+            return refuse(
+                fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is "
+                            "10.96.0.0/12",
+                            given));
         if (contains(had, *place)) return {};
         if (used_[*place]) return refuse("provided IP is already allocated");
     }

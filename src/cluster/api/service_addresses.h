@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Addresses of services within the cluster, and ports of theirs on every node: who has which. Two bitmaps, made from the
-// services that are there when first asked; they change with the writes of services and are kept nowhere else. Threads: any.
+// Addresses of services within the cluster, and ports of theirs on every node: who has which. Two bitmaps, made from
+// the services that are there when first asked; they change with the writes of services and are kept nowhere else.
+// Threads: any.
 
 #include <cstdint>
 #include <optional>
@@ -54,8 +55,8 @@ private:
     void load() REQUIRES(mutex_);
     void put(const std::vector<std::uint32_t>& places, bool used) REQUIRES(mutex_);
     std::optional<std::uint32_t> find_free(std::uint32_t begin, std::uint32_t end) const REQUIRES(mutex_);
-    Outcome<void> take_address(const Call& call, json::object& spec, const std::vector<std::uint32_t>& had, Lease& lease)
-        REQUIRES(mutex_);
+    Outcome<void> take_address(const Call& call, json::object& spec, const std::vector<std::uint32_t>& had,
+                               Lease& lease) REQUIRES(mutex_);
     Outcome<void> take_ports(const Call& call, json::object& spec, const std::vector<std::uint32_t>& had, Lease& lease)
         REQUIRES(mutex_);
     Outcome<void> take_port(const Call& call, json::object& holder, const char* member, const std::string& field,

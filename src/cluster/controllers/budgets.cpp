@@ -72,7 +72,8 @@ private:
         }
     }
 
-    // A number of its own counts the pods there are; a share, or what may be missing, is of what their controllers want.
+    // A number of its own counts the pods there are; a share, or what may be missing, is of what their controllers
+    // want.
     std::int64_t expected_of(const json::object& budget, const std::vector<Pod>& pods) const {
         const auto* least = value_in(budget, "spec.minAvailable");
         if (least && least->is_int64()) return std::ssize(pods);
@@ -134,13 +135,13 @@ private:
             remove_condition(status, "DisruptionAllowed");
             auto& list = status["conditions"];
             if (!list.is_array()) list.emplace_array();
-            list.get_array().push_back(json::object{
-                {"type", "DisruptionAllowed"},
-                {"status", allowed > 0 ? "True" : "False"},
-                {"observedGeneration", number_in(budget, "metadata.generation")},
-                {"lastTransitionTime", codec::format_time(means_.now() / 1'000'000)},
-                {"reason", allowed > 0 ? "SufficientPods" : "InsufficientPods"},
-                {"message", ""}});
+            list.get_array().push_back(
+                json::object{{"type", "DisruptionAllowed"},
+                             {"status", allowed > 0 ? "True" : "False"},
+                             {"observedGeneration", number_in(budget, "metadata.generation")},
+                             {"lastTransitionTime", codec::format_time(means_.now() / 1'000'000)},
+                             {"reason", allowed > 0 ? "SufficientPods" : "InsufficientPods"},
+                             {"message", ""}});
         }
         if (status == before) return {};
         budget["status"] = std::move(status);

@@ -16,10 +16,10 @@ constexpr std::string_view manager = "kube-controller-manager";
 
 Client::Client(api::Registry& registry, const std::string& controller)
     : registry_(registry),
-      user_{"system:serviceaccount:kube-system:" + controller,
-            "",
-            {"system:masters", "system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}} {
-}
+      user_{
+          "system:serviceaccount:kube-system:" + controller,
+          "",
+          {"system:masters", "system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"}} {}
 
 api::Call Client::call(const schema::Kind& kind, std::string_view space, std::string_view name) const {
     return {.kind = kind,
@@ -79,8 +79,8 @@ Outcome<json::object> Client::set_owners(const schema::Kind& kind, const json::o
     return patch(kind, object, std::move(change));
 }
 
-Outcome<void> Client::remove(const schema::Kind& kind, const json::object& object,
-                             const std::string& propagation, Only only) const {
+Outcome<void> Client::remove(const schema::Kind& kind, const json::object& object, const std::string& propagation,
+                             Only only) const {
     auto asked = call(kind, text_in(object, "metadata.namespace"), text_in(object, "metadata.name"));
     api::DeleteOptions options;
     options.uid = text_in(object, "metadata.uid");

@@ -30,7 +30,8 @@ public:
 
     Outcome<json::object> create(const schema::Kind& kind, json::object object) const;
     // Refused with Conflict if the object is no longer at the revision that it says.
-    Outcome<json::object> update(const schema::Kind& kind, json::object object, std::string_view subresource = "") const;
+    Outcome<json::object> update(const schema::Kind& kind, json::object object,
+                                 std::string_view subresource = "") const;
     Outcome<json::object> update_status(const schema::Kind& kind, json::object object) const {
         return update(kind, std::move(object), "status");
     }

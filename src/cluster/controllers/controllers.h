@@ -29,8 +29,8 @@ public:
 
     Result<void> start();
 
-    // Instead of start(), for tests: prepare(), then settle() does on the caller's thread whatever is due by Options::clock
-    // until nothing is, and says how much that was.
+    // Instead of start(), for tests: prepare(), then settle() does on the caller's thread whatever is due by
+    // Options::clock until nothing is, and says how much that was.
     Result<void> prepare();
     std::size_t settle();
 

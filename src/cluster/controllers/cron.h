@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// When a schedule of five fields (minute, hour, day, month, weekday), of a name (@daily) or of a distance (@every 1h30m)
-// comes next (as github.com/robfig/cron).
+// When a schedule of five fields (minute, hour, day, month, weekday), of a name (@daily) or of a distance (@every
+// 1h30m) comes next (as github.com/robfig/cron).
 
 #include <bitset>
 #include <cstdint>
@@ -24,7 +24,8 @@ public:
 
 private:
     using Set = std::bitset<64>;
-    static bool read_field(std::string_view text, int low, int high, const std::string_view* names, int count, Set& set);
+    static bool read_field(std::string_view text, int low, int high, const std::string_view* names, int count,
+                           Set& set);
     bool matches_day(unsigned day, unsigned weekday) const;
 
     Set minutes_, hours_, days_, months_, weekdays_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CronJobs: jobs at their times, as many side by side as wished, and old ones tidied away. Source: kube-controller-manager's
-// pkg/controller/cronjob.
+// CronJobs: jobs at their times, as many side by side as wished, and old ones tidied away. Source:
+// kube-controller-manager's pkg/controller/cronjob.
 #include <algorithm>
 
 #include <fmt/core.h>
@@ -32,7 +32,8 @@ bool has_failed(const json::object& job) {
 
 class CronJobs : public Controller {
 public:
-    explicit CronJobs(const Means& means) : Controller(means, "cronjob-controller"), jobs_(means_.informers.of(job_kind())) {
+    explicit CronJobs(const Means& means)
+        : Controller(means, "cronjob-controller"), jobs_(means_.informers.of(job_kind())) {
         follow(cron_kind());
         follow_owned(means_.informers, means_.registry.state(), job_kind(), cron_kind(),
                      [this](const std::string& key) { enqueue(key); });
@@ -109,9 +110,9 @@ private:
             auto surplus = std::ssize(ended) - number_in(cron, member);
             for (std::ptrdiff_t index = 0; index < surplus; ++index) {
                 TRY(client_.remove(job_kind(), *ended[static_cast<std::size_t>(index)]));
-                events_.normal(cron, "SuccessfulDelete",
-                               fmt::format("Deleted job {}",
-                                           text_in(*ended[static_cast<std::size_t>(index)], "metadata.name")));
+                events_.normal(
+                    cron, "SuccessfulDelete",
+                    fmt::format("Deleted job {}", text_in(*ended[static_cast<std::size_t>(index)], "metadata.name")));
             }
         }
         return {};
@@ -137,8 +138,9 @@ private:
         auto policy = text_in(cron, "spec.concurrencyPolicy");
         bool runs = list_in(cron, "status.active") != nullptr;
         if (policy == "Forbid" && runs) {
-            events_.normal(cron, "JobAlreadyActive", "Not starting job because prior execution is running and "
-                                                     "concurrency policy is Forbid");
+            events_.normal(cron, "JobAlreadyActive",
+                           "Not starting job because prior execution is running and "
+                           "concurrency policy is Forbid");
             return {};
         }
         if (policy == "Replace" && runs) {
@@ -164,8 +166,9 @@ private:
             if (++missed == too_many_missed) break;
         }
         if (missed < too_many_missed) return due;
-        events_.warning(cron, "TooManyMissedTimes",
-                        "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew");
+        events_.warning(
+            cron, "TooManyMissedTimes",
+            "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew");
         // Backwards in steps of growing size, so that a minute's schedule of a year ago costs no half a million steps.
         for (std::int64_t back = 60; now - back > since; back *= 2)
             if (auto next = schedule.next(now - back, zone); next && *next <= now) {
@@ -182,7 +185,8 @@ private:
         for (auto member : {"labels", "annotations"})
             if (const auto* given = value_in(cron, std::string("spec.jobTemplate.metadata.") + member))
                 metadata[member] = *given;
-        make_object_in(metadata, "annotations")["batch.kubernetes.io/cronjob-scheduled-timestamp"] = codec::format_time(due);
+        make_object_in(metadata, "annotations")["batch.kubernetes.io/cronjob-scheduled-timestamp"] =
+            codec::format_time(due);
         metadata["name"] = name;
         metadata["namespace"] = text_in(cron, "metadata.namespace");
         metadata["ownerReferences"] = json::array{json::value(reference_to(cron, cron_kind()))};

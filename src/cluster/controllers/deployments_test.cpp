@@ -137,8 +137,7 @@ TEST_CASE("a paused deployment is scaled but does not roll") {
 TEST_CASE("scaling in the middle of a rollout keeps the shares") {
     World world;
     world.make("apps", "deployments",
-               deployment_of("web", 10, "i:1",
-                             R"(,"strategy":{"rollingUpdate":{"maxSurge":3,"maxUnavailable":2}})"));
+               deployment_of("web", 10, "i:1", R"(,"strategy":{"rollingUpdate":{"maxSurge":3,"maxUnavailable":2}})"));
     world.roll_out();
     world.change("apps", "deployments", "web", other_image);
     world.settle();
@@ -186,7 +185,8 @@ TEST_CASE("no progress until the deadline is told, and progress afterwards, too"
 TEST_CASE("nothing is written while nothing changes, not even after a restart") {
     World world;
     world.make("apps", "deployments", deployment_of("web", 2, "i:1"));
-    world.make("", "services", R"({"metadata":{"name":"web"},"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})");
+    world.make("", "services",
+               R"({"metadata":{"name":"web"},"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}})");
     world.roll_out();
     auto revision = world.state().revision();
     world.settle();
@@ -199,10 +199,11 @@ TEST_CASE("a set of that name with another template: another name is found") {
     auto made = world.make("apps", "deployments", deployment_of("web", 1, "i:1"));
     json::object pod_template = *object_in(made, "spec.template");
     auto hash = hash_of(pod_template, std::nullopt);
-    world.make("apps", "replicasets", R"({"metadata":{"name":"web-)" + hash +
-                                          R"("},"spec":{"replicas":0,"selector":{"matchLabels":{"a":"b"}},)" +
-                                          R"("template":{"metadata":{"labels":{"a":"b"}},)" +
-                                          R"("spec":{"containers":[{"name":"c","image":"x"}]}}}})");
+    world.make("apps", "replicasets",
+               R"({"metadata":{"name":"web-)" + hash +
+                   R"("},"spec":{"replicas":0,"selector":{"matchLabels":{"a":"b"}},)" +
+                   R"("template":{"metadata":{"labels":{"a":"b"}},)" +
+                   R"("spec":{"containers":[{"name":"c","image":"x"}]}}}})");
     world.settle();
     world.pass(10);  // the failure is tried again
     CHECK(of_status(world, "collisionCount") == 1);

@@ -112,12 +112,8 @@ std::optional<Owner> controller_of(const json::object& object) {
 }
 
 json::object reference_to(const json::object& owner, const schema::Kind& kind) {
-    return {{"apiVersion", kind.group_version.text()},
-            {"kind", kind.name},
-            {"name", text_in(owner, "metadata.name")},
-            {"uid", text_in(owner, "metadata.uid")},
-            {"controller", true},
-            {"blockOwnerDeletion", true}};
+    return {{"apiVersion", kind.group_version.text()}, {"kind", kind.name},  {"name", text_in(owner, "metadata.name")},
+            {"uid", text_in(owner, "metadata.uid")},   {"controller", true}, {"blockOwnerDeletion", true}};
 }
 
 std::int64_t time_in(const json::object& object, std::string_view dotted) {

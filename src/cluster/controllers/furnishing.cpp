@@ -15,7 +15,10 @@ class Furnishing : public Controller {
 public:
     Furnishing(const Means& means, std::string name, const schema::Kind& kind, std::string object_name,
                json::object members)
-        : Controller(means, std::move(name)), kind_(kind), object_(std::move(object_name)), members_(std::move(members)) {
+        : Controller(means, std::move(name)),
+          kind_(kind),
+          object_(std::move(object_name)),
+          members_(std::move(members)) {
         follow(spaces_);
         means_.informers.of(kind_).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
             auto place = name_of(name_key(kind_, now ? *now : *before));
@@ -41,10 +44,10 @@ public:
         metadata["name"] = object_;
         metadata["namespace"] = space;
         if (kind_.name == "ConfigMap")
-            metadata["annotations"] = json::object{
-                {"kubernetes.io/description",
-                 "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such "
-                 "as the internal service IP or kubernetes.default.svc."}};
+            metadata["annotations"] = json::object{{"kubernetes.io/description",
+                                                    "Contains a CA bundle that can be used to verify the "
+                                                    "kube-apiserver when using internal endpoints such "
+                                                    "as the internal service IP or kubernetes.default.svc."}};
         auto made = client_.create(kind_, std::move(wished));
         bool is_fine = made || made.error().reason == "AlreadyExists" || made.error().code == 403;  // 403: it just ends
         return is_fine ? Outcome<void>() : made.take_error();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects whose owners are all gone go, too. An owner that is deleted in the foreground waits for those that hold it
-// up; one that leaves orphans waits until nobody names it as owner. There is no graph: every informer finds its objects by
-// their owners' uids, and whether an owner is there is asked of the state. Source: kube-controller-manager's
+// up; one that leaves orphans waits until nobody names it as owner. There is no graph: every informer finds its objects
+// by their owners' uids, and whether an owner is there is asked of the state. Source: kube-controller-manager's
 // pkg/controller/garbagecollector.
 #include <algorithm>
 
@@ -68,8 +68,7 @@ GarbageCollector::GarbageCollector(const Means& means)
         if (!is_collected(kind) || !kinds_.emplace(api::prefix_of(kind, ""), &kind).second) continue;
         auto& informer = means_.informers.of(kind);
         informers_.push_back(&informer);
-        informer.add_handler(
-            [this](const ObjectPointer& before, const ObjectPointer& now) { on_change(before, now); });
+        informer.add_handler([this](const ObjectPointer& before, const ObjectPointer& now) { on_change(before, now); });
     }
 }
 

@@ -123,8 +123,7 @@ void Informer::take_over(const std::string& key, ObjectPointer now) {
 
 std::vector<ObjectPointer> Informer::by(std::string_view index, std::string_view value) {
     Lock lock(mutex_);
-    if (auto caught = catch_up_locked(); !caught)
-        log::warning("follow {}: {}", prefix_, caught.error().message());
+    if (auto caught = catch_up_locked(); !caught) log::warning("follow {}: {}", prefix_, caught.error().message());
     std::vector<ObjectPointer> objects;
     auto at = by_place_.find(place_of(index, value));
     if (at == by_place_.end()) return objects;

@@ -58,8 +58,7 @@ Outcome<void> drop_job_finalizer(const Client& client, const json::object& pod) 
     return {};
 }
 
-JobLook::JobLook(Tools tools, json::object job, std::vector<json::object> pods)
-    : tools_(tools), job_(std::move(job)) {
+JobLook::JobLook(Tools tools, json::object job, std::vector<json::object> pods) : tools_(tools), job_(std::move(job)) {
     if (const auto* status = object_in(job_, "status")) status_ = *status;
     for (auto& pod : pods) pods_.emplace_back(std::move(pod));
 }
@@ -74,7 +73,8 @@ std::optional<std::int64_t> JobLook::completions() const {
 std::int64_t JobLook::parallelism() const { return number_in(job_, "spec.parallelism", 1); }
 
 std::size_t JobLook::count_active() const {
-    return static_cast<std::size_t>(std::count_if(pods_.begin(), pods_.end(), [](const Pod& pod) { return pod.is_active(); }));
+    return static_cast<std::size_t>(
+        std::count_if(pods_.begin(), pods_.end(), [](const Pod& pod) { return pod.is_active(); }));
 }
 
 std::size_t JobLook::count_terminating() const {
@@ -92,9 +92,9 @@ bool JobLook::has_condition(std::string_view type) const { return is_true(find_c
 void JobLook::set_condition(std::string_view type, bool value, std::string_view reason, std::string_view message) {
     if (const auto* known = find_condition(status_, type); known && is_true(known) == value) return;
     auto now = codec::format_time(tools_.now / 1'000'000);
-    json::object made{{"type", type},       {"status", value ? "True" : "False"},
+    json::object made{{"type", type},         {"status", value ? "True" : "False"},
                       {"lastProbeTime", now}, {"lastTransitionTime", now},
-                      {"reason", reason},   {"message", message}};
+                      {"reason", reason},     {"message", message}};
     remove_condition(status_, type);
     auto& list = status_["conditions"];
     if (!list.is_array()) list.emplace_array();
@@ -218,7 +218,8 @@ bool JobLook::is_done() const {
 void JobLook::judge() {
     if (has_condition("FailureTarget") || has_condition("SuccessCriteriaMet")) return;
     if (number_in(status_, "failed") > number_in(job_, "spec.backoffLimit", 6) || is_past_restarts())
-        return set_condition("FailureTarget", true, "BackoffLimitExceeded", "Job has reached the specified backoff limit");
+        return set_condition("FailureTarget", true, "BackoffLimitExceeded",
+                             "Job has reached the specified backoff limit");
     auto deadline = number_in(job_, "spec.activeDeadlineSeconds");
     if (auto started = time_in(status_, "startTime"); deadline != 0 && started != 0) {
         auto left = (started - tools_.now) / 1'000'000 + deadline;
@@ -246,7 +247,8 @@ void JobLook::conclude() {
         status_.erase("active");
     if (auto* notes = status_.if_contains("uncountedTerminatedPods"); !notes || !notes->is_object())
         status_["uncountedTerminatedPods"] = json::object();
-    bool is_quiet = active == 0 && going == 0 && uids_in(status_, "succeeded").empty() && uids_in(status_, "failed").empty();
+    bool is_quiet =
+        active == 0 && going == 0 && uids_in(status_, "succeeded").empty() && uids_in(status_, "failed").empty();
     if (!ends || !is_quiet) return;
     if (const auto* why = find_condition(status_, "FailureTarget"); is_true(why)) {
         auto reason = std::string(text_in(*why, "reason")), message = std::string(text_in(*why, "message"));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One look at one Job. A pod that ended is counted exactly once: it has a finalizer, its uid is noted in the status, the
-// finalizer goes, and then the note becomes part of the count. Source: kube-controller-manager's pkg/controller/job.
+// One look at one Job. A pod that ended is counted exactly once: it has a finalizer, its uid is noted in the status,
+// the finalizer goes, and then the note becomes part of the count. Source: kube-controller-manager's
+// pkg/controller/job.
 
 #include <map>
 #include <optional>

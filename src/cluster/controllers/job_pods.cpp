@@ -28,7 +28,8 @@ Outcome<void> JobLook::manage() {
     else if (succeeded > 0)
         wanted = std::min(wanted, active);
     if (active > wanted) return remove_pods(static_cast<std::size_t>(active - wanted));
-    if (text_in(job_, "spec.podReplacementPolicy") == "Failed") wanted -= static_cast<std::int64_t>(count_terminating());
+    if (text_in(job_, "spec.podReplacementPolicy") == "Failed")
+        wanted -= static_cast<std::int64_t>(count_terminating());
     if (active >= wanted) return {};
     if (const auto& failures = tools_.failures; failures.in_a_row > 0) {
         auto wait = std::min(first_wait << std::min(failures.in_a_row - 1, 6), longest_wait);
@@ -45,9 +46,8 @@ Outcome<void> JobLook::remove_pods(std::size_t count) {
     std::vector<const Pod*> order;
     for (const auto& pod : pods_)
         if (pod.is_active()) order.push_back(&pod);
-    std::sort(order.begin(), order.end(), [&](const Pod* left, const Pod* right) {
-        return goes_first(*left, 0, *right, 0, tools_.now);
-    });
+    std::sort(order.begin(), order.end(),
+              [&](const Pod* left, const Pod* right) { return goes_first(*left, 0, *right, 0, tools_.now); });
     order.resize(std::min(count, order.size()));
     for (const auto* pod : order) {
         TRY(drop_job_finalizer(tools_.client, pod->tree));  // it did not end by itself, and does not count

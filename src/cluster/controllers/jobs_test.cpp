@@ -15,8 +15,8 @@ void end(World& world, std::string_view phase, std::size_t most = 1000) {
     for (const auto& pod : world.all("", "pods")) {
         auto now = text_in(pod, "status.phase");
         if (now == "Succeeded" || now == "Failed" || most-- == 0) continue;
-        world.change("", "pods", text_in(pod, "metadata.name"),
-                     R"({"status":{"phase":")" + std::string(phase) + "\"}}", "status");
+        world.change("", "pods", text_in(pod, "metadata.name"), R"({"status":{"phase":")" + std::string(phase) + "\"}}",
+                     "status");
         if (most == 0) break;
     }
     world.settle();
@@ -34,8 +34,7 @@ std::int64_t number(const World& world, std::string_view member) {
 
 std::size_t running(const World& world) {
     std::size_t count = 0;
-    for (const auto& pod : world.all("", "pods"))
-        count += text_in(pod, "status.phase") == "Pending" && !is_going(pod);
+    for (const auto& pod : world.all("", "pods")) count += text_in(pod, "status.phase") == "Pending" && !is_going(pod);
     return count;
 }
 

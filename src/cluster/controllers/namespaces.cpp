@@ -45,10 +45,9 @@ public:
                                (kind.group_version.group == "autoscaling" && kind.group_version.version == "v1");
             if (!kind.is_namespaced || !kind.has_verb("delete") || !kind.has_verb("watch") || is_old_form) continue;
             kinds_.push_back(&kind);
-            means_.informers.of(kind).add_handler(
-                [this, &kind](const ObjectPointer& before, const ObjectPointer& now) {
-                    if (!now) content_went(kind, *before);
-                });
+            means_.informers.of(kind).add_handler([this, &kind](const ObjectPointer& before, const ObjectPointer& now) {
+                if (!now) content_went(kind, *before);
+            });
         }
     }
 

@@ -34,8 +34,8 @@ struct Pod {
 json::object pod_of_template(const json::object& pod_template, const json::object& owner, const schema::Kind& kind);
 
 // Whether the first of two pods is to go before the other, where `left_rank` and `right_rank` say how many of the same
-// kin are on their nodes (k8s.io/kubernetes/pkg/controller, ActivePodsWithRanks): not yet on a node, then not running, not
-// ready, cheaper, doubled up, ready for a shorter time, restarted more often, younger.
+// kin are on their nodes (k8s.io/kubernetes/pkg/controller, ActivePodsWithRanks): not yet on a node, then not running,
+// not ready, cheaper, doubled up, ready for a shorter time, restarted more often, younger.
 bool goes_first(const Pod& left, std::size_t left_rank, const Pod& right, std::size_t right_rank, std::int64_t now);
 
 }  // namespace pila::cluster::controllers

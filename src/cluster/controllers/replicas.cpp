@@ -197,8 +197,7 @@ std::unique_ptr<Controller> make_replica_sets(const Means& means) {
 }
 
 std::unique_ptr<Controller> make_replication_controllers(const Means& means) {
-    return std::make_unique<ReplicaSets>(means, "replication-controller",
-                                         kind_of("", "v1", "replicationcontrollers"));
+    return std::make_unique<ReplicaSets>(means, "replication-controller", kind_of("", "v1", "replicationcontrollers"));
 }
 
 }  // namespace pila::cluster::controllers

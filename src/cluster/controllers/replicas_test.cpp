@@ -43,8 +43,9 @@ TEST_CASE("a pod that ended is replaced and stays") {
 
 TEST_CASE("orphans are adopted, strangers are let go") {
     World world;
-    world.make("", "pods",
-               R"({"metadata":{"name":"alone","labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"i"}]}})");
+    world.make(
+        "", "pods",
+        R"({"metadata":{"name":"alone","labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"i"}]}})");
     world.make("apps", "replicasets", deployment_of("web", 1, "i:1"));
     world.settle();
     CHECK(world.all("", "pods").size() == 1);
@@ -90,7 +91,8 @@ TEST_CASE("available is what has been ready for long enough") {
 TEST_CASE("a budget says how many pods may be disturbed") {
     World world;
     auto budget = [](const std::string& name, const std::string& limit) {
-        return R"({"metadata":{"name":")" + name + R"("},"spec":{"selector":{"matchLabels":{"app":"web"}},)" + limit + "}}";
+        return R"({"metadata":{"name":")" + name + R"("},"spec":{"selector":{"matchLabels":{"app":"web"}},)" + limit +
+               "}}";
     };
     world.make("policy", "poddisruptionbudgets", budget("least", R"("minAvailable":3)"));
     world.make("policy", "poddisruptionbudgets", budget("share", R"("maxUnavailable":"50%")"));

@@ -29,9 +29,7 @@ std::string Replicas::name() const { return std::string(text_in(tree, "metadata.
 std::int64_t Replicas::wanted() const { return number_in(tree, "spec.replicas"); }
 std::int64_t Replicas::there() const { return number_in(tree, "status.replicas"); }
 std::int64_t Replicas::available() const { return number_in(tree, "status.availableReplicas"); }
-std::int64_t Replicas::revision() const {
-    return parse_int(annotation_of(tree, deployment::revision)).value_or(0);
-}
+std::int64_t Replicas::revision() const { return parse_int(annotation_of(tree, deployment::revision)).value_or(0); }
 std::int64_t Replicas::created() const { return time_in(tree, "metadata.creationTimestamp"); }
 
 Rollout::Rollout(Tools tools, json::object deployment, std::vector<json::object> sets)

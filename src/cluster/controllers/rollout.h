@@ -93,8 +93,8 @@ private:
     json::object deployment_;
     json::object status_;  // as it will be
     std::vector<Replicas> sets_;
-    Sets old_;                     // by age
-    Replicas* new_ = nullptr;      // in sets_, or made_
+    Sets old_;                 // by age
+    Replicas* new_ = nullptr;  // in sets_, or made_
     std::optional<Replicas> made_;
     std::optional<std::int64_t> again_;
 };

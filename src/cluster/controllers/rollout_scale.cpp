@@ -122,7 +122,8 @@ Outcome<void> Rollout::scale_in_proportion() {
     for (const auto* set : active) {
         std::int64_t share = 0;
         if (to_add != 0 && to_add != added)
-            share = to_add > 0 ? std::min(fraction_of(*set), to_add - added) : std::max(fraction_of(*set), to_add - added);
+            share =
+                to_add > 0 ? std::min(fraction_of(*set), to_add - added) : std::max(fraction_of(*set), to_add - added);
         sizes.push_back(set->wanted() + share);
         added += share;
     }

@@ -16,10 +16,12 @@ namespace {
 
 constexpr std::size_t max_history = 2000;  // characters of revisions that a set once had
 // Annotations of a deployment that are not its replica sets'.
-constexpr std::string_view own_annotations[] = {
-    "kubectl.kubernetes.io/last-applied-configuration", deployment::revision, deployment::revision_history,
-    deployment::desired_replicas,                       deployment::max_replicas,
-    "deprecated.deployment.rollback.to"};
+constexpr std::string_view own_annotations[] = {"kubectl.kubernetes.io/last-applied-configuration",
+                                                deployment::revision,
+                                                deployment::revision_history,
+                                                deployment::desired_replicas,
+                                                deployment::max_replicas,
+                                                "deprecated.deployment.rollback.to"};
 
 json::object template_of(const json::object& object) {
     json::object made;
@@ -94,13 +96,12 @@ Outcome<void> Rollout::make_new(std::int64_t revision) {
     annotate(set, revision, false);
 
     auto made = tools_.client.create(deployment::set_kind(), set);
-    if (!made && made.error().reason == "AlreadyExists")
-        return accept_existing(name() + "-" + hash, set);
+    if (!made && made.error().reason == "AlreadyExists") return accept_existing(name() + "-" + hash, set);
     if (!made) {
         if (has_deadline()) {
-            set_condition("Progressing", "False", "ReplicaSetCreateError",
-                          fmt::format("Failed to create new replica set \"{}-{}\": {}", name(), hash,
-                                      made.error().message));
+            set_condition(
+                "Progressing", "False", "ReplicaSetCreateError",
+                fmt::format("Failed to create new replica set \"{}-{}\": {}", name(), hash, made.error().message));
             TRY(write_status());
         }
         return made.take_error();

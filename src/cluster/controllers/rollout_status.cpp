@@ -26,14 +26,14 @@ bool Rollout::has_deadline() const {
 
 // A condition that says the same stays as it is, unless progress was made `anew`; the time of its last transition stays
 // while its value does.
-void Rollout::set_condition(std::string_view type, std::string_view value, std::string_view reason,
-                            std::string message, bool anew) {
+void Rollout::set_condition(std::string_view type, std::string_view value, std::string_view reason, std::string message,
+                            bool anew) {
     const auto* known = find_condition(status_, type);
     bool same_value = known && text_in(*known, "status") == value;
     if (same_value && !anew && reason_of(known) == reason) return;
     auto now = codec::format_time(tools_.now / 1'000'000);
     auto since = same_value ? std::string(text_in(*known, "lastTransitionTime")) : now;
-    json::object made{{"type", type},   {"status", value},     {"lastUpdateTime", now}, {"lastTransitionTime", since},
+    json::object made{{"type", type},     {"status", value},   {"lastUpdateTime", now}, {"lastTransitionTime", since},
                       {"reason", reason}, {"message", message}};
     remove_condition(status_, type);
     auto& list = status_["conditions"];
@@ -89,13 +89,16 @@ std::optional<std::int64_t> Rollout::time_to_deadline() const {
     const auto* progress = find_condition(status_, "Progressing");
     auto reason = reason_of(progress);
     if (!progress || reason == "NewReplicaSetAvailable" || reason == "ProgressDeadlineExceeded") return std::nullopt;
-    auto until = time_in(*progress, "lastUpdateTime") + number_in(deployment_, "spec.progressDeadlineSeconds") * 1'000'000;
+    auto until =
+        time_in(*progress, "lastUpdateTime") + number_in(deployment_, "spec.progressDeadlineSeconds") * 1'000'000;
     return (until - tools_.now) / 1'000'000;
 }
 
 void Rollout::judge_progress() {
     if (!has_deadline()) return remove_condition(status_, "Progressing");
-    auto told = [&](std::string_view member) { return number_in(deployment_, std::string("status.") + std::string(member)); };
+    auto told = [&](std::string_view member) {
+        return number_in(deployment_, std::string("status.") + std::string(member));
+    };
     auto now = [&](std::string_view member) { return number_in(status_, member); };
     const auto* progress = find_condition(status_, "Progressing");
     if (reason_of(progress) == "NewReplicaSetAvailable" && now("replicas") == now("updatedReplicas")) return;

@@ -61,21 +61,23 @@ json::object Backend::reference(std::string_view space) const {
 
 ServiceFollower::ServiceFollower(const Means& means, std::string name, const schema::Kind& made)
     : Controller(means, std::move(name)) {
-    means_.informers.of(service_kind()).add_handler(
-        [this](const ObjectPointer& before, const ObjectPointer& now) { on_service(before, now); });
+    means_.informers.of(service_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
+        on_service(before, now);
+    });
     means_.informers.of(pod_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
         if (before && (!now || before->attributes != now->attributes)) on_pod(*before);
         if (now) on_pod(*now);
     });
     bool is_slice = made.name == "EndpointSlice";
-    means_.informers.of(made).add_handler([this, is_slice, &made](const ObjectPointer& before, const ObjectPointer& now) {
-        if (!before) return;  // made just now, by us or by somebody who knows why
-        auto key = name_key(made, now ? *now : *before);
-        if (!is_slice) return enqueue(key);
-        auto tree = Client::read(now ? *now : *before);
-        auto owner = tree ? controller_of(*tree) : std::nullopt;
-        if (owner && owner->kind == "Service") enqueue(name_of(key).space + "/" + owner->name);
-    });
+    means_.informers.of(made).add_handler(
+        [this, is_slice, &made](const ObjectPointer& before, const ObjectPointer& now) {
+            if (!before) return;  // made just now, by us or by somebody who knows why
+            auto key = name_key(made, now ? *now : *before);
+            if (!is_slice) return enqueue(key);
+            auto tree = Client::read(now ? *now : *before);
+            auto owner = tree ? controller_of(*tree) : std::nullopt;
+            if (owner && owner->kind == "Service") enqueue(name_of(key).space + "/" + owner->name);
+        });
 }
 
 void ServiceFollower::on_service(const ObjectPointer& before, const ObjectPointer& now) {

@@ -23,7 +23,8 @@ std::string refusal(World& world, const std::string& text) {
 json::array slice_endpoints(const World& world) {
     json::array endpoints;
     for (const auto& slice : world.all("discovery.k8s.io", "endpointslices"))
-        if (const auto* list = list_in(slice, "endpoints")) endpoints.insert(endpoints.end(), list->begin(), list->end());
+        if (const auto* list = list_in(slice, "endpoints"))
+            endpoints.insert(endpoints.end(), list->begin(), list->end());
     return endpoints;
 }
 
@@ -54,8 +55,8 @@ TEST_CASE("addresses and ports that were asked for, and what is said of those th
     World world;
     auto made = world.make("", "services", service("dns", R"("clusterIP":"10.96.0.10")"));
     CHECK(text_in(made, "spec.clusterIP") == "10.96.0.10");
-    CHECK(refusal(world, service("other", R"("clusterIP":"10.96.0.10")")).ends_with(
-        "failed to allocate IP 10.96.0.10: provided IP is already allocated"));
+    CHECK(refusal(world, service("other", R"("clusterIP":"10.96.0.10")"))
+              .ends_with("failed to allocate IP 10.96.0.10: provided IP is already allocated"));
     CHECK(refusal(world, service("other", R"("clusterIP":"10.0.0.1")")).find("is not in the valid range") !=
           std::string::npos);
     CHECK(text_in(world.make("", "services", service("none", R"("clusterIP":"None")")), "spec.clusterIP") == "None");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A cluster in memory whose controllers run on the test's own thread, with a clock that the test moves. Its pods do what
-// the test says, as if a kubelet had.
+// A cluster in memory whose controllers run on the test's own thread, with a clock that the test moves. Its pods do
+// what the test says, as if a kubelet had.
 
 #include <string>
 #include <vector>

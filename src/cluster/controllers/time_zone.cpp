@@ -16,7 +16,8 @@ constexpr std::size_t header_size = 44;
 
 std::int64_t number_at(std::string_view bytes, std::size_t at, std::size_t size) {
     std::uint64_t value = 0;
-    for (std::size_t index = 0; index < size; ++index) value = value << 8 | static_cast<unsigned char>(bytes[at + index]);
+    for (std::size_t index = 0; index < size; ++index)
+        value = value << 8 | static_cast<unsigned char>(bytes[at + index]);
     return size == 4 ? static_cast<std::int32_t>(value) : static_cast<std::int64_t>(value);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Times of a place, from the machine's own database (RFC 8536: transitions, and a rule for what comes after them). The C
-// library knows one time zone per process only.
+// Times of a place, from the machine's own database (RFC 8536: transitions, and a rule for what comes after them). The
+// C library knows one time zone per process only.
 
 #include <cstdint>
 #include <string>
