@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cluster/api/api.h"
 #include "cluster/api/authority.h"
+#include "cluster/controllers/controllers.h"
 #include "http/tls.h"
 #include "os/file.h"
 
@@ -77,6 +78,11 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
     api_options.token_file = options.token_file;
     made->api_ = std::make_unique<cluster::api::Api>(*made->state_, std::move(api_options));
     TRY(made->api_->start());
+    cluster::controllers::Options controlled;
+    controlled.ca_certificate = TRY(os::read_file(authority.ca_certificate(), 1U << 20));
+    made->controllers_ =
+        std::make_unique<cluster::controllers::Controllers>(made->api_->registry(), std::move(controlled));
+    TRY(made->controllers_->start().in("controllers"));
     http::ServerTls tls;
     tls.certificate = authority.server_certificate();
     tls.key = authority.server_key();
@@ -94,6 +100,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
 ControlPlane::~ControlPlane() {
     if (server_) server_->stop();
     server_.reset();  // streams first: they refer to what follows
+    controllers_.reset();
     api_.reset();
     state_.reset();
 }

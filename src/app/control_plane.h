@@ -15,6 +15,9 @@ class State;
 namespace pila::cluster::api {
 class Api;
 }
+namespace pila::cluster::controllers {
+class Controllers;
+}
 
 namespace pila::app {
 
@@ -36,6 +39,7 @@ private:
     ControlPlane();
     std::unique_ptr<cluster::state::State> state_;
     std::unique_ptr<cluster::api::Api> api_;
+    std::unique_ptr<cluster::controllers::Controllers> controllers_;
     std::unique_ptr<http::Server> server_;
 };
 

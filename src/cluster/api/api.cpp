@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cluster/api/access.h"
 #include "cluster/api/metadata.h"
+#include "cluster/api/own_service.h"
 #include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
@@ -45,7 +46,7 @@ Api::Api(state::State& state, ApiOptions options)
       directory_(state, about(options_)),
       registry_(state, &directory_),
       work_("cluster-watch", 2),
-      namespaces_("cluster-ns", 1),
+      definitions_("cluster-kinds", 1),
       following_("cluster-follow", 1) {
     directory_.on_going([this](const std::string& name) { empty_definition(name); });
     directory_.on_names_free([this](const std::string& group) { look_at_names(group); });
@@ -65,8 +66,8 @@ Result<void> Api::start() {
         if (!made) return Error(Errc::Internal, fmt::format("make namespace {}: {}", name, made.error().message));
     }
     TRY(start_access());
-    auto spaces = TRY(state_.list(prefix_of(namespace_kind(), ""), "", 0, 0));
-    for (const auto& space : spaces.objects) empty_namespace_if_going(*space);
+    auto made = keep_own_service(registry_, self, options_.address);
+    if (!made) return Error(Errc::Internal, fmt::format("make service kubernetes: {}", made.error().message));
     return {};
 }
 
@@ -129,49 +130,9 @@ http::Response error_response(int status, const std::string& message) {
     return as_response(Status(status, status == 413 ? "RequestEntityTooLarge" : "BadRequest", message));
 }
 
-void Api::empty_namespace_if_going(const state::Object& space) {
-    if (Registry::is_going(space)) empty_namespace(space.key.substr(prefix_of(namespace_kind(), "").size()));
-}
-
-// Everything within a namespace goes; then the namespace itself. What finalizers hold is looked at again when it goes.
-// Only this thread takes namespaces away; one of the same name that came meanwhile is not touched.
-void Api::empty_namespace(const std::string& name) {
-    namespaces_.post([this, name] {
-        auto space = state_.get(key_of(namespace_kind(), "", name));
-        if (!space || !Registry::is_going(*space)) return;
-        bool again = true, held = false;
-        for (int round = 0; again && round < 100; ++round) {
-            again = held = false;
-            const auto kinds = directory_.kinds();
-            for (const auto* kind : kinds->all()) {
-                if (!kind->is_namespaced || !kind->has_verb("delete")) continue;
-                auto page = state_.list(prefix_of(*kind, name), "", 0, 0);
-                if (!page) continue;
-                for (const auto& object : page->objects) {
-                    Call call{.kind = *kind, .name_space = name, .user = self, .manager = "pila"};
-                    call.name = object->key.substr(prefix_of(*kind, name).size());
-                    auto removed = registry_.remove(call, {.grace_seconds = 0});
-                    bool stays = removed && !(*removed).is_gone;
-                    (stays ? held : again) = true;
-                }
-            }
-        }
-        if (held) return;
-        auto finished = registry_.finish_namespace(name);
-        if (!finished && finished.error().code != 404) log::warning("namespace {}: {}", name, finished.error().message);
-    });
-}
-
-// After something in it is gone: perhaps the last thing that a deleted namespace waited for.
-void Api::empty_namespace_of(const Call& call) {
-    if (!call.kind.is_namespaced) return;
-    auto space = state_.get(key_of(namespace_kind(), "", call.name_space));
-    if (space) empty_namespace_if_going(*space);
-}
-
 // All objects of a kind go, then its definition. Those with finalizers come back here when they are free.
 void Api::empty_definition(const std::string& name) {
-    namespaces_.post([this, name] {
+    definitions_.post([this, name] {
         const auto kinds = directory_.kinds();
         const auto found = kinds->definitions().find(name);
         if (found != kinds->definitions().end() && !found->second->kinds.empty()) {
@@ -196,7 +157,7 @@ void Api::empty_definition(const std::string& name) {
 
 // Who waited for a name that another definition had.
 void Api::look_at_names(const std::string& group) {
-    namespaces_.post([this, group] {
+    definitions_.post([this, group] {
         for (const auto& name : directory_.waiting_definitions(group)) {
             auto looked = registry_.look_at_definition(name);
             if (!looked && looked.error().code != 404)

@@ -33,9 +33,11 @@ public:
     Api(const Api&) = delete;
     Api& operator=(const Api&) = delete;
 
-    // The namespaces, roles and bindings that are always there; deletions that were under way go on. Before the first
-    // request.
+    // The namespaces, roles and bindings that are always there; deletions of kinds that were under way go on. Before
+    // the first request.
     Result<void> start();
+    // For those who write beside the clients: controllers.
+    Registry& registry() { return registry_; }
     // Never throws, never fails: errors are Status objects.
     http::Response handle(http::Request& request);
 
@@ -56,9 +58,6 @@ private:
     Outcome<http::Response> remove(http::Request& request, Call& call);
     Outcome<http::Response> remove_all(http::Request& request, Call& call);
     Outcome<http::Response> write(http::Request& request, Call& call, const RequestInfo& info);
-    void empty_namespace(const std::string& name);
-    void empty_namespace_if_going(const state::Object& space);
-    void empty_namespace_of(const Call& call);
     void empty_definition(const std::string& name);
     void look_at_names(const std::string& group);
 
@@ -70,7 +69,7 @@ private:
     crypto::KeyPair authority_;
     TimerQueue timers_;
     WorkQueue work_;
-    WorkQueue namespaces_;                              // empties namespaces, and definitions of kinds
+    WorkQueue definitions_;                             // empties definitions of kinds that go
     std::vector<std::shared_ptr<Follower>> followers_;  // stopped first: their work refers to all of this
     WorkQueue following_;
 };

@@ -92,6 +92,9 @@ Outcome<DeleteOptions> read_delete_options(http::Request& request, json::storage
         const auto& object = body.tree.get_object();
         if (auto seconds = kinds::integer_at(object, "gracePeriodSeconds")) options.grace_seconds = seconds;
         if (auto policy = kinds::text_at(object, "propagationPolicy"); !policy.empty()) options.propagation = policy;
+        // The form of before 1.7, which Python clients still send.
+        if (const auto* orphans = object.if_contains("orphanDependents"); orphans && orphans->is_bool())
+            if (options.propagation.empty()) options.propagation = orphans->get_bool() ? "Orphan" : "Background";
         if (const auto* before = kinds::object_at(object, "preconditions")) {
             options.uid = kinds::text_at(*before, "uid");
             options.resource_version = kinds::text_at(*before, "resourceVersion");

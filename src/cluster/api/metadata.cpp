@@ -96,7 +96,13 @@ const schema::Kind& namespace_kind() {
     return kind;
 }
 
-bool is_namespace(const schema::Kind& kind) { return kind.name == "Namespace" && kind.group_version.group.empty(); }
+bool is_core(const schema::Kind& kind, std::string_view name) {
+    return kind.name == name && kind.group_version.group.empty();
+}
+
+bool is_namespace(const schema::Kind& kind) { return is_core(kind, "Namespace"); }
+
+bool is_service(const schema::Kind& kind) { return is_core(kind, "Service"); }
 
 bool is_held(const json::object& object, const schema::Kind& kind) {
     return kinds::has_items(object, "metadata.finalizers") ||

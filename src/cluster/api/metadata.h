@@ -24,7 +24,9 @@ std::string_view meta_text(const json::object& object, std::string_view member);
 json::object& meta(json::object& object);  // made if it is not there
 
 const schema::Kind& namespace_kind();
+bool is_core(const schema::Kind& kind, std::string_view name);  // of the group without a name
 bool is_namespace(const schema::Kind& kind);
+bool is_service(const schema::Kind& kind);
 
 // Whether finalizers hold it, those of a namespace's spec among them; whether it was deleted and only they or its node
 // keep it.

@@ -162,6 +162,7 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(value, node));
     if (gate_) TRY(gate_(call, object, nullptr));
+    ServiceAddresses::Lease lease;
     for (int attempt = 1;; ++attempt) {
         if (generates) name = generated_name(base);
         call.name = name;
@@ -170,12 +171,14 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
             kinds::prepare_for_create(object, call.kind);
             if (tracking == Tracking::Compare)
                 TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
+            if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, nullptr));
             auto causes = kinds::validate(object, call.kind);
             append(causes, custom::validate(value, call.kind));
             if (!causes.empty()) return invalid(call.kind, name, std::move(causes));
             for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
         }
         auto written = write(call, object, 0, true);
+        if (written && !call.dry_run) lease.commit();
         bool taken = !written && written.error().reason == "AlreadyExists";
         if (!taken || !generates || attempt == max_generated_names) return written;
     }
@@ -317,6 +320,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
     if (call.subresource.empty()) kinds::prepare_for_update(object, old, call.kind);
+    if (is_service(call.kind)) ServiceAddresses::carry_over(object, old);
     TRY(codec::canonicalize(after, node));
     if (gate_) TRY(gate_(call, object, &old));
     if (is_new_wish(old, object, call.kind) && old.contains("metadata")) {
@@ -329,12 +333,15 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     const auto* new_fields = meta(object).if_contains("managedFields");
     bool same_fields = old_fields && new_fields ? *old_fields == *new_fields : old_fields == new_fields;
     if (same && same_fields) return Written{std::make_shared<state::Object>(live)};
+    ServiceAddresses::Lease lease;
+    if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, &old));
     auto causes = kinds::validate_update(object, old, call.kind);
     append(causes, custom::validate_update(after, before, call.kind));
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
     auto written = write(call, object, live.revision, false);
     if (!written) return written;
+    if (!call.dry_run) lease.commit();
     if (!may_go(object, call.kind) || call.dry_run) return written;
     auto erased = erase(call, *(*written).object);
     if (erased && definitions_ && call.kind.custom) definitions_->freed(call.kind);

@@ -9,6 +9,7 @@
 #include <boost/json/fwd.hpp>
 
 #include "cluster/api/call.h"
+#include "cluster/api/service_addresses.h"
 #include "cluster/api/status.h"
 #include "cluster/codec/codec.h"
 #include "cluster/state/state.h"
@@ -46,7 +47,7 @@ bool is_definition(const schema::Kind& kind);
 class Registry {
 public:
     explicit Registry(state::State& state, DefinitionWrites* definitions = nullptr)
-        : state_(state), definitions_(definitions) {}
+        : state_(state), definitions_(definitions), addresses_(state) {}
 
     // Looks at every new object and every change before it is validated, may complete it or refuse it. `before` is
     // null for a new one, which may not have its name yet. Set once, before the first request.
@@ -95,6 +96,7 @@ private:
     state::State& state_;
     DefinitionWrites* const definitions_;
     Gate gate_;
+    ServiceAddresses addresses_;
 };
 
 }  // namespace pila::cluster::api

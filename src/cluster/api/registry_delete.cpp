@@ -21,13 +21,50 @@ constexpr std::int64_t longest_grace = INT32_MAX;  // seconds; later than any cl
 
 // Seconds that the object may still take: a pod that runs somewhere, nothing else.
 std::int64_t grace_of(const json::object& object, const schema::Kind& kind, const DeleteOptions& options) {
-    if (kind.name != "Pod" || !kind.group_version.group.empty()) return 0;
+    if (!is_core(kind, "Pod")) return 0;
     const auto* spec = kinds::object_at(object, "spec");
     const auto* status = kinds::object_at(object, "status");
     auto phase = status ? kinds::text_at(*status, "phase") : std::string_view();
     if (!spec || kinds::text_at(*spec, "nodeName").empty() || phase == "Succeeded" || phase == "Failed") return 0;
     auto usual = kinds::integer_at(*spec, "terminationGracePeriodSeconds").value_or(usual_grace);
     return std::clamp<std::int64_t>(options.grace_seconds.value_or(usual), 0, longest_grace);
+}
+
+constexpr std::string_view foreground = "foregroundDeletion", orphan = "orphan";
+
+// What these kinds' own clients of old expect, who say nothing: pods stay.
+bool orphans_by_default(const schema::Kind& kind) {
+    return is_core(kind, "ReplicationController") || (kind.group_version.group == "batch" && kind.name == "Job");
+}
+
+void mark_going(json::object& metadata, std::int64_t grace) {
+    metadata["deletionTimestamp"] = codec::format_time(now_wall().seconds() + grace);
+    metadata["deletionGracePeriodSeconds"] = grace;
+    auto& generation = metadata["generation"];
+    if (generation.is_int64()) generation = generation.get_int64() + 1;
+}
+
+// The two finalizers by which the garbage collector hears of the deletion: as the client wishes; if it wishes nothing,
+// as they stand, or as the kind does. Whether that changes anything.
+bool set_propagation(json::object& metadata, const schema::Kind& kind, const std::string& propagation) {
+    if (kind.name == "Event" || is_namespace(kind)) return false;  // which have no dependents to speak of
+    json::array kept, before;
+    bool had_foreground = false, had_orphan = false;
+    if (const auto* list = metadata.if_contains("finalizers"); list && list->is_array()) before = list->get_array();
+    for (const auto& one : before) {
+        auto name = one.is_string() ? std::string_view(one.get_string()) : std::string_view();
+        had_foreground = had_foreground || name == foreground;
+        had_orphan = had_orphan || name == orphan;
+        if (name != foreground && name != orphan) kept.push_back(one);
+    }
+    bool silent = propagation.empty();
+    bool leaves = silent ? had_orphan || (orphans_by_default(kind) && !had_foreground) : propagation == "Orphan";
+    bool waits = silent ? had_foreground : propagation == "Foreground";
+    if (leaves) kept.emplace_back(orphan);
+    if (waits) kept.emplace_back(foreground);
+    if (kept == before) return false;
+    metadata["finalizers"] = std::move(kept);
+    return true;
 }
 
 }  // namespace
@@ -52,6 +89,7 @@ Outcome<Written> Registry::erase_now(const Call& call, const state::Object& live
     if (!erased && erased.error().code() == Errc::NotFound) return not_found(call.kind, call.name);
     if (!erased) return erased.error();
     gone.object = erased.take();
+    if (is_service(call.kind)) addresses_.release(TRY(read(call, *gone.object)).get_object());
     return gone;
 }
 
@@ -74,17 +112,15 @@ Outcome<Written> Registry::remove(Call& call, const DeleteOptions& options) {
                                         options.resource_version, revision));
         auto& metadata = meta(object);
         auto grace = grace_of(object, call.kind, options);
+        bool regards = set_propagation(metadata, call.kind, options.propagation);
         bool was_going = metadata.contains("deletionTimestamp");
         Outcome<Written> done = Written{live};
         if (!is_held(object, call.kind) && grace == 0) {
             done = erase(call, *live);
         } else {
             bool sooner = kinds::integer_at(metadata, "deletionGracePeriodSeconds").value_or(0) > grace;
-            if (was_going && !sooner) return Written{live};
-            metadata["deletionTimestamp"] = codec::format_time(now_wall().seconds() + grace);
-            metadata["deletionGracePeriodSeconds"] = grace;
-            auto& generation = metadata["generation"];
-            if (generation.is_int64()) generation = generation.get_int64() + 1;
+            if (was_going && !sooner && !regards) return Written{live};
+            if (!was_going || sooner) mark_going(metadata, grace);
             if (is_namespace(call.kind)) {
                 if (!object["status"].is_object()) object["status"].emplace_object();
                 object["status"].get_object()["phase"] = "Terminating";

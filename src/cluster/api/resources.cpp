@@ -191,16 +191,12 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
         TRY(check_kind(body.tree, call.kind));
         written = TRY(registry_.update(call, std::move(body.tree), std::move(body.faults)));
     }
-    if (is_namespace(call.kind) && !call.dry_run && !written.is_gone) empty_namespace_if_going(*written.object);
-    if (written.is_gone && !call.dry_run) empty_namespace_of(call);
     return with_body(written.is_created ? 201 : 200, show_one(call.kind, view, *written.object));
 }
 
 Outcome<http::Response> Api::remove(http::Request& request, Call& call) {
     auto options = TRY(read_delete_options(request, call.memory, call.dry_run));
     auto removed = TRY(registry_.remove(call, options));
-    if (is_namespace(call.kind) && !removed.is_gone && !call.dry_run) empty_namespace(call.name);
-    if (removed.is_gone && !call.dry_run) empty_namespace_of(call);
     if (!removed.is_gone) {
         auto view = TRY(view_of(request));
         return with_body(200, show_one(call.kind, view, *removed.object));
@@ -233,7 +229,6 @@ Outcome<http::Response> Api::remove_all(http::Request& request, Call& call) {
                  .context = call.context};
         auto removed = registry_.remove(one, options);
         if (!removed && removed.error().code != 404) return removed.take_error();
-        if (removed && (*removed).is_gone && !one.dry_run) empty_namespace_of(one);
         if (removed) gone.push_back((*removed).object);
     }
     auto view = TRY(view_of(request));

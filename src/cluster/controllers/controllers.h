@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What makes a cluster do what its objects wish, as far as that needs no node: one runtime, and the controllers on it
+// (Kubernetes' kube-controller-manager). Threads: `workers` run controllers, one more takes over what changed; all of
+// them sleep while nothing does.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cluster/controllers/controller.h"
+
+namespace pila::cluster::controllers {
+
+struct Options {
+    unsigned workers = 4;
+    std::string ca_certificate;           // what pods trust: kube-root-ca.crt
+    std::function<std::int64_t()> clock;  // microseconds since 1970; empty: the machine's
+};
+
+class Controllers {
+public:
+    Controllers(api::Registry& registry, Options options);
+    ~Controllers();  // waits for what is under way
+    Controllers(const Controllers&) = delete;
+    Controllers& operator=(const Controllers&) = delete;
+
+    Result<void> start();
+
+    // Instead of start(), for tests: prepare(), then settle() does on the caller's thread whatever is due by
+    // Options::clock until nothing is, and says how much that was.
+    Result<void> prepare();
+    std::size_t settle();
+
+private:
+    void work();
+    void take_over_changes();
+    void run(const std::string& task);
+    void wake(Informer& informer);
+
+    const Options options_;
+    Mutex mutex_;  // before the informers: the state wakes them until they are gone
+    Condition changed_;
+    std::vector<Informer*> woken_ GUARDED_BY(mutex_);
+    bool stopping_ GUARDED_BY(mutex_) = false;
+
+    Queue queue_;
+    Informers informers_;
+    std::vector<std::unique_ptr<Controller>> controllers_;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace pila::cluster::controllers

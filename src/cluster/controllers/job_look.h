@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// One look at one Job. A pod that ended is counted exactly once: it has a finalizer, its uid is noted in the status,
+// the finalizer goes, and then the note becomes part of the count. Source: kube-controller-manager's
+// pkg/controller/job.
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cluster/controllers/controller.h"
+#include "cluster/controllers/pods.h"
+
+namespace pila::cluster::controllers {
+
+const schema::Kind& job_kind();
+inline constexpr std::string_view job_finalizer = "batch.kubernetes.io/job-tracking";
+inline constexpr std::string_view job_index_annotation = "batch.kubernetes.io/job-completion-index";
+std::optional<std::int64_t> job_index_of(const json::object& pod);
+// Its pod without the finalizer, if it has it.
+Outcome<void> drop_job_finalizer(const Client& client, const json::object& pod);
+const json::object* finished_condition(const json::object& job);  // Complete or Failed; null: neither
+
+class JobLook {
+public:
+    // What the controller remembers between looks: failures in a row hold back the next pod.
+    struct Failures {
+        int in_a_row = 0;
+        std::int64_t last = 0;  // microseconds since 1970
+    };
+    struct Tools {
+        const Client& client;
+        Recorder& events;
+        Failures& failures;
+        std::int64_t now;
+    };
+    JobLook(Tools tools, json::object job, std::vector<json::object> pods);
+
+    Outcome<void> run();
+    std::optional<std::int64_t> look_again_in() const { return again_; }
+
+private:
+    Outcome<void> count_ended();
+    void note_ended();
+    void settle_notes();
+    void start_or_suspend();
+    void judge();
+    bool is_past_restarts() const;
+    bool is_done() const;
+
+    // job_pods.cpp
+    Outcome<void> manage();
+    Outcome<void> remove_pods(std::size_t count);
+    Outcome<void> add_pods(std::int64_t count);
+    json::object new_pod(std::optional<std::int64_t> index) const;
+    std::vector<std::int64_t> free_indexes(std::int64_t count) const;
+
+    void conclude();
+    Outcome<void> write_status();
+    void set_condition(std::string_view type, bool value, std::string_view reason, std::string_view message);
+    bool has_condition(std::string_view type) const;
+    void look_again(std::int64_t seconds);
+
+    bool is_indexed() const;
+    std::optional<std::int64_t> completions() const;
+    std::int64_t parallelism() const;
+    std::size_t count_active() const;
+    std::size_t count_terminating() const;
+
+    const Tools tools_;
+    json::object job_;
+    json::object status_;
+    std::vector<Pod> pods_;
+    std::optional<std::int64_t> again_;
+};
+
+}  // namespace pila::cluster::controllers

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Controllers of the cluster with the real kubectl. There is no node: a thread of the test says of pods what a kubelet would."""
+import http.client
+import itertools
+import json
+import re
+import shutil
+import tempfile
+import threading
+
+import pytest
+from lib import cluster
+from lib.engines import wait_until
+
+pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
+kubectls = cluster.find_kubectls()
+
+
+class Kubelet(threading.Thread):
+    """Every pod that is there runs and is ready; none of them ever ends by itself."""
+
+    def __init__(self, plane):
+        super().__init__(daemon=True)
+        self.plane, self.ending, self.addresses = plane, threading.Event(), itertools.count(1)
+
+    def run(self):
+        connection = self.plane.connect()
+        while not self.ending.wait(0.1):
+            try:
+                for pod in self.plane.request("GET", "/api/v1/pods", connection=connection).json["items"]:
+                    if pod["status"].get("phase", "Pending") == "Pending":
+                        self.say_ready(pod["metadata"], connection)
+            except (OSError, http.client.HTTPException):  # it was killed, and will be there again
+                connection = self.plane.connect()
+
+    def say_ready(self, metadata, connection):
+        number = next(self.addresses)
+        status = {"phase": "Running", "podIP": f"10.200.{number // 250}.{number % 250 + 1}",
+                  "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
+        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
+        self.plane.request("PATCH", path, {"status": status}, {"Content-Type": "application/merge-patch+json"},
+                           connection=connection)
+
+    def stop(self):
+        self.ending.set()
+        self.join(20)
+
+
+@pytest.fixture(scope="module")
+def plane():
+    directory = tempfile.mkdtemp(prefix="pila-cluster-")
+    made = cluster.ControlPlane(directory).start()
+    kubelet = Kubelet(made)
+    kubelet.start()
+    yield made
+    kubelet.stop()
+    made.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def run(plane):
+    if not kubectls:
+        pytest.skip("no kubectl on this machine")
+    kubectl = plane.kubectl(list(kubectls.values())[-1])
+    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
+    kubectl("create", "namespace", name)
+    yield lambda *arguments, **more: kubectl("-n", name, *arguments, **more)
+    kubectl("delete", "namespace", name, "--timeout=30s")
+    assert "not found" in kubectl.fails("get", "namespace", name)
+
+
+def names(run, kind):
+    return run("get", kind, "-o", "name").split()
+
+
+def test_rollouts(run):
+    run("create", "deployment", "web", "--image=nginx:1", "--replicas=4")
+    assert "successfully rolled out" in run("rollout", "status", "deployment/web", "--timeout=30s")
+    assert re.search(r"^web\s+4/4\s+4\s+4\s", run("get", "deployment", "web", "--no-headers"), re.M)
+    run("wait", "deployment/web", "--for=condition=Available", "--timeout=30s")
+    run("set", "image", "deployment/web", "nginx=nginx:2")
+    assert "successfully rolled out" in run("rollout", "status", "deployment/web", "--timeout=30s")
+    assert re.findall(r"^(\d+)\s", run("rollout", "history", "deployment/web"), re.M) == ["1", "2"]
+    assert "nginx:1" in run("rollout", "history", "deployment/web", "--revision=1")
+    run("rollout", "undo", "deployment/web")
+    run("rollout", "status", "deployment/web", "--timeout=30s")
+    assert re.findall(r"^(\d+)\s", run("rollout", "history", "deployment/web"), re.M) == ["2", "3"]
+    assert run("get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}") == "nginx:1"
+    before = names(run, "pods")
+    run("rollout", "restart", "deployment/web")
+    run("rollout", "status", "deployment/web", "--timeout=30s")
+    assert not set(before) & set(names(run, "pods"))
+    described = run("describe", "deployment", "web")
+    assert "ScalingReplicaSet" in described and "NewReplicaSetAvailable" in described
+
+
+def test_pause_and_scale(run):
+    run("create", "deployment", "web", "--image=nginx:1", "--replicas=2")
+    run("rollout", "status", "deployment/web", "--timeout=30s")
+    run("rollout", "pause", "deployment/web")
+    run("set", "image", "deployment/web", "nginx=nginx:2")
+    run("scale", "deployment/web", "--replicas=5")
+    run("wait", "deployment/web", "--for=jsonpath={.status.readyReplicas}=5", "--timeout=30s")
+    assert len(names(run, "replicasets")) == 1
+    run("rollout", "resume", "deployment/web")
+    run("rollout", "status", "deployment/web", "--timeout=30s")
+    assert len(names(run, "replicasets")) == 2
+    run("scale", "deployment/web", "--current-replicas=5", "--replicas=1")
+    run("wait", "deployment/web", "--for=jsonpath={.status.replicas}=1", "--timeout=30s")
+    run("autoscale", "deployment/web", "--min=1", "--max=3", "--cpu-percent=50")
+    assert names(run, "hpa") == ["horizontalpodautoscaler.autoscaling/web"]
+
+
+@pytest.mark.parametrize("cascade", ["foreground", "background", "orphan"])
+def test_cascades(run, cascade):
+    run("create", "deployment", "web", "--image=nginx:1", "--replicas=2")
+    run("rollout", "status", "deployment/web", "--timeout=30s")
+    run("delete", "deployment", "web", f"--cascade={cascade}", "--timeout=30s")
+    if cascade == "foreground":
+        assert names(run, "pods,replicasets") == []
+    elif cascade == "background":
+        wait_until(lambda: names(run, "pods,replicasets") == [], "dependents go", 20)
+    else:
+        (left,) = json.loads(run("get", "replicasets", "-o", "json"))["items"]
+        assert "ownerReferences" not in left["metadata"] and len(names(run, "pods")) == 2
+
+
+def test_services_and_their_endpoints(run):
+    run("create", "deployment", "web", "--image=nginx:1", "--replicas=3")
+    run("expose", "deployment", "web", "--port=80", "--target-port=8080", "--type=NodePort")
+    service = json.loads(run("get", "service", "web", "-o", "json"))["spec"]
+    assert re.match(r"10\.(9[6-9]|10\d|11[01])\.", service["clusterIP"]) and 30000 <= service["ports"][0]["nodePort"] <= 32767
+    run("rollout", "status", "deployment/web", "--timeout=30s")
+
+    def addresses():
+        found = json.loads(run("get", "endpoints", "web", "-o", "json")).get("subsets", [])
+        return [address["ip"] for subset in found for address in subset.get("addresses", [])]
+
+    wait_until(lambda: len(addresses()) == 3, "three addresses", 20)
+    (slice_,) = json.loads(run("get", "endpointslices", "-l", "kubernetes.io/service-name=web", "-o", "json"))["items"]
+    assert sorted(one["addresses"][0] for one in slice_["endpoints"]) == sorted(addresses())
+    assert slice_["ports"][0]["port"] == 8080
+    run("scale", "deployment/web", "--replicas=1")
+    wait_until(lambda: len(addresses()) == 1, "one address", 20)
+    assert "Endpoints:" in run("describe", "service", "web")
+
+
+def test_the_first_objects(run):
+    assert run("get", "service", "kubernetes", "-n", "default", "-o", "jsonpath={.spec.clusterIP}") == "10.96.0.1"
+    wait_until(lambda: names(run, "serviceaccounts") == ["serviceaccount/default"], "a service account", 20)
+    wait_until(lambda: "BEGIN CERTIFICATE" in run("get", "configmap", "kube-root-ca.crt", "-o", "jsonpath={.data}"),
+               "a certificate", 20)
+
+
+def test_replication_controllers_and_events(run):
+    text = """
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: old}
+spec:
+  replicas: 2
+  template:
+    metadata: {labels: {app: old}}
+    spec: {containers: [{name: c, image: nginx}]}
+"""
+    run("create", "-f", "-", stdin=text)
+    run("wait", "rc/old", "--for=jsonpath={.status.readyReplicas}=2", "--timeout=30s")
+    events = run("get", "events", "--field-selector", "reason=SuccessfulCreate", "--no-headers")
+    assert events.count("replicationcontroller/old") == 2
+
+
+def test_controllers_go_on_after_a_kill(plane, run):
+    run("create", "deployment", "web", "--image=nginx:1", "--replicas=2")
+    plane.kill()
+    plane.start()
+    run("rollout", "status", "deployment/web", "--timeout=30s")
+    assert len(names(run, "pods")) == 2
