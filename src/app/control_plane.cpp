@@ -80,8 +80,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
     TRY(made->api_->start());
     cluster::controllers::Options controlled;
     controlled.ca_certificate = TRY(os::read_file(authority.ca_certificate(), 1U << 20));
-    made->controllers_ =
-        std::make_unique<cluster::controllers::Controllers>(made->api_->registry(), std::move(controlled));
+    made->controllers_ = std::make_unique<cluster::controllers::Controllers>(
+        made->api_->registry(), made->api_->directory(), std::move(controlled));
     TRY(made->controllers_->start().in("controllers"));
     http::ServerTls tls;
     tls.certificate = authority.server_certificate();

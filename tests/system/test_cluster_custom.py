@@ -292,3 +292,75 @@ def test_after_a_restart():
     finally:
         plane.stop()
         shutil.rmtree(directory)
+
+
+def owned(thing, owner, blocks=False):
+    reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+    thing["metadata"]["ownerReferences"] = [reference | ({"blockOwnerDeletion": True} if blocks else {})]
+    return thing
+
+
+def config_map(name):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
+
+
+def test_custom_objects_own_and_are_owned(plane, admin, group):
+    """As operators do it: what a custom object owns goes with it, and it goes with its owner, also after a restart."""
+    plane.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(group))
+    path, maps = f"/apis/{group}/v1/namespaces/default/crontabs", "/api/v1/namespaces/default/configmaps"
+
+    def goes(what):
+        wait_until(lambda: plane.request("GET", what).status == 404, f"{what} goes", 10)
+
+    for round_, restarts in (("one", False), ("two", True)):
+        boss = plane.request("POST", path, crontab(group, f"boss-{round_}")).json
+        plane.request("POST", maps, owned(config_map(f"below-{round_}"), boss))
+        root = plane.request("POST", maps, config_map(f"root-{round_}")).json
+        child = plane.request("POST", path, owned(crontab(group, f"child-{round_}"), root)).json
+        plane.request("POST", path, owned(crontab(group, f"grandchild-{round_}"), child))
+        if restarts:
+            plane.stop()
+            plane.start()
+        assert plane.request("GET", f"{maps}/below-{round_}").status == 200
+        plane.request("DELETE", f"{path}/boss-{round_}")
+        goes(f"{maps}/below-{round_}")
+        plane.request("DELETE", f"{maps}/root-{round_}")
+        goes(f"{path}/grandchild-{round_}")
+        goes(f"{path}/child-{round_}")
+    # In the foreground the owner stays until what holds it up is gone; with orphans it leaves them behind.
+    boss = plane.request("POST", path, crontab(group, "boss")).json
+    held = owned(config_map("held"), boss, blocks=True)
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    plane.request("POST", maps, held)
+    plane.request("DELETE", f"{path}/boss", {"propagationPolicy": "Foreground"})
+    wait_until(lambda: "deletionTimestamp" in plane.request("GET", f"{maps}/held").json["metadata"], "the map goes", 10)
+    assert plane.request("GET", f"{path}/boss").status == 200
+    plane.request("PATCH", f"{maps}/held", {"metadata": {"finalizers": None}}, {"Content-Type": "application/merge-patch+json"})
+    goes(f"{path}/boss")
+    boss = plane.request("POST", path, crontab(group, "boss")).json
+    plane.request("POST", maps, owned(config_map("left"), boss))
+    plane.request("DELETE", f"{path}/boss", {"propagationPolicy": "Orphan"})
+    goes(f"{path}/boss")
+    assert "ownerReferences" not in plane.request("GET", f"{maps}/left").json["metadata"]
+    # With the definition go its objects, and with them what they own.
+    boss = plane.request("POST", path, crontab(group, "boss")).json
+    plane.request("POST", maps, owned(config_map("last"), boss))
+    admin("delete", "crd", f"crontabs.{group}")
+    goes(f"{maps}/last")
+    plane.request("DELETE", f"{maps}/left")
+
+
+def test_a_namespace_takes_custom_objects_along(plane, admin, group):
+    plane.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(group))
+    admin("create", "namespace", "taken")
+    path = f"/apis/{group}/v1/namespaces/taken/crontabs"
+    for name, finalizers in (("free", []), ("held", ["example.com/hold"])):
+        wish = crontab(group, name)
+        wish["metadata"] |= {"namespace": "taken", "finalizers": finalizers}
+        assert plane.request("POST", path, wish).status == 201
+    admin("delete", "namespace", "taken", "--wait=false")
+    wait_until(lambda: plane.request("GET", f"{path}/free").status == 404, "what is free goes", 10)
+    space = "/api/v1/namespaces/taken"
+    wait_until(lambda: f"crontabs.{group} has 1 resource instances" in json.dumps(plane.request("GET", space).json), "it says what is left", 10)
+    plane.request("PATCH", f"{path}/held", {"metadata": {"finalizers": None}}, {"Content-Type": "application/merge-patch+json"})
+    wait_until(lambda: plane.request("GET", space).status == 404, "the namespace goes", 10)

@@ -38,6 +38,7 @@ public:
     Result<void> start();
     // For those who write beside the clients: controllers.
     Registry& registry() { return registry_; }
+    const Directory& directory() const { return directory_; }
     // Never throws, never fails: errors are Status objects.
     http::Response handle(http::Request& request);
 

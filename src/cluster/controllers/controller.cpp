@@ -5,15 +5,6 @@
 
 namespace pila::cluster::controllers {
 
-Informer& Informers::of(const schema::Kind& kind) {
-    auto& informer = informers_[&kind];
-    if (!informer) {
-        informer = std::make_unique<Informer>(state_, kind);
-        informer->add_index(owner_index());
-    }
-    return *informer;
-}
-
 std::string name_key(const schema::Kind& kind, const state::Object& object) {
     return object.key.substr(api::prefix_of(kind, "").size());
 }

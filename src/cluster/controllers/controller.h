@@ -9,30 +9,15 @@
 #include <string>
 
 #include "cluster/controllers/client.h"
-#include "cluster/controllers/informer.h"
+#include "cluster/controllers/informers.h"
 #include "cluster/controllers/queue.h"
 #include "cluster/controllers/recorder.h"
 
 namespace pila::cluster::controllers {
 
-// One informer a kind, made when first asked for. Before they start; threads: one.
-class Informers {
-public:
-    explicit Informers(state::State& state) : state_(state) {}
-    Informer& of(const schema::Kind& kind);
-
-    template <typename Call>
-    void each(Call&& call) {
-        for (auto& [kind, informer] : informers_) call(*informer);
-    }
-
-private:
-    state::State& state_;
-    std::map<const schema::Kind*, std::unique_ptr<Informer>> informers_;
-};
-
 struct Means {
     api::Registry& registry;
+    const api::Directory& directory;
     Informers& informers;
     Queue& queue;
     std::function<std::int64_t()> now;  // microseconds since 1970; tests have a clock of their own

@@ -19,11 +19,11 @@ std::function<Queue::Time()> steady(const std::function<std::int64_t()>& clock) 
 
 }  // namespace
 
-Controllers::Controllers(api::Registry& registry, Options options)
-    : options_(std::move(options)), queue_(steady(options_.clock)), informers_(registry.state()) {
+Controllers::Controllers(api::Registry& registry, const api::Directory& directory, Options options)
+    : options_(std::move(options)), queue_(steady(options_.clock)), informers_(registry.state(), directory) {
     auto clock = options_.clock;
     if (!clock) clock = [] { return now_wall().nanoseconds / 1000; };
-    controllers_ = make_all({registry, informers_, queue_, std::move(clock)}, options_.ca_certificate);
+    controllers_ = make_all({registry, directory, informers_, queue_, std::move(clock)}, options_.ca_certificate);
 }
 
 Controllers::~Controllers() {
@@ -37,11 +37,7 @@ Controllers::~Controllers() {
 }
 
 Result<void> Controllers::prepare() {
-    Result<void> done;
-    informers_.each([&](Informer& informer) {
-        if (done) done = informer.start([this, &informer] { wake(informer); });
-    });
-    return done;
+    return informers_.start([this](const std::weak_ptr<Informer>& informer) { wake(informer); });
 }
 
 Result<void> Controllers::start() {
@@ -59,24 +55,27 @@ Result<void> Controllers::start() {
 }
 
 // On the state's writer: nothing but a note.
-void Controllers::wake(Informer& informer) {
+void Controllers::wake(std::weak_ptr<Informer> informer) {
     Lock lock(mutex_);
-    woken_.push_back(&informer);
+    woken_.push_back(std::move(informer));
     changed_.notify_one();
 }
 
 void Controllers::take_over_changes() {
     for (;;) {
-        std::vector<Informer*> woken;
+        std::vector<std::weak_ptr<Informer>> woken;
         {
             Lock lock(mutex_);
             while (!stopping_ && woken_.empty()) changed_.wait(lock);
             if (stopping_) return;
             woken.swap(woken_);
         }
-        for (auto* informer : woken)
+        for (const auto& weak : woken) {
+            auto informer = weak.lock();
+            if (!informer) continue;
             if (auto caught = informer->catch_up(); !caught)
                 log::warning("follow {}: {}", informer->kind().resource(), caught.error().message());
+        }
     }
 }
 
@@ -104,7 +103,7 @@ void Controllers::run(const std::string& task) {
 std::size_t Controllers::settle() {
     std::size_t count = 0;
     for (;;) {
-        informers_.each([](Informer& informer) { ignore(informer.catch_up(), "the state is in memory"); });
+        for (const auto& informer : informers_.all()) ignore(informer->catch_up(), "the state is in memory");
         auto task = queue_.take_due(queue_.now());
         if (!task) return count;
         run(*task);

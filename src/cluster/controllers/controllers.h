@@ -22,7 +22,7 @@ struct Options {
 
 class Controllers {
 public:
-    Controllers(api::Registry& registry, Options options);
+    Controllers(api::Registry& registry, const api::Directory& directory, Options options);
     ~Controllers();  // waits for what is under way
     Controllers(const Controllers&) = delete;
     Controllers& operator=(const Controllers&) = delete;
@@ -38,12 +38,12 @@ private:
     void work();
     void take_over_changes();
     void run(const std::string& task);
-    void wake(Informer& informer);
+    void wake(std::weak_ptr<Informer> informer);
 
     const Options options_;
     Mutex mutex_;  // before the informers: the state wakes them until they are gone
     Condition changed_;
-    std::vector<Informer*> woken_ GUARDED_BY(mutex_);
+    std::vector<std::weak_ptr<Informer>> woken_ GUARDED_BY(mutex_);
     bool stopping_ GUARDED_BY(mutex_) = false;
 
     Queue queue_;

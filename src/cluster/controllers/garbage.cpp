@@ -38,13 +38,15 @@ public:
 private:
     enum class OwnerState : std::uint8_t { Solid, Waiting, Absent };
     struct Dependent {
-        const schema::Kind& kind;
+        InformerPointer informer;
         ObjectPointer object;
+        const schema::Kind& kind() const { return informer->kind(); }
     };
 
     void on_change(const ObjectPointer& before, const ObjectPointer& now);
     void tell_owners(const state::Object& object);
-    const schema::Kind* kind_of_owner(const Owner& owner) const;
+    api::KindPointer kind_of_owner(const Owner& owner) const;
+    api::KindPointer kind_of_key(std::string_view key) const;
     ObjectPointer find_owner(const Owner& owner, std::string_view space) const;
     OwnerState state_of(const Owner& owner, std::string_view space) const;
     std::vector<Dependent> dependents_of(std::string_view uid);
@@ -58,18 +60,18 @@ private:
     Outcome<void> drop_finalizer(const schema::Kind& kind, const json::object& object, std::string_view name);
 
     state::State& state_;
-    std::map<std::string, const schema::Kind*, std::less<>> kinds_;  // by "GROUP/RESOURCE/"
-    std::vector<Informer*> informers_;
+    std::map<std::string, const schema::Kind*, std::less<>> kinds_;  // the built-in ones, by "GROUP/RESOURCE/"
 };
 
 GarbageCollector::GarbageCollector(const Means& means)
     : Controller(means, "generic-garbage-collector"), state_(means.registry.state()) {
     for (const auto& kind : schema::Catalogue::builtin().kinds()) {
         if (!is_collected(kind) || !kinds_.emplace(api::prefix_of(kind, ""), &kind).second) continue;
-        auto& informer = means_.informers.of(kind);
-        informers_.push_back(&informer);
-        informer.add_handler([this](const ObjectPointer& before, const ObjectPointer& now) { on_change(before, now); });
+        means_.informers.of(kind).add_handler(
+            [this](const ObjectPointer& before, const ObjectPointer& now) { on_change(before, now); });
     }
+    means_.informers.on_custom(
+        [this](const schema::Kind&, const ObjectPointer& before, const ObjectPointer& now) { on_change(before, now); });
 }
 
 void GarbageCollector::on_change(const ObjectPointer& before, const ObjectPointer& now) {
@@ -97,22 +99,35 @@ void GarbageCollector::tell_owners(const state::Object& object) {
     }
 }
 
-const schema::Kind* GarbageCollector::kind_of_owner(const Owner& owner) const {
+// In whatever version it is served: the one that the owner had may be gone.
+api::KindPointer GarbageCollector::kind_of_owner(const Owner& owner) const {
     auto slash = owner.api_version.find('/');
     auto group = slash == std::string::npos ? "" : owner.api_version.substr(0, slash);
     for (const auto& [prefix, kind] : kinds_)
-        if (kind->name == owner.kind && kind->group_version.group == group) return kind;
+        if (kind->name == owner.kind && kind->group_version.group == group) return {api::KindPointer(), kind};
+    const auto kinds = means_.directory.kinds();
+    for (const auto& [name, definition] : kinds->definitions())
+        if (definition->group == group && !definition->kinds.empty() && definition->kinds.front()->name == owner.kind)
+            return {definition, definition->kinds.front()};
     return nullptr;
 }
 
+api::KindPointer GarbageCollector::kind_of_key(std::string_view key) const {
+    auto prefix = key.substr(0, key.find('/', key.find('/') + 1) + 1);
+    auto found = kinds_.find(prefix);
+    if (found != kinds_.end()) return {api::KindPointer(), found->second};
+    auto informer = means_.informers.find_custom(prefix);
+    return informer ? api::KindPointer(informer, &informer->kind()) : nullptr;
+}
+
 ObjectPointer GarbageCollector::find_owner(const Owner& owner, std::string_view space) const {
-    const auto* kind = kind_of_owner(owner);
+    const auto kind = kind_of_owner(owner);
     if (!kind) return nullptr;
     return state_.get(api::key_of(*kind, kind->is_namespaced ? space : std::string_view(), owner.name));
 }
 
 GarbageCollector::OwnerState GarbageCollector::state_of(const Owner& owner, std::string_view space) const {
-    const auto* kind = kind_of_owner(owner);
+    const auto kind = kind_of_owner(owner);
     // Of a kind that is not known here, or out of reach: nobody can say that it is gone.
     if (!kind || (kind->is_namespaced && space.empty())) return OwnerState::Solid;
     auto live = find_owner(owner, space);
@@ -123,8 +138,8 @@ GarbageCollector::OwnerState GarbageCollector::state_of(const Owner& owner, std:
 
 std::vector<GarbageCollector::Dependent> GarbageCollector::dependents_of(std::string_view uid) {
     std::vector<Dependent> dependents;
-    for (auto* informer : informers_)
-        for (auto& object : informer->by("owner", uid)) dependents.push_back({informer->kind(), std::move(object)});
+    for (const auto& informer : means_.informers.all())
+        for (auto& object : informer->by("owner", uid)) dependents.push_back({informer, std::move(object)});
     return dependents;
 }
 
@@ -138,15 +153,14 @@ Outcome<void> GarbageCollector::sync(const std::string& key) {
 
 Outcome<void> GarbageCollector::look(const std::string& key) {
     auto live = state_.get(key);
-    auto second = key.find('/', key.find('/') + 1);
-    auto kind = kinds_.find(std::string_view(key).substr(0, second + 1));
-    if (!live || kind == kinds_.end()) return {};
+    const auto kind = kind_of_key(key);
+    if (!live || !kind) return {};
     auto object = TRY(Client::read(*live));
     auto done = [&]() -> Outcome<void> {
-        if (is_going(object) && has_finalizer(object, orphan)) return leave_orphans(*kind->second, object);
-        if (waits_for_dependents(object)) return wait_for_dependents(*kind->second, object);
+        if (is_going(object) && has_finalizer(object, orphan)) return leave_orphans(*kind, object);
+        if (waits_for_dependents(object)) return wait_for_dependents(*kind, object);
         if (is_going(object)) return {};
-        return judge(*kind->second, object);
+        return judge(*kind, object);
     }();
     if (!done && is_not_found(done.error())) return {};
     return done;
@@ -191,7 +205,7 @@ Outcome<void> GarbageCollector::leave_orphans(const schema::Kind& kind, const js
     auto uid = std::string(text_in(object, "metadata.uid"));
     for (const auto& dependent : dependents_of(uid)) {
         auto tree = TRY(Client::read(*dependent.object));
-        auto dropped = drop_owners(dependent.kind, tree, {uid});
+        auto dropped = drop_owners(dependent.kind(), tree, {uid});
         if (!dropped && !is_not_found(dropped.error())) return dropped;
     }
     return drop_finalizer(kind, object, orphan);

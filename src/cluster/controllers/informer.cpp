@@ -23,8 +23,8 @@ std::string place_of(std::string_view index, std::string_view value) {
 
 }  // namespace
 
-Informer::Informer(state::State& state, const schema::Kind& kind)
-    : state_(state), kind_(kind), prefix_(api::prefix_of(kind, "")) {}
+Informer::Informer(state::State& state, std::shared_ptr<const schema::Kind> kind)
+    : state_(state), kind_(std::move(kind)), prefix_(api::prefix_of(*kind_, "")) {}
 
 void Informer::add_index(Index index) {
     Lock lock(mutex_);

@@ -34,11 +34,11 @@ public:
         std::function<std::vector<std::string>(const json::object& object)> values;
     };
 
-    Informer(state::State& state, const schema::Kind& kind);
+    Informer(state::State& state, std::shared_ptr<const schema::Kind> kind);
     Informer(const Informer&) = delete;
     Informer& operator=(const Informer&) = delete;
 
-    const schema::Kind& kind() const { return kind_; }
+    const schema::Kind& kind() const { return *kind_; }
     // Before start(); an index that is there already stays.
     void add_index(Index index);
     void add_handler(Handler handler);
@@ -61,7 +61,7 @@ private:
     std::vector<std::string> places_of(const state::Object& object) const REQUIRES(mutex_);
 
     state::State& state_;
-    const schema::Kind& kind_;
+    const std::shared_ptr<const schema::Kind> kind_;  // keeps the definition that it is of
     const std::string prefix_;
 
     Mutex mutex_;

@@ -20,10 +20,6 @@ const schema::Kind& namespace_kind() {
     return kind;
 }
 
-bool is_going_text(const state::Object& object) {
-    return object.bytes.find("\"deletionTimestamp\":\"") != std::string::npos;
-}
-
 // What is still there: how many of which kind, and held by which finalizers.
 struct Remains {
     std::map<std::string, int> kinds, finalizers;
@@ -49,6 +45,10 @@ public:
                 if (!now) content_went(kind, *before);
             });
         }
+        means_.informers.on_custom(
+            [this](const schema::Kind& kind, const ObjectPointer& before, const ObjectPointer& now) {
+                if (!now && kind.is_namespaced) content_went(kind, *before);
+            });
     }
 
     Outcome<void> sync(const std::string& name) override {
@@ -56,8 +56,9 @@ public:
         if (!got && is_not_found(got.error())) return {};
         auto space = TRY(std::move(got));
         if (!is_going(space)) return {};
-        for (const auto* kind : kinds_) TRY(remove_all(*kind, name));
-        auto remains = TRY(look_again(name));
+        const auto kinds = namespaced_kinds();
+        for (const auto& kind : kinds) TRY(remove_all(*kind, name));
+        auto remains = TRY(look_again(kinds, name));
         if (remains.kinds.empty()) {
             auto finished = means_.registry.finish_namespace(name);
             if (!finished && !is_not_found(finished.error())) return finished;
@@ -67,10 +68,20 @@ public:
     }
 
 private:
+    std::vector<api::KindPointer> namespaced_kinds() const {
+        std::vector<api::KindPointer> kinds;
+        for (const auto* kind : kinds_) kinds.emplace_back(api::KindPointer(), kind);
+        const auto served = means_.directory.kinds();
+        for (const auto& [name, definition] : served->definitions())
+            if (!definition->kinds.empty() && definition->kinds.front()->is_namespaced)
+                kinds.emplace_back(definition, definition->kinds.front());
+        return kinds;
+    }
+
     void content_went(const schema::Kind& kind, const state::Object& object) {
         auto name = name_of(name_key(kind, object)).space;
         auto space = means_.registry.state().get(api::key_of(namespace_kind(), "", name));
-        if (space && is_going_text(*space)) enqueue(name);
+        if (space && api::Registry::is_going(*space)) enqueue(name);
     }
 
     Outcome<void> remove_all(const schema::Kind& kind, const std::string& space) const {
@@ -92,9 +103,9 @@ private:
         return !node.empty() && means_.registry.state().get("core/nodes/" + std::string(node));
     }
 
-    Outcome<Remains> look_again(const std::string& space) const {
+    Outcome<Remains> look_again(const std::vector<api::KindPointer>& kinds, const std::string& space) const {
         Remains remains;
-        for (const auto* kind : kinds_) {
+        for (const auto& kind : kinds) {
             auto objects = TRY(client_.list(*kind, space));
             for (const auto& object : objects) {
                 ++remains.kinds[kind->plural + "." + kind->group_version.group];

@@ -19,7 +19,11 @@ namespace pila::cluster::controllers {
 
 class World {
 public:
-    World() : state_(state::State::open("").take()), registry_(*state_), client_(registry_, "test") {
+    World()
+        : state_(state::State::open("").take()),
+          directory_(*state_, {}),
+          registry_(*state_, &directory_),
+          client_(registry_, "test") {
         make("", "namespaces", R"({"metadata":{"name":"default"}})");
         restart();
     }
@@ -30,7 +34,7 @@ public:
         Options options;
         options.ca_certificate = "PEM";
         options.clock = [this] { return now(); };
-        controllers_ = std::make_unique<Controllers>(registry_, options);
+        controllers_ = std::make_unique<Controllers>(registry_, directory_, options);
         REQUIRE(controllers_->prepare());
         settle();
     }
@@ -121,6 +125,7 @@ public:
 
 private:
     std::unique_ptr<state::State> state_;
+    api::Directory directory_;
     api::Registry registry_;
     Client client_;
     const api::User user_{"test", "", {"system:masters"}};
