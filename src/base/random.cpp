@@ -34,4 +34,12 @@ std::uint64_t random_number(std::uint64_t below) {
     return below == 0 ? value : value % below;
 }
 
+std::string random_uuid() {
+    auto text = random_hex(32);
+    text[12] = '4';  // RFC 9562 section 5.4: random
+    text[16] = "89ab"[text[16] % 4];
+    for (std::size_t at : {8U, 13U, 18U, 23U}) text.insert(at, 1, '-');
+    return text;
+}
+
 }  // namespace pila

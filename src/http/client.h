@@ -29,6 +29,8 @@ struct ClientOptions {
     std::chrono::milliseconds connect_timeout{10'000};
     std::chrono::milliseconds stall_timeout{60'000};  // between two reads or writes that make progress; 0: no limit
     std::string ca_file, client_certificate, client_key;
+    std::string ca_certificates;  // PEM: instead of ca_file
+    std::string server_name;      // whom the certificate is to name; "": the host that is connected to
     bool verify_peer = true;
     std::string proxy;  // http://[user:password@]host:port; "": none. proxy_from_environment() finds the usual one
 };

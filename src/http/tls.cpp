@@ -182,11 +182,12 @@ bool is_address(const std::string& host) {
 
 class OpenSslContext : public TlsContext {
 public:
-    explicit OpenSslContext(SslContext context, bool verify) : context_(std::move(context)), verify_(verify) {}
+    OpenSslContext(SslContext context, bool verify, std::string name)
+        : context_(std::move(context)), verify_(verify), name_(std::move(name)) {}
 
     Result<Channel> connect(Fd socket, const std::string& host, const Patience& patience) override {
         auto ssl = TRY(session_over(context_.get(), socket));
-        TRY(name_peer(ssl.get(), host));
+        TRY(name_peer(ssl.get(), name_.empty() ? host : name_));
         auto session = std::make_unique<OpenSslSession>(std::move(ssl), verify_);
         auto* handshake = session.get();
         Channel channel(std::move(socket), std::move(session));
@@ -215,6 +216,7 @@ private:
 
     SslContext context_;
     const bool verify_;
+    const std::string name_;  // "": as it is connected to
 };
 
 class OpenSslAcceptor : public TlsAcceptor {
@@ -276,11 +278,27 @@ Result<std::shared_ptr<TlsAcceptor>> TlsAcceptor::create(const ServerTls& settin
     return std::shared_ptr<TlsAcceptor>(std::make_shared<OpenSslAcceptor>(std::move(context), verify));
 }
 
+// False: there is no certificate in it.
+static bool trust(SSL_CTX* context, const std::string& certificates) {
+    using Bio = std::unique_ptr<BIO, decltype(&::BIO_free)>;
+    using Certificate = std::unique_ptr<X509, decltype(&::X509_free)>;
+    Bio text(::BIO_new_mem_buf(certificates.data(), static_cast<int>(certificates.size())), ::BIO_free);
+    bool any = false;
+    while (text) {
+        Certificate one(::PEM_read_bio_X509(text.get(), nullptr, nullptr, nullptr), ::X509_free);
+        if (!one || X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get()) != 1) break;
+        any = true;
+    }
+    ERR_clear_error();  // the end of the text is one
+    return any;
+}
+
 Result<std::shared_ptr<TlsContext>> TlsContext::for_client(const ClientOptions& options) {
     auto context = TRY(make_context(TLS_client_method()));
     SSL_CTX_set_verify(context.get(), options.verify_peer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
     if (options.verify_peer) {
-        bool loaded = options.ca_file.empty()
+        bool loaded = !options.ca_certificates.empty() ? trust(context.get(), options.ca_certificates)
+                      : options.ca_file.empty()
                           ? SSL_CTX_set_default_verify_paths(context.get()) == 1
                           : SSL_CTX_load_verify_locations(context.get(), options.ca_file.c_str(), nullptr) == 1;
         if (!loaded) return tls_error(Errc::Invalid, "load CA certificates " + options.ca_file);
@@ -289,7 +307,8 @@ Result<std::shared_ptr<TlsContext>> TlsContext::for_client(const ClientOptions& 
         const auto& key = options.client_key.empty() ? options.client_certificate : options.client_key;
         TRY(use_certificate(context.get(), options.client_certificate, key, "client"));
     }
-    return std::shared_ptr<TlsContext>(std::make_shared<OpenSslContext>(std::move(context), options.verify_peer));
+    return std::shared_ptr<TlsContext>(
+        std::make_shared<OpenSslContext>(std::move(context), options.verify_peer, options.server_name));
 }
 
 }  // namespace pila::http

@@ -12,6 +12,7 @@
 #include "cluster/api/registry.h"
 #include "cluster/api/request.h"
 #include "cluster/api/watch_stream.h"
+#include "cluster/webhooks/webhooks.h"
 #include "crypto/certificates.h"
 #include "http/message.h"
 
@@ -67,6 +68,7 @@ private:
     Directory directory_;
     Registry registry_;
     std::unique_ptr<Access> access_;  // made by start()
+    std::unique_ptr<webhooks::Webhooks> webhooks_;
     crypto::KeyPair authority_;
     TimerQueue timers_;
     WorkQueue work_;

@@ -40,6 +40,8 @@ Result<void> Api::start_access() {
     registry_.set_gate([this](const Call& call, json::object& object, const json::object* before) {
         return guard_write(*access_, call, object, before);
     });
+    webhooks_ = std::make_unique<webhooks::Webhooks>(state_);
+    registry_.set_webhooks(webhooks_.get());
     TRY(ensure_standing_roles(registry_));
     auto follow = [&](std::string prefix, Follower::Look look) {
         followers_.push_back(std::make_shared<Follower>(state_, following_, std::move(prefix), std::move(look)));

@@ -111,21 +111,13 @@ bool is_held(const json::object& object, const schema::Kind& kind) {
 
 bool is_going(const json::object& object) { return !meta_text(object, "deletionTimestamp").empty(); }
 
-std::string new_uid() {
-    auto text = random_hex(32);
-    text[12] = '4';  // RFC 9562 section 5.4: random
-    text[16] = "89ab"[text[16] % 4];
-    return fmt::format("{}-{}-{}-{}-{}", text.substr(0, 8), text.substr(8, 4), text.substr(12, 4), text.substr(16, 4),
-                       text.substr(20));
-}
-
 std::string now_text() { return codec::format_time(now_wall().seconds()); }
 
 void start_metadata(json::object& object, const Call& call) {
     auto& metadata = meta(object);
     for (auto member : {"resourceVersion", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"})
         metadata.erase(member);
-    metadata["uid"] = new_uid();
+    metadata["uid"] = random_uuid();
     metadata["creationTimestamp"] = now_text();
     if (call.kind.is_namespaced)
         metadata["namespace"] = call.name_space;

@@ -33,7 +33,6 @@ bool is_service(const schema::Kind& kind);
 bool is_held(const json::object& object, const schema::Kind& kind);
 bool is_going(const json::object& object);
 
-std::string new_uid();
 std::string now_text();
 
 // A new object's metadata: what clients may not set goes, what the server sets comes. The name is there or generated.

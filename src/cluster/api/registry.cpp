@@ -162,6 +162,7 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(value, node));
     if (gate_) TRY(gate_(call, object, nullptr));
+    TRY(ask_to_mutate(call, value, nullptr));
     ServiceAddresses::Lease lease;
     for (int attempt = 1;; ++attempt) {
         if (generates) name = generated_name(base);
@@ -175,6 +176,7 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
             auto causes = kinds::validate(object, call.kind);
             append(causes, custom::validate(value, call.kind));
             if (!causes.empty()) return invalid(call.kind, name, std::move(causes));
+            TRY(ask_to_validate(call, object, nullptr));
             for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
         }
         auto written = write(call, object, 0, true);
@@ -323,6 +325,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     if (is_service(call.kind)) ServiceAddresses::carry_over(object, old);
     TRY(codec::canonicalize(after, node));
     if (gate_) TRY(gate_(call, object, &old));
+    TRY(ask_to_mutate(call, after, &old));
     if (is_new_wish(old, object, call.kind) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
         if (generation.is_int64()) generation = generation.get_int64() + 1;
@@ -338,6 +341,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     auto causes = kinds::validate_update(object, old, call.kind);
     append(causes, custom::validate_update(after, before, call.kind));
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
+    TRY(ask_to_validate(call, object, &old));
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
     auto written = write(call, object, live.revision, false);
     if (!written) return written;

@@ -14,6 +14,10 @@
 #include "cluster/codec/codec.h"
 #include "cluster/state/state.h"
 
+namespace pila::cluster::webhooks {
+class Webhooks;
+}
+
 namespace pila::cluster::api {
 
 enum class PatchType : std::uint8_t { Json, Merge, Strategic, Apply };
@@ -54,6 +58,9 @@ public:
     using Gate = std::function<Outcome<void>(const Call& call, json::object& object, const json::object* before)>;
     void set_gate(Gate gate) { gate_ = std::move(gate); }
 
+    // Asked about every write and deletion, after the gate. Set once, before the first request; null: none.
+    void set_webhooks(const webhooks::Webhooks* webhooks) { webhooks_ = webhooks; }
+
     state::State& state() { return state_; }
     Outcome<state::ObjectPointer> get(const Call& call) const;
     // `object` is what the body said, before it was fitted; `faults` what the reader noticed.
@@ -92,10 +99,15 @@ private:
     Outcome<Written> erase(const Call& call, const state::Object& live);
     Outcome<Written> erase_now(const Call& call, const state::Object& live);
     Outcome<json::value> read(const Call& call, const state::Object& object) const;
+    // registry_webhooks.cpp
+    Outcome<void> ask_to_mutate(Call& call, json::value& object, const json::object* before) const;
+    Outcome<void> ask_to_validate(Call& call, const json::object& object, const json::object* before) const;
+    Outcome<void> ask_to_delete(Call& call, const json::object& before) const;
 
     state::State& state_;
     DefinitionWrites* const definitions_;
     Gate gate_;
+    const webhooks::Webhooks* webhooks_ = nullptr;
     ServiceAddresses addresses_;
 };
 

@@ -110,6 +110,7 @@ Outcome<Written> Registry::remove(Call& call, const DeleteOptions& options) {
                             fmt::format("Precondition failed: ResourceVersion in precondition: {}, ResourceVersion in "
                                         "object meta: {}",
                                         options.resource_version, revision));
+        if (attempt == 1) TRY(ask_to_delete(call, object));
         auto& metadata = meta(object);
         auto grace = grace_of(object, call.kind, options);
         bool regards = set_propagation(metadata, call.kind, options.propagation);

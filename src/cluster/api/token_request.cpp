@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "cluster/api/metadata.h"
@@ -60,7 +61,7 @@ public:
                                                        "may not specify a duration larger than 2^32 seconds"));
         claims.issued_at = now_wall().seconds();
         claims.expires_at = claims.issued_at + seconds;
-        claims.id = new_uid();
+        claims.id = random_uuid();
         if (const auto* bound = object_at(spec, "boundObjectRef")) TRY(bind(claims, *bound));
         return claims;
     }

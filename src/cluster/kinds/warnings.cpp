@@ -88,6 +88,20 @@ void check_pod(const json::object& spec, const Path& path, Warnings& warnings) {
                            ": must be >= 0; negative values are invalid and will be treated as 1");
 }
 
+// What is kept but means nothing here yet: rules in CEL.
+void check_expressions(const json::object& object, const schema::Kind& kind, Warnings& warnings) {
+    if (kind.name == "ValidatingAdmissionPolicy" || kind.name == "MutatingAdmissionPolicy")
+        warnings.push_back(
+            fmt::format("{} is stored, but CEL expressions are not evaluated: nothing is refused by it", kind.name));
+    each_object(list_at(object, "webhooks"), [&](const json::object& webhook, std::size_t i) {
+        if (has_items(webhook, "matchConditions"))
+            warnings.push_back(fmt::format(
+                "webhooks[{}].matchConditions: CEL expressions are not evaluated: the webhook is called for "
+                "everything that its rules and selectors match",
+                i));
+    });
+}
+
 // Where kinds keep the spec of a pod.
 constexpr std::string_view pod_specs[] = {"spec.template.spec", "template.spec", "spec.jobTemplate.spec.template.spec"};
 
@@ -104,6 +118,7 @@ std::vector<std::string> warnings(const json::object& object, const schema::Kind
         found.emplace_back("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
     if (group.empty() && kind.name == "ComponentStatus")
         found.emplace_back("v1 ComponentStatus is deprecated in v1.19+");
+    if (group == "admissionregistration.k8s.io") check_expressions(object, kind, found);
     const auto* notes = object_at(object, "metadata.annotations");
     if (group == "networking.k8s.io" && kind.name == "Ingress" && notes &&
         notes->contains("kubernetes.io/ingress.class"))
