@@ -49,7 +49,9 @@ TEST_CASE("manifests of experienced users pass, twice completed as once") {
             // Writing it again unchanged is fine, too.
             CHECK_MESSAGE(texts(validate_update(object, once, kind)).empty(),
                           joined(texts(validate_update(object, once, kind))));
-            CHECK(warnings(object, kind).empty());
+            // What a schema cannot say: rules in CEL are kept, and do nothing yet.
+            for (const auto& warning : warnings(object, kind))
+                CHECK(warning.find("CEL expressions are not evaluated") != std::string::npos);
             ++count;
         }
     CHECK(count >= 30);
