@@ -80,7 +80,8 @@ public:
     static bool is_going(const state::Object& object);
 
 private:
-    static constexpr int max_attempts = 5;  // of a change that others' writes get in the way of
+    static constexpr int max_attempts =
+        1000;  // of a change that others' writes get in the way of: each time one succeeds
 
     // What is to become of the live object (null: there is none). Asked again after somebody else's write.
     using Change = std::function<Outcome<json::value>(const json::value& live)>;
