@@ -216,6 +216,10 @@ Outcome<Written> Registry::store(const Call& call, const json::object& object, s
         case Errc::AlreadyExists: return already_exists(call.kind, call.name);
         case Errc::Conflict: return modified_meanwhile(call.kind, call.name);
         case Errc::NotFound: return not_found(call.kind, call.name);
+        case Errc::Exhausted:
+            return Status(
+                500, "InternalError",
+                fmt::format("nothing is written: no space left on the server's disk ({})", stored.error().message()));
         default: return stored.error();
     }
 }
