@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "cluster/controllers/pods.h"
 #include "cluster/controllers/testing_internal.h"
 
@@ -155,9 +157,38 @@ TEST_CASE("an event that is said again is counted, many that are alike become on
     }
     CHECK(most == 20);
     world.pass(3500);
-    CHECK(world.all("", "events").size() == 11);
+    auto left = world.all("", "events");
+    CHECK(std::count_if(left.begin(), left.end(),
+                        [](const auto& event) { return text_in(event, "reason") != "FailedScheduling"; }) == 11);
     world.pass(200);
     CHECK(world.all("", "events").empty());
+}
+
+TEST_CASE("pods say why they wait where there is no node") {
+    World world;
+    world.make("apps", "deployments", deployment_of("web", 1, "i:1"));
+    world.settle();
+    auto scheduled = [&] {
+        auto pods = world.all("", "pods");
+        REQUIRE(pods.size() == 1);
+        const auto* condition = find_condition(*object_in(pods[0], "status"), "PodScheduled");
+        return condition ? std::string(text_in(*condition, "message")) : "";
+    };
+    CHECK(scheduled().empty());
+    world.pass(3);
+    CHECK(scheduled() == "0/0 nodes are available: no nodes available to schedule pods");
+    int said = 0;
+    for (const auto& event : world.all("", "events")) said += text_in(event, "reason") == "FailedScheduling";
+    CHECK(said == 1);
+}
+
+TEST_CASE("where there is a node, somebody else says so") {
+    World world;
+    world.make("", "nodes", R"({"metadata":{"name":"one"}})");
+    world.make("apps", "deployments", deployment_of("web", 1, "i:1"));
+    world.settle();
+    world.pass(3);
+    for (const auto& event : world.all("", "events")) CHECK(text_in(event, "reason") != "FailedScheduling");
 }
 
 }  // namespace pila::cluster::controllers
