@@ -161,7 +161,9 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     codec::apply_defaults(value, node);
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(value, node));
-    if (gate_) TRY(gate_(call, object, nullptr));
+    // Before the gates: what they fill in is nobody's field.
+    if (tracking == Tracking::Compare) TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
+    TRY(pass_gates(call, object, nullptr));
     ServiceAddresses::Lease lease;
     for (int attempt = 1;; ++attempt) {
         if (generates) name = generated_name(base);
@@ -169,19 +171,31 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
         meta(object)["name"] = name;
         if (attempt == 1) {
             kinds::prepare_for_create(object, call.kind);
-            if (tracking == Tracking::Compare)
-                TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
             if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, nullptr));
             auto causes = kinds::validate(object, call.kind);
             append(causes, custom::validate(value, call.kind));
             if (!causes.empty()) return invalid(call.kind, name, std::move(causes));
             for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
         }
-        auto written = write(call, object, 0, true);
+        auto written = write_checked(call, object, nullptr, 0);
         if (written && !call.dry_run) lease.commit();
         bool taken = !written && written.error().reason == "AlreadyExists";
         if (!taken || !generates || attempt == max_generated_names) return written;
     }
+}
+
+Outcome<void> Registry::pass_gates(Call& call, json::object& object, const json::object* before) const {
+    for (const auto& gate : gates_) TRY(gate(call, object, before));
+    return {};
+}
+
+Outcome<Written> Registry::write_checked(Call& call, const json::object& object, const json::object* before,
+                                         state::Revision expect) {
+    std::unique_ptr<admission::Charge> charge;
+    if (check_) charge = TRY(check_(call, object, before));
+    auto written = write(call, object, expect, !before);
+    if (written && charge) charge->keep();
+    return written;
 }
 
 Outcome<Written> Registry::write(Call& call, const json::object& object, state::Revision expect, bool is_created) {
@@ -322,7 +336,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     if (call.subresource.empty()) kinds::prepare_for_update(object, old, call.kind);
     if (is_service(call.kind)) ServiceAddresses::carry_over(object, old);
     TRY(codec::canonicalize(after, node));
-    if (gate_) TRY(gate_(call, object, &old));
+    TRY(pass_gates(call, object, &old));
     if (is_new_wish(old, object, call.kind) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
         if (generation.is_int64()) generation = generation.get_int64() + 1;
@@ -339,7 +353,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     append(causes, custom::validate_update(after, before, call.kind));
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
-    auto written = write(call, object, live.revision, false);
+    auto written = write_checked(call, object, &old, live.revision);
     if (!written) return written;
     if (!call.dry_run) lease.commit();
     if (!may_go(object, call.kind) || call.dry_run) return written;
