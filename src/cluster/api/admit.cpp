@@ -39,6 +39,7 @@ void take_warnings(Call& call, admission::Request& request) {
 }
 
 Status as_status(const admission::Request& request, admission::Refusal refusal) {
+    if (refusal.code == 422) return invalid(request.kind, request.name, std::move(refusal.causes));
     if (refusal.code != 403) return {refusal.code, refusal.code == 409 ? "Conflict" : "InternalError", refusal.why};
     auto status = forbidden(request.kind, request.name, refusal.why);
     status.causes = std::move(refusal.causes);
