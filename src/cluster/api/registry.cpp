@@ -69,6 +69,13 @@ Outcome<void> check_given_namespace(const json::object& object, const Call& call
     return bad_request("the namespace of the provided object does not match the namespace sent on the request");
 }
 
+// By its name, or by what its name is going to begin with.
+std::string shown_name(const json::object& object, const Call& call) {
+    if (!call.name.empty()) return call.name;
+    auto name = meta_text(object, "name");
+    return std::string(name.empty() ? meta_text(object, "generateName") : name);
+}
+
 void append(std::vector<Cause>& causes, std::vector<Cause> more) {
     causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
@@ -125,14 +132,14 @@ Outcome<void> Registry::fit(Call& call, json::value& object, codec::Faults& faul
     return {};
 }
 
-Outcome<void> Registry::check_namespace(const Call& call) const {
+Outcome<void> Registry::check_namespace(const Call& call, std::string_view name) const {
     if (!call.kind.is_namespaced) return {};
     auto found = state_.get(key_of(namespace_kind(), "", call.name_space));
     if (!found) return not_found(namespace_kind(), call.name_space);
     auto space = TRY(read(call, *found));
     if (!api::is_going(space.get_object())) return {};
     auto refused = forbidden(
-        call.kind, call.name,
+        call.kind, name,
         fmt::format("unable to create new content in namespace {} because it is being terminated", call.name_space));
     refused.causes.push_back({"NamespaceTerminating", fmt::format("namespace {} is being terminated", call.name_space),
                               "metadata.namespace"});
@@ -142,7 +149,7 @@ Outcome<void> Registry::check_namespace(const Call& call) const {
 Outcome<Written> Registry::create(Call& call, json::value value, codec::Faults faults) {
     TRY(fit(call, value, faults));
     TRY(check_given_namespace(value.get_object(), call));
-    TRY(check_namespace(call));
+    TRY(check_namespace(call, shown_name(value.get_object(), call)));
     return store_new(call, value, Tracking::Compare);
 }
 
@@ -306,7 +313,7 @@ Outcome<Written> Registry::change(Call& call, bool may_create, bool retry, Track
         auto after = TRY(change(before));
         if (!after.is_object()) return bad_request("the change leaves no object");
         if (!live) {
-            TRY(check_namespace(call));
+            TRY(check_namespace(call, call.name));
             meta(after.get_object())["name"] = call.name;
             auto written = store_new(call, after, tracking);
             bool raced = !written && written.error().reason == "AlreadyExists";

@@ -88,7 +88,7 @@ private:
 
     Outcome<Written> change(Call& call, bool may_create, bool retry, Tracking tracking, const Change& change);
     Outcome<void> fit(Call& call, json::value& object, codec::Faults& faults) const;
-    Outcome<void> check_namespace(const Call& call) const;
+    Outcome<void> check_namespace(const Call& call, std::string_view name) const;
     Outcome<Written> store_new(Call& call, json::value& object, Tracking tracking);
     Outcome<Written> store_change(Call& call, const state::Object& live, const json::value& before, json::value& after,
                                   Tracking tracking);
