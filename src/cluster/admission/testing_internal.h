@@ -19,18 +19,20 @@ public:
         put("core/serviceaccounts/n/default", R"({"metadata":{"name":"default","namespace":"n"}})");
     }
 
-    void put(const std::string& key, std::string_view text) {
-        auto object = json::parse(text).as_object();
+    void put(const std::string& key, std::string_view text) { REQUIRE(put(key, json::parse(text).as_object())); }
+    Result<state::ObjectPointer> put(const std::string& key, json::object object,
+                                     std::optional<state::Revision> expect = std::nullopt) {
         object["metadata"].as_object()["resourceVersion"] = "";
         state::Write write;
         write.key = key;
         write.bytes = json::serialize(object);
         constexpr std::string_view mark = "\"resourceVersion\":\"";
         write.revision_at = static_cast<std::uint32_t>(write.bytes->find(mark) + mark.size());
-        REQUIRE(state->write(std::move(write)));
+        write.expect = expect;
+        return state->write(std::move(write));
     }
 
-    struct Result {
+    struct Judged {
         json::object object;
         std::string refusal;  // "": admitted
         std::vector<std::string> warnings;
@@ -41,12 +43,12 @@ public:
     };
 
     // As a new object, or as a change of `before`.
-    Result admit(std::string_view group, std::string_view kind, std::string_view text, std::string_view before = "",
+    Judged admit(std::string_view group, std::string_view kind, std::string_view text, std::string_view before = "",
                  std::string_view subresource = "") const {
         const schema::GroupVersion version{std::string(group), "v1"};
         const auto* of = schema::Catalogue::builtin().find_kind(version, kind);
         REQUIRE(of);
-        Result result;
+        Judged result;
         result.object = json::parse(text).as_object();
         json::object old;
         if (!before.empty()) old = json::parse(before).as_object();
@@ -66,12 +68,23 @@ public:
         result.whole = result.object;
         return result;
     }
-    Result pod(std::string_view spec, std::string_view metadata = "{}") const {
+    Judged pod(std::string_view spec, std::string_view metadata = "{}") const {
         return admit("", "Pod", R"({"metadata":)" + std::string(metadata) + R"(,"spec":)" + std::string(spec) + "}");
     }
 
+    // As the registry does it: only if it is as it was read.
+    Verdict write_status(const schema::Kind&, json::object object) {
+        auto& metadata = object["metadata"].as_object();
+        auto revision = std::stoll(std::string(metadata["resourceVersion"].as_string()));
+        auto written = put("core/resourcequotas/n/" + std::string(metadata["name"].as_string()), object, revision);
+        if (!written && written.error().code() == Errc::Conflict) return Refusal{"conflict", 409};
+        REQUIRE(written);
+        return {};
+    }
+
     std::unique_ptr<state::State> state = state::State::open("").take();
-    Admission admission{*state, [](const schema::Kind&, const json::object&) { return Verdict(); }};
+    Admission admission{
+        *state, [this](const schema::Kind& kind, const json::object& object) { return write_status(kind, object); }};
 };
 
 }  // namespace pila::cluster::admission
