@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cluster/api/access.h"
+#include "cluster/api/admit.h"
 #include "cluster/api/directory.h"
 #include "cluster/api/follower.h"
 #include "cluster/api/registry.h"
@@ -69,6 +70,7 @@ private:
     Registry registry_;
     std::unique_ptr<Access> access_;  // made by start()
     std::unique_ptr<webhooks::Webhooks> webhooks_;
+    std::unique_ptr<Admit> admit_;  // alike
     crypto::KeyPair authority_;
     TimerQueue timers_;
     WorkQueue work_;

@@ -37,12 +37,14 @@ Result<void> Api::start_access() {
     auto keys = TRY(access::TokenKeys::open(options_.pki_directory, std::string(issuer)));
     authority_ = TRY(read_authority(options_.pki_directory));
     access_ = std::make_unique<Access>(state_, access::Authenticator(state_, std::move(keys), std::move(tokens)));
-    registry_.set_gate([this](const Call& call, json::object& object, const json::object* before) {
+    registry_.add_gate([this](Call& call, json::object& object, const json::object* before) {
         return guard_write(*access_, call, object, before);
     });
     webhooks_ = std::make_unique<webhooks::Webhooks>(state_);
     registry_.set_webhooks(webhooks_.get());
+    admit_ = std::make_unique<Admit>(registry_);
     TRY(ensure_standing_roles(registry_));
+    TRY(ensure_standing_objects(registry_));
     auto follow = [&](std::string prefix, Follower::Look look) {
         followers_.push_back(std::make_shared<Follower>(state_, following_, std::move(prefix), std::move(look)));
         followers_.back()->start();

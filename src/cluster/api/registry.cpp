@@ -69,6 +69,13 @@ Outcome<void> check_given_namespace(const json::object& object, const Call& call
     return bad_request("the namespace of the provided object does not match the namespace sent on the request");
 }
 
+// By its name, or by what its name is going to begin with.
+std::string shown_name(const json::object& object, const Call& call) {
+    if (!call.name.empty()) return call.name;
+    auto name = meta_text(object, "name");
+    return std::string(name.empty() ? meta_text(object, "generateName") : name);
+}
+
 void append(std::vector<Cause>& causes, std::vector<Cause> more) {
     causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
@@ -125,14 +132,14 @@ Outcome<void> Registry::fit(Call& call, json::value& object, codec::Faults& faul
     return {};
 }
 
-Outcome<void> Registry::check_namespace(const Call& call) const {
+Outcome<void> Registry::check_namespace(const Call& call, std::string_view name) const {
     if (!call.kind.is_namespaced) return {};
     auto found = state_.get(key_of(namespace_kind(), "", call.name_space));
     if (!found) return not_found(namespace_kind(), call.name_space);
     auto space = TRY(read(call, *found));
     if (!api::is_going(space.get_object())) return {};
     auto refused = forbidden(
-        call.kind, call.name,
+        call.kind, name,
         fmt::format("unable to create new content in namespace {} because it is being terminated", call.name_space));
     refused.causes.push_back({"NamespaceTerminating", fmt::format("namespace {} is being terminated", call.name_space),
                               "metadata.namespace"});
@@ -142,7 +149,7 @@ Outcome<void> Registry::check_namespace(const Call& call) const {
 Outcome<Written> Registry::create(Call& call, json::value value, codec::Faults faults) {
     TRY(fit(call, value, faults));
     TRY(check_given_namespace(value.get_object(), call));
-    TRY(check_namespace(call));
+    TRY(check_namespace(call, shown_name(value.get_object(), call)));
     return store_new(call, value, Tracking::Compare);
 }
 
@@ -161,7 +168,9 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
     codec::apply_defaults(value, node);
     kinds::set_defaults(object, call.kind);
     TRY(codec::canonicalize(value, node));
-    if (gate_) TRY(gate_(call, object, nullptr));
+    // Before the gates: what they fill in is nobody's field.
+    if (tracking == Tracking::Compare) TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
+    TRY(pass_gates(call, object, nullptr));
     TRY(ask_to_mutate(call, value, nullptr));
     ServiceAddresses::Lease lease;
     for (int attempt = 1;; ++attempt) {
@@ -170,8 +179,6 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
         meta(object)["name"] = name;
         if (attempt == 1) {
             kinds::prepare_for_create(object, call.kind);
-            if (tracking == Tracking::Compare)
-                TRY(patch::track_update(json::value(nullptr), value, node, writer_of(call)));
             if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, nullptr));
             auto causes = kinds::validate(object, call.kind);
             append(causes, custom::validate(value, call.kind));
@@ -179,11 +186,25 @@ Outcome<Written> Registry::store_new(Call& call, json::value& value, Tracking tr
             TRY(ask_to_validate(call, object, nullptr));
             for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
         }
-        auto written = write(call, object, 0, true);
+        auto written = write_checked(call, object, nullptr, 0);
         if (written && !call.dry_run) lease.commit();
         bool taken = !written && written.error().reason == "AlreadyExists";
         if (!taken || !generates || attempt == max_generated_names) return written;
     }
+}
+
+Outcome<void> Registry::pass_gates(Call& call, json::object& object, const json::object* before) const {
+    for (const auto& gate : gates_) TRY(gate(call, object, before));
+    return {};
+}
+
+Outcome<Written> Registry::write_checked(Call& call, const json::object& object, const json::object* before,
+                                         state::Revision expect) {
+    std::unique_ptr<admission::Charge> charge;
+    if (check_) charge = TRY(check_(call, object, before));
+    auto written = write(call, object, expect, !before);
+    if (written && charge) charge->keep();
+    return written;
 }
 
 Outcome<Written> Registry::write(Call& call, const json::object& object, state::Revision expect, bool is_created) {
@@ -298,7 +319,7 @@ Outcome<Written> Registry::change(Call& call, bool may_create, bool retry, Track
         auto after = TRY(change(before));
         if (!after.is_object()) return bad_request("the change leaves no object");
         if (!live) {
-            TRY(check_namespace(call));
+            TRY(check_namespace(call, call.name));
             meta(after.get_object())["name"] = call.name;
             auto written = store_new(call, after, tracking);
             bool raced = !written && written.error().reason == "AlreadyExists";
@@ -328,7 +349,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     if (call.subresource.empty()) kinds::prepare_for_update(object, old, call.kind);
     if (is_service(call.kind)) ServiceAddresses::carry_over(object, old);
     TRY(codec::canonicalize(after, node));
-    if (gate_) TRY(gate_(call, object, &old));
+    TRY(pass_gates(call, object, &old));
     TRY(ask_to_mutate(call, after, &old));
     if (is_new_wish(old, object, call.kind) && old.contains("metadata")) {
         auto& generation = meta(object)["generation"];
@@ -347,7 +368,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     TRY(ask_to_validate(call, object, &old));
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));
-    auto written = write(call, object, live.revision, false);
+    auto written = write_checked(call, object, &old, live.revision);
     if (!written) return written;
     if (!call.dry_run) lease.commit();
     if (!may_go(object, call.kind) || call.dry_run) return written;

@@ -8,6 +8,7 @@
 
 #include <boost/json/fwd.hpp>
 
+#include "cluster/admission/admission.h"
 #include "cluster/api/call.h"
 #include "cluster/api/service_addresses.h"
 #include "cluster/api/status.h"
@@ -54,9 +55,13 @@ public:
         : state_(state), definitions_(definitions), addresses_(state) {}
 
     // Looks at every new object and every change before it is validated, may complete it or refuse it. `before` is
-    // null for a new one, which may not have its name yet. Set once, before the first request.
-    using Gate = std::function<Outcome<void>(const Call& call, json::object& object, const json::object* before)>;
-    void set_gate(Gate gate) { gate_ = std::move(gate); }
+    // null for a new one, which may not have its name yet. One after the other; before the first request.
+    using Gate = std::function<Outcome<void>(Call& call, json::object& object, const json::object* before)>;
+    void add_gate(Gate gate) { gates_.push_back(std::move(gate)); }
+    // Has the last word on an object that is valid and has its name. What it charges is kept once the write is done.
+    using Check = std::function<Outcome<std::unique_ptr<admission::Charge>>(Call& call, const json::object& object,
+                                                                            const json::object* before)>;
+    void set_check(Check check) { check_ = std::move(check); }
 
     // Asked about every write and deletion, after the gate. Set once, before the first request; null: none.
     void set_webhooks(const webhooks::Webhooks* webhooks) { webhooks_ = webhooks; }
@@ -91,10 +96,13 @@ private:
 
     Outcome<Written> change(Call& call, bool may_create, bool retry, Tracking tracking, const Change& change);
     Outcome<void> fit(Call& call, json::value& object, codec::Faults& faults) const;
-    Outcome<void> check_namespace(const Call& call) const;
+    Outcome<void> check_namespace(const Call& call, std::string_view name) const;
     Outcome<Written> store_new(Call& call, json::value& object, Tracking tracking);
     Outcome<Written> store_change(Call& call, const state::Object& live, const json::value& before, json::value& after,
                                   Tracking tracking);
+    Outcome<void> pass_gates(Call& call, json::object& object, const json::object* before) const;
+    Outcome<Written> write_checked(Call& call, const json::object& object, const json::object* before,
+                                   state::Revision expect);
     Outcome<Written> write(Call& call, const json::object& object, state::Revision expect, bool is_created);
     Outcome<Written> store(const Call& call, const json::object& object, state::Revision expect, bool is_created);
     Outcome<Written> erase(const Call& call, const state::Object& live);
@@ -107,7 +115,8 @@ private:
 
     state::State& state_;
     DefinitionWrites* const definitions_;
-    Gate gate_;
+    std::vector<Gate> gates_;
+    Check check_;
     const webhooks::Webhooks* webhooks_ = nullptr;
     ServiceAddresses addresses_;
 };

@@ -25,12 +25,13 @@ std::unique_ptr<Controller> make_endpoints(const Means& means);
 std::unique_ptr<Controller> make_endpoint_slices(const Means& means);
 std::unique_ptr<Controller> make_unscheduled(const Means& means);
 std::unique_ptr<Controller> make_event_expiry(const Means& means);
+std::unique_ptr<Controller> make_quotas(const Means& means);
 
 inline std::vector<std::unique_ptr<Controller>> make_all(const Means& means, const std::string& ca_certificate) {
     std::vector<std::unique_ptr<Controller>> all;
     for (auto* make : {make_replica_sets, make_replication_controllers, make_deployments, make_jobs, make_cron_jobs,
                        make_endpoints, make_endpoint_slices, make_namespaces, make_service_accounts, make_custom_kinds,
-                       make_garbage_collector, make_budgets, make_event_expiry, make_unscheduled})
+                       make_garbage_collector, make_budgets, make_event_expiry, make_unscheduled, make_quotas})
         all.push_back(make(means));
     if (!ca_certificate.empty()) all.push_back(make_root_certificates(means, ca_certificate));
     return all;
