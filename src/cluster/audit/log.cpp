@@ -2,7 +2,6 @@
 #include "cluster/audit/log.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "os/file.h"
@@ -10,10 +9,8 @@
 namespace pila::cluster::audit {
 
 Result<std::unique_ptr<Log>> Log::open(const std::string& path) {
-    int number = path == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                             : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (number < 0) return Error::from_errno(errno, "open " + path);
-    return std::unique_ptr<Log>(new Log(Fd(number)));
+    auto file = TRY(os::open(path, O_WRONLY | O_CREAT | O_APPEND, 0600));
+    return std::unique_ptr<Log>(new Log(std::move(file)));
 }
 
 void Log::write(std::string line) {

@@ -13,7 +13,7 @@ namespace pila::cluster::audit {
 
 class Log {
 public:
-    // Appends to a file of mode 0600; "-": standard output.
+    // Appends to it; mode 0600 if it is new.
     static Result<std::unique_ptr<Log>> open(const std::string& path);
     // A failure is told once until a line succeeds again; the request it tells of goes on.
     void write(std::string line);
