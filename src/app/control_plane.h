@@ -22,10 +22,11 @@ class Controllers;
 namespace pila::app {
 
 struct ControlPlaneOptions {
-    std::string listen = "127.0.0.1:6443";  // ADDRESS:PORT of the Kubernetes API
-    bool listen_is_given = false;           // otherwise a port that is taken is no reason not to start
-    std::vector<std::string> names;         // further host names and addresses that clients use
-    std::string token_file;                 // TOKEN,USER,UID,"GROUPS" a line; "": none
+    std::string listen = "127.0.0.1:6443";          // ADDRESS:PORT of the Kubernetes API
+    bool listen_is_given = false;                   // otherwise a port that is taken is no reason not to start
+    std::vector<std::string> names;                 // further host names and addresses that clients use
+    std::string audit_policy_file, audit_log_path;  // of the API; both or none
+    std::string token_file;                         // TOKEN,USER,UID,"GROUPS" a line; "": none
 };
 
 // DATA_DIR/cluster: state.db and pki/. The destructor ends it.

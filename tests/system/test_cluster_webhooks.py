@@ -290,3 +290,24 @@ def test_with_kubectl(plane, service):
     # The controller's own updates are asked about, too: it goes on.
     wait_until(lambda: json.loads(kubectl("get", "deploy", "web", "-o", "json"))["status"].get("replicas") == 1, "its pods are made")
     kubectl("delete", "deployment", "web")
+
+
+def test_plug_ins_look_again(plane, service):
+    """What a webhook puts into a pod is held to the same rules as what people write."""
+    secret = {"name": "s", "secret": {"secretName": "s"}}
+    service.answers = {
+        "/class": lambda request: patch({"op": "add", "path": "/spec/priorityClassName", "value": request["object"]["metadata"]["name"]},
+                                        {"op": "remove", "path": "/spec/priority"}),
+        "/volume": lambda request: patch({"op": "add", "path": "/spec/volumes/-", "value": secret})}
+    rules = [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]
+    wait_until(lambda: plane.request("GET", "/api/v1/namespaces/default/serviceaccounts/default").status == 200, "the account is there")
+    configure(plane, "mutating", "class", service.hook("class", "/class", rules=rules))
+    configure(plane, "mutating", "volume", service.hook("volume", "/volume", rules=rules))
+    pods = "/api/v1/namespaces/default/pods"
+    body = {"metadata": {"name": "system-node-critical"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    made = plane.request("POST", pods, body)
+    assert made.status == 201 and made.json["spec"]["priority"] == 2000001000, made
+    assert [volume["name"] for volume in made.json["spec"]["volumes"]][1:] == ["s"]
+    refused = plane.request("POST", pods, body | {"metadata": {"name": "none"}})
+    assert refused.status == 403 and "no PriorityClass with name none was found" in refused.json["message"], refused
+    plane.request("DELETE", f"{pods}/system-node-critical")

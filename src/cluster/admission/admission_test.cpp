@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
 #include <thread>
 
 #include "cluster/admission/testing_internal.h"
@@ -80,6 +81,11 @@ TEST_CASE("a namespace's first pod waits for its account") {
     auto pod = json::parse(R"({"metadata":{},"spec":{"containers":[]}})").as_object();
     CHECK(world.admission.complete(request, pod));
     controller.join();
+    request.name_space = "nowhere";
+    request.user = "system:serviceaccount:kube-system:job-controller";  // does not wait
+    const auto before = std::chrono::steady_clock::now();
+    CHECK_FALSE(world.admission.complete(request, pod));
+    CHECK(std::chrono::steady_clock::now() - before < std::chrono::milliseconds(1000));
 }
 
 TEST_CASE("priorities come from classes") {

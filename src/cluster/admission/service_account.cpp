@@ -26,8 +26,11 @@ bool is_mirror(const json::object& pod) {
     return annotations && annotations->contains("kubernetes.io/config.mirror");
 }
 
-std::optional<json::object> find_account(const Lookup& lookup, const std::string& space, const std::string& name) {
-    return name == "default" ? lookup.await(accounts, space, name, patience) : lookup.get(accounts, space, name);
+// Controllers come again by themselves, and the one that makes accounts may be waiting for a worker that they have.
+std::optional<json::object> find_account(const Lookup& lookup, const Request& request, const std::string& name) {
+    bool waits = name == "default" && !request.user.starts_with("system:serviceaccount:kube-system:");
+    return waits ? lookup.await(accounts, request.name_space, name, patience)
+                 : lookup.get(accounts, request.name_space, name);
 }
 
 Verdict no_account(const std::string& space, const std::string& name) {
@@ -182,7 +185,7 @@ Verdict complete_account(Request& request, json::object& object, const Lookup& l
     if (kinds::text_at(spec, "serviceAccountName").empty()) spec["serviceAccountName"] = "default";
     std::string name(kinds::text_at(spec, "serviceAccountName"));
     spec["serviceAccount"] = name;
-    auto account = find_account(lookup, request.name_space, name);
+    auto account = find_account(lookup, request, name);
     if (!account) return no_account(request.name_space, name);
     if (wants_token(*account, spec)) mount_token(spec);
     const auto* secrets = kinds::list_at(*account, "imagePullSecrets");

@@ -137,6 +137,7 @@ std::string collection_counted_by(std::string_view resource) {
     if (resource.starts_with("count/")) {
         auto name = resource.substr(6);
         auto dot = name.find('.');
+        if (name == "events" || name == "events.events.k8s.io") return {};  // which come and go by themselves
         if (dot == name.npos) return "core/" + std::string(name);
         return std::string(name.substr(dot + 1)) + "/" + std::string(name.substr(0, dot));
     }

@@ -66,9 +66,9 @@ Outcome<User> Access::recognise(const http::Request& request) const {
     return std::move(identified->user);
 }
 
-Outcome<User> Access::authenticate(const http::Request& request) const {
-    auto user = TRY(recognise(request));
-    return impersonate(std::move(user), request);
+Outcome<User> Access::authenticate(const http::Request& request, User& real) const {
+    real = TRY(recognise(request));
+    return impersonate(real, request);
 }
 
 Outcome<void> Access::authorize(const User& user, const access::Action& action) const {

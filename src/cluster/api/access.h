@@ -17,7 +17,8 @@ public:
         : policy_(state), authenticator_(std::move(authenticator)) {}
 
     // Unauthorized: a certificate that nobody trusts, or a token that nobody gave. Forbidden: to act as somebody else.
-    Outcome<User> authenticate(const http::Request& request) const;
+    // `real`: who asks in the name of that user; the same, if nobody does.
+    Outcome<User> authenticate(const http::Request& request, User& real) const;
     // Forbidden: says who may not do what, in the words kubectl shows.
     Outcome<void> authorize(const User& user, const access::Action& action) const;
 

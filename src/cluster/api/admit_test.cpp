@@ -193,6 +193,10 @@ TEST_CASE("services, claims by their class, and objects by their number") {
     cluster.make(claims, claim("b", "2Gi", "fast"));
     cluster.make(claims, claim("c", "8Gi", "slow"));
     CHECK(cluster.refusal(claims, claim("d", "1Gi", "slow")).find("used: requests.storage=10Gi") != std::string::npos);
+    cluster.quota("events", R"({"count/events":"0","count/leases.coordination.k8s.io":"0"})");
+    cluster.make(kind_of("", "events"), R"({"metadata":{"name":"e"},"involvedObject":{"namespace":"n"}})");
+    CHECK(cluster.refusal(kind_of("coordination.k8s.io", "leases"), R"({"metadata":{"name":"l"}})")
+              .find("requested: count/leases.coordination.k8s.io=1") != std::string::npos);
     const auto& maps = kind_of("", "configmaps");
     cluster.make(maps, R"({"metadata":{"name":"a"}})");
     CHECK(cluster.refusal(maps, R"({"metadata":{"name":"b"}})") ==

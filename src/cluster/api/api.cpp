@@ -73,17 +73,21 @@ Result<void> Api::start() {
 
 http::Response Api::handle(http::Request& request) {
     std::vector<std::string> warnings;
-    auto made = answer(request, warnings);
+    Audited audited(audit_.get(), request);
+    auto made = answer(request, audited, warnings);
     auto response = made ? made.take() : as_response(made.error());
     if (!response.headers.has("Cache-Control")) response.headers.set("Cache-Control", "no-cache, private");
     if (response.status == 429 || response.status == 504) response.headers.set("Retry-After", "1");
     for (const auto& warning : warnings) response.headers.add("Warning", quoted_warning(warning));
+    audited.end(response);
     return response;
 }
 
-Outcome<http::Response> Api::answer(http::Request& request, std::vector<std::string>& warnings) {
+Outcome<http::Response> Api::answer(http::Request& request, Audited& audited, std::vector<std::string>& warnings) {
     auto info = read_request(request.method, request.path, request.query);
-    auto user = TRY(access_->authenticate(request));
+    User real;
+    auto user = TRY(access_->authenticate(request, real));
+    audited.begin(info, user, user.name == real.name ? nullptr : &real);
     TRY(access_->authorize(user, action_of(info, request)));
     if (!info.is_resource) return answer_path(request, info);
     return answer_resource(request, info, user, warnings);

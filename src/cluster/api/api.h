@@ -8,6 +8,7 @@
 
 #include "cluster/api/access.h"
 #include "cluster/api/admit.h"
+#include "cluster/api/audited.h"
 #include "cluster/api/directory.h"
 #include "cluster/api/follower.h"
 #include "cluster/api/registry.h"
@@ -25,7 +26,8 @@ struct ApiOptions {
     // Of the authority (authority.h): its certificate and key, and the key of tokens. "": tokens under a key that ends
     // with us, no certificates.
     std::string pki_directory;
-    std::string token_file;  // static_tokens.h; "": none
+    std::string token_file;                         // static_tokens.h; "": none
+    std::string audit_policy_file, audit_log_path;  // both or none
 };
 
 class Api {
@@ -45,7 +47,7 @@ public:
     http::Response handle(http::Request& request);
 
 private:
-    Outcome<http::Response> answer(http::Request& request, std::vector<std::string>& warnings);
+    Outcome<http::Response> answer(http::Request& request, Audited& audited, std::vector<std::string>& warnings);
     Outcome<http::Response> answer_path(http::Request& request, const RequestInfo& info) const;
     Outcome<http::Response> answer_document(http::Request& request) const;
     Outcome<http::Response> answer_health(const http::Request& request) const;
@@ -70,6 +72,7 @@ private:
     Registry registry_;
     std::unique_ptr<Access> access_;  // made by start()
     std::unique_ptr<webhooks::Webhooks> webhooks_;
+    std::unique_ptr<Audit> audit_;  // null: no log
     std::unique_ptr<Admit> admit_;  // alike
     crypto::KeyPair authority_;
     TimerQueue timers_;

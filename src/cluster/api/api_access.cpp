@@ -34,6 +34,12 @@ Result<crypto::KeyPair> read_authority(const std::string& directory) {
 
 Result<void> Api::start_access() {
     auto tokens = TRY(read_tokens(options_.token_file).in("--token-auth-file"));
+    if (!options_.audit_policy_file.empty()) {
+        auto policy = TRY(os::read_file(options_.audit_policy_file, 1U << 20).in("--audit-policy-file"));
+        audit_ = std::make_unique<Audit>();
+        audit_->policy = TRY(audit::Policy::read(policy).in("--audit-policy-file"));
+        audit_->log = TRY(audit::Log::open(options_.audit_log_path).in("--audit-log-path"));
+    }
     auto keys = TRY(access::TokenKeys::open(options_.pki_directory, std::string(issuer)));
     authority_ = TRY(read_authority(options_.pki_directory));
     access_ = std::make_unique<Access>(state_, access::Authenticator(state_, std::move(keys), std::move(tokens)));

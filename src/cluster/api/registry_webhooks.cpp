@@ -30,7 +30,9 @@ webhooks::Operation operation_of(const json::object* before) {
 Outcome<void> Registry::ask_to_mutate(Call& call, json::value& object, const json::object* before) const {
     if (!webhooks_ || !webhooks_->any()) return {};
     const schema::Node node{.form = schema::Form::Message, .type = call.kind.type};
+    bool is_changed = false;
     auto complete = [&](json::value& changed) -> std::optional<webhooks::Refusal> {
+        is_changed = true;
         codec::Faults pruned;
         auto fitted = codec::fit(changed, node, pruned);
         if (!fitted)
@@ -41,7 +43,10 @@ Outcome<void> Registry::ask_to_mutate(Call& call, json::value& object, const jso
         if (!canonical) return webhooks::Refusal{400, "BadRequest", canonical.error().message()};
         return {};
     };
-    return answer(webhooks_->mutate(request_of(call, operation_of(before)), object, before, complete));
+    TRY(answer(webhooks_->mutate(request_of(call, operation_of(before)), object, before, complete)));
+    // What they have put in may want completing, or be forbidden: as kube-apiserver does, the plug-ins look again.
+    if (is_changed) TRY(pass_gates(call, object.get_object(), before));
+    return {};
 }
 
 Outcome<void> Registry::ask_to_validate(Call& call, const json::object& object, const json::object* before) const {

@@ -34,6 +34,10 @@ public:
             means_.informers.of(kind).add_handler(
                 [this, &kind](const ObjectPointer& before, const ObjectPointer& now) { on_change(kind, before, now); });
         }
+        means_.informers.on_custom(
+            [this](const schema::Kind& kind, const ObjectPointer& before, const ObjectPointer& now) {
+                if (kind.is_namespaced) on_change(kind, before, now);
+            });
         means_.informers.of(kind_).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
             if (!now)
                 enqueue(name_of(name_key(kind_, *before)).space);

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The audit log of the Kubernetes API: which requests are told of, and how much."""
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from lib import cluster
+from lib.engines import Pila, wait_until
+
+pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
+kubectls = cluster.find_kubectls()
+policy = """
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: None, userGroups: ["system:serviceaccounts"]}
+- {level: Metadata, resources: [{resources: [secrets]}]}
+- {level: RequestResponse, resources: [{resources: [configmaps]}], verbs: [create, delete, list]}
+- {level: Request, resources: [{resources: [configmaps]}]}
+- {level: Metadata, nonResourceURLs: ["/version"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def plane():
+    directory = Path(tempfile.mkdtemp(prefix="pila-cluster-"))
+    (directory / "policy").write_text(policy)
+    made = cluster.ControlPlane(directory, "--audit-policy-file", directory / "policy", "--audit-log-path", directory / "audit").start()
+    yield made
+    made.stop()
+    shutil.rmtree(directory)
+
+
+def events(plane, **wanted):
+    """Those whose members are as wanted; resource, name: of objectRef."""
+    found = []
+    for line in (plane.directory / "audit").read_text().splitlines():
+        event = json.loads(line)
+        flat = event | event.get("objectRef", {})
+        if all(flat.get(key) == value for key, value in wanted.items()):
+            found.append(event)
+    return found
+
+
+def one(plane, **wanted):
+    wait_until(lambda: events(plane, **wanted), "the log tells of it", 10)
+    found = events(plane, **wanted)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_what_is_told_of_a_write(plane):
+    settings = {"metadata": {"name": "settings"}, "data": {"a": "1"}}
+    answer = plane.request("POST", "/api/v1/namespaces/default/configmaps", settings, {"User-Agent": "tester/1"})
+    told = one(plane, resource="configmaps", verb="create", userAgent="tester/1")
+    assert (told["kind"], told["apiVersion"], told["level"], told["stage"]) == ("Event", "audit.k8s.io/v1", "RequestResponse", "ResponseComplete")
+    assert told["auditID"] == answer.headers["Audit-Id"]
+    assert told["requestURI"] == "/api/v1/namespaces/default/configmaps" and told["sourceIPs"] == ["127.0.0.1"]
+    assert told["objectRef"]["namespace"] == "default" and told["objectRef"]["apiVersion"] == "v1"
+    assert told["user"]["username"] and "system:masters" in told["user"]["groups"]
+    assert told["requestObject"] == settings and told["responseObject"] == answer.json and told["responseStatus"]["code"] == 201
+    assert told["requestReceivedTimestamp"] <= told["stageTimestamp"]
+    merge = {"Content-Type": "application/merge-patch+json"}
+    plane.request("PATCH", "/api/v1/namespaces/default/configmaps/settings", {"data": {"a": "2"}}, merge)
+    told = one(plane, verb="patch", name="settings")
+    assert told["requestObject"] == {"data": {"a": "2"}} and "responseObject" not in told
+    plane.request("GET", "/api/v1/namespaces/default/configmaps?limit=500")
+    assert "settings" in json.dumps(one(plane, verb="list", resource="configmaps", namespace="default")["responseObject"])
+
+
+def test_what_is_not_told(plane):
+    secret = {"metadata": {"name": "key"}, "stringData": {"a": "hush-hush"}}
+    plane.request("POST", "/api/v1/namespaces/default/secrets", secret)
+    told = one(plane, resource="secrets", verb="create")
+    assert told["level"] == "Metadata" and "requestObject" not in told
+    plane.request("GET", "/api/v1/namespaces/default/pods")
+    plane.request("GET", "/version")
+    assert one(plane, requestURI="/version")["verb"] == "get"
+    assert not events(plane, resource="pods") and "hush-hush" not in (plane.directory / "audit").read_text()
+    assert (plane.directory / "audit").stat().st_mode & 0o777 == 0o600
+
+
+def test_refusals_and_borrowed_names(plane):
+    plane.request("DELETE", "/api/v1/namespaces/default/configmaps/nothing", headers={"Impersonate-User": "ann"})
+    told = one(plane, verb="delete", name="nothing")
+    assert told["impersonatedUser"]["username"] == "ann" and told["user"]["username"] != "ann"
+    assert told["responseStatus"]["code"] == 403 and told["responseStatus"]["reason"] == "Forbidden"
+
+
+def test_a_watch_has_a_beginning_and_an_end(plane):
+    path = "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=1"
+    plane.request("GET", path)
+    wait_until(lambda: len(events(plane, requestURI=path)) == 2, "the watch has ended", 10)
+    assert [event["stage"] for event in events(plane, requestURI=path)] == ["ResponseStarted", "ResponseComplete"]
+
+
+@pytest.mark.skipif(not kubectls, reason="no kubectl on this machine")
+@pytest.mark.parametrize("version", kubectls or ["none"])
+def test_what_kubectl_creates(plane, version):
+    """From 1.32 on its bodies are protobuf."""
+    name = "by-" + version.replace(".", "-")
+    plane.kubectl(kubectls[version])("create", "configmap", name, "--from-literal=b=two")
+    wait_until(lambda: any(event["requestObject"]["metadata"]["name"] == name for event in events(plane, verb="create", resource="configmaps")),
+               "the log tells of it", 10)
+
+
+def test_a_policy_that_cannot_be_read(tmp_path):
+    (tmp_path / "policy").write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Loud}]\n")
+    daemon = [Pila.program, "daemon", "--role", "control-plane", "--data-dir", tmp_path / "data", "--kube-listen",
+              f"127.0.0.1:{cluster.free_port()}"]
+    failed = subprocess.run([*daemon, "--audit-policy-file", tmp_path / "policy", "--audit-log-path", tmp_path / "log"],
+                            capture_output=True, text=True, timeout=30)
+    assert failed.returncode != 0 and "--audit-policy-file: rules[0].level: there is no level Loud" in failed.stderr
+    failed = subprocess.run([*daemon, "--audit-log-path", tmp_path / "log"], capture_output=True, text=True, timeout=30)
+    assert failed.returncode != 0 and "--audit-policy-file and --audit-log-path go together" in failed.stderr
