@@ -13,6 +13,8 @@ namespace pila::cluster::controllers {
 std::unique_ptr<Controller> make_replica_sets(const Means& means);
 std::unique_ptr<Controller> make_replication_controllers(const Means& means);
 std::unique_ptr<Controller> make_deployments(const Means& means);
+std::unique_ptr<Controller> make_stateful_sets(const Means& means);
+std::unique_ptr<Controller> make_daemon_sets(const Means& means);
 std::unique_ptr<Controller> make_jobs(const Means& means);
 std::unique_ptr<Controller> make_cron_jobs(const Means& means);
 std::unique_ptr<Controller> make_budgets(const Means& means);
@@ -26,9 +28,9 @@ std::unique_ptr<Controller> make_event_expiry(const Means& means);
 
 inline std::vector<std::unique_ptr<Controller>> make_all(const Means& means, const std::string& ca_certificate) {
     std::vector<std::unique_ptr<Controller>> all;
-    for (auto* make : {make_replica_sets, make_replication_controllers, make_deployments, make_jobs, make_cron_jobs,
-                       make_endpoints, make_endpoint_slices, make_namespaces, make_service_accounts,
-                       make_garbage_collector, make_budgets, make_event_expiry})
+    for (auto* make : {make_replica_sets, make_replication_controllers, make_deployments, make_stateful_sets,
+                       make_daemon_sets, make_jobs, make_cron_jobs, make_endpoints, make_endpoint_slices,
+                       make_namespaces, make_service_accounts, make_garbage_collector, make_budgets, make_event_expiry})
         all.push_back(make(means));
     if (!ca_certificate.empty()) all.push_back(make_root_certificates(means, ca_certificate));
     return all;
