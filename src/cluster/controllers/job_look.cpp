@@ -11,6 +11,7 @@
 #include "cluster/codec/codec.h"
 #include "cluster/controllers/fields.h"
 #include "cluster/controllers/indexes.h"
+#include "cluster/controllers/job_policies.h"
 
 namespace pila::cluster::controllers {
 
@@ -45,15 +46,7 @@ const json::object* finished_condition(const json::object& job) {
 }
 
 Outcome<void> drop_job_finalizer(const Client& client, const json::object& pod) {
-    if (!has_finalizer(pod, job_finalizer)) return {};
-    json::array kept;
-    for (const auto& one : *list_in(pod, "metadata.finalizers"))
-        if (!one.is_string() || std::string_view(one.get_string()) != job_finalizer) kept.push_back(one);
-    json::object change;
-    auto& metadata = make_object_in(change, "metadata");
-    metadata["resourceVersion"] = text_in(pod, "metadata.resourceVersion");
-    metadata["finalizers"] = std::move(kept);
-    auto dropped = client.patch(pod_kind(), pod, std::move(change));
+    auto dropped = client.drop_finalizer(pod_kind(), pod, job_finalizer);
     if (!dropped && !is_not_found(dropped.error())) return dropped.take_error();
     return {};
 }
@@ -103,6 +96,8 @@ void JobLook::set_condition(std::string_view type, bool value, std::string_view 
 
 Outcome<void> JobLook::run() {
     start_or_suspend();
+    find_fatal_failure();
+    note_failed_indexes();
     TRY(count_ended());
     judge();
     auto managed = manage();
@@ -133,6 +128,7 @@ Outcome<void> JobLook::count_ended() {
     note_ended();
     auto noted = uids_in(status_, "succeeded");
     noted.merge(uids_in(status_, "failed"));
+    noted.insert(ignored_.begin(), ignored_.end());
     if (noted.empty()) return {};
     TRY(write_status());
     for (auto& pod : pods_) {
@@ -144,26 +140,52 @@ Outcome<void> JobLook::count_ended() {
     return {};
 }
 
+bool JobLook::replaces_only_failed() const { return text_in(job_, "spec.podReplacementPolicy") == "Failed"; }
+
+// A pod that goes before it ended will not succeed any more, unless the job is to wait for that.
+bool JobLook::has_failed(const Pod& pod) const {
+    if (pod.phase == Pod::Phase::Over) return !has_succeeded(pod);
+    return pod.is_going && !replaces_only_failed();
+}
+
+void JobLook::find_fatal_failure() {
+    for (const auto& pod : pods_) {
+        if (pod.phase != Pod::Phase::Over || !has_failed(pod) || !has_finalizer(pod.tree, job_finalizer)) continue;
+        auto verdict = judge_failure(job_, pod.tree);
+        if (verdict.action != FailureAction::FailJob) continue;
+        if (has_condition("FailureTarget") || has_condition("SuccessCriteriaMet")) return;
+        return set_condition("FailureTarget", true, "PodFailurePolicy", verdict.message);
+    }
+}
+
+// Whether anything new is noted.
+bool JobLook::note_failed(const Pod& pod, std::set<std::string>& failed) {
+    auto uid = std::string(text_in(pod.tree, "metadata.uid"));
+    if (failed.contains(uid) || is_kept(pod)) return false;
+    // A suspended job's pods, and those that were one too many, did not fail.
+    if (pod.phase == Pod::Phase::Over) tools_.failures = {tools_.failures.in_a_row + 1, tools_.now};
+    if (judge_failure(job_, pod.tree).action == FailureAction::Ignore)
+        ignored_.insert(uid);
+    else
+        failed.insert(uid);
+    return true;
+}
+
 void JobLook::note_ended() {
     auto succeeded = uids_in(status_, "succeeded"), failed = uids_in(status_, "failed");
-    auto done = read_indexes(text_in(status_, "completedIndexes"), completions().value_or(0));
+    auto done = indexes_in("completedIndexes");
     bool any = false;
     for (const auto& pod : pods_) {
         if (!has_finalizer(pod.tree, job_finalizer)) continue;
-        bool ended_early = pod.is_going && pod.phase != Pod::Phase::Over;
-        auto uid = std::string(text_in(pod.tree, "metadata.uid"));
         if (has_succeeded(pod)) {
             tools_.failures = {};
             if (is_indexed()) {
                 if (auto index = job_index_of(pod.tree)) done.insert(*index);
                 any = true;
             }
-            any = succeeded.insert(uid).second || any;
-        } else if (pod.phase == Pod::Phase::Over || ended_early) {
-            if (!failed.insert(uid).second) continue;
-            any = true;
-            // A suspended job's pods, and those that were one too many, did not fail.
-            if (!ended_early) tools_.failures = {tools_.failures.in_a_row + 1, tools_.now};
+            any = succeeded.insert(std::string(text_in(pod.tree, "metadata.uid"))).second || any;
+        } else if (has_failed(pod)) {
+            any = note_failed(pod, failed) || any;
         }
     }
     if (!any) return;
@@ -217,6 +239,7 @@ bool JobLook::is_done() const {
 
 void JobLook::judge() {
     if (has_condition("FailureTarget") || has_condition("SuccessCriteriaMet")) return;
+    if (judge_indexes()) return;
     if (number_in(status_, "failed") > number_in(job_, "spec.backoffLimit", 6) || is_past_restarts())
         return set_condition("FailureTarget", true, "BackoffLimitExceeded",
                              "Job has reached the specified backoff limit");
@@ -228,7 +251,10 @@ void JobLook::judge() {
                                  "Job was active longer than specified deadline");
         look_again(left);
     }
-    if (is_done() && !flag_in(job_, "spec.suspend"))
+    if (flag_in(job_, "spec.suspend")) return;
+    if (auto why = is_indexed() ? find_success(job_, indexes_in("completedIndexes")) : std::nullopt)
+        set_condition("SuccessCriteriaMet", true, "SuccessPolicy", *why);
+    else if (is_done())
         set_condition("SuccessCriteriaMet", true, "CompletionsReached", "Reached expected number of succeeded pods");
 }
 
@@ -247,8 +273,11 @@ void JobLook::conclude() {
         status_.erase("active");
     if (auto* notes = status_.if_contains("uncountedTerminatedPods"); !notes || !notes->is_object())
         status_["uncountedTerminatedPods"] = json::object();
-    bool is_quiet =
-        active == 0 && going == 0 && uids_in(status_, "succeeded").empty() && uids_in(status_, "failed").empty();
+    bool is_quiet = active == 0 && going == 0 && uids_in(status_, "succeeded").empty() &&
+                    uids_in(status_, "failed").empty() &&
+                    std::none_of(pods_.begin(), pods_.end(), [&](const Pod& pod) {  // it is counted first
+                        return pod.phase == Pod::Phase::Over && has_finalizer(pod.tree, job_finalizer);
+                    });
     if (!ends || !is_quiet) return;
     if (const auto* why = find_condition(status_, "FailureTarget"); is_true(why)) {
         auto reason = std::string(text_in(*why, "reason")), message = std::string(text_in(*why, "message"));
@@ -256,7 +285,9 @@ void JobLook::conclude() {
         tools_.events.warning(job_, reason, message);
     } else {
         status_["completionTime"] = codec::format_time(tools_.now / 1'000'000);
-        set_condition("Complete", true, "CompletionsReached", "Reached expected number of succeeded pods");
+        const auto* met = find_condition(status_, "SuccessCriteriaMet");
+        auto reason = std::string(text_in(*met, "reason")), message = std::string(text_in(*met, "message"));
+        set_condition("Complete", true, reason, message);
         tools_.events.normal(job_, "Completed", "Job completed");
     }
     status_["ready"] = 0;
