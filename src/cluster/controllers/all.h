@@ -29,13 +29,39 @@ std::unique_ptr<Controller> make_volume_binder(const Means& means);
 std::unique_ptr<Controller> make_claim_protection(const Means& means);
 std::unique_ptr<Controller> make_volume_protection(const Means& means);
 std::unique_ptr<Controller> make_pod_collector(const Means& means);
+std::unique_ptr<Controller> make_ephemeral_claims(const Means& means);
+std::unique_ptr<Controller> make_slice_mirror(const Means& means);
+std::unique_ptr<Controller> make_bootstrap_tokens(const Means& means);
+std::unique_ptr<Controller> make_account_tokens(const Means& means);
+std::unique_ptr<Controller> make_certificate_approver(const Means& means);
+std::unique_ptr<Controller> make_request_expiry(const Means& means);
 
 inline std::vector<std::unique_ptr<Controller>> make_all(const Means& means, const std::string& ca_certificate) {
     std::vector<std::unique_ptr<Controller>> all;
-    for (auto* make : {make_replica_sets, make_replication_controllers, make_deployments, make_stateful_sets,
-                       make_daemon_sets, make_jobs, make_cron_jobs, make_endpoints, make_endpoint_slices,
-                       make_namespaces, make_service_accounts, make_garbage_collector, make_budgets, make_event_expiry,
-                       make_volume_binder, make_claim_protection, make_volume_protection, make_pod_collector})
+    for (auto* make : {make_replica_sets,
+                       make_replication_controllers,
+                       make_deployments,
+                       make_stateful_sets,
+                       make_daemon_sets,
+                       make_jobs,
+                       make_cron_jobs,
+                       make_endpoints,
+                       make_endpoint_slices,
+                       make_namespaces,
+                       make_service_accounts,
+                       make_garbage_collector,
+                       make_budgets,
+                       make_event_expiry,
+                       make_volume_binder,
+                       make_claim_protection,
+                       make_volume_protection,
+                       make_pod_collector,
+                       make_ephemeral_claims,
+                       make_slice_mirror,
+                       make_bootstrap_tokens,
+                       make_account_tokens,
+                       make_certificate_approver,
+                       make_request_expiry})
         all.push_back(make(means));
     if (!ca_certificate.empty()) all.push_back(make_root_certificates(means, ca_certificate));
     return all;

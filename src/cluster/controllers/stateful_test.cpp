@@ -210,6 +210,11 @@ TEST_CASE("claims are made for each pod, and stay") {
     for (const auto& volume : *list_in(pod, "spec.volumes"))
         has = has || text_in(volume.get_object(), "persistentVolumeClaim.claimName") == "data-db-1";
     CHECK(has);
+    world.change("apps", "statefulsets", "db",
+                 R"({"spec":{"template":{"spec":{"containers":[{"name":"c","image":"i:2",)"
+                 R"("volumeMounts":[{"name":"data","mountPath":"/data"}]}]}}}})");
+    world.roll_out();
+    CHECK(image_of(world, "db-0") == "i:2");  // the template itself has no such volume
     world.change("apps", "statefulsets", "db", R"({"spec":{"replicas":1}})");
     world.settle();
     world.remove("apps", "statefulsets", "db");
