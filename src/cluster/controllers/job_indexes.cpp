@@ -48,17 +48,26 @@ void JobLook::note_failed_indexes() {
     status_["failedIndexes"] = write_indexes(failed);
 }
 
-// The pod whose failure has yet to be answered; null: none.
-const Pod* JobLook::last_failed(std::int64_t index) const {
-    const Pod* last = nullptr;
+void JobLook::find_unanswered() {
+    unanswered_.clear();
+    if (!counts_by_index()) return;
+    std::set<std::int64_t> active;
     for (const auto& pod : pods_) {
-        if (job_index_of(pod.tree) != index) continue;
-        if (pod.is_active()) return nullptr;
+        auto index = job_index_of(pod.tree);
+        if (!index) continue;
+        if (pod.is_active()) active.insert(*index);
         if (!has_failed(pod) || !has_finalizer(pod.tree, job_finalizer)) continue;
-        auto count = failures_of(pod.tree) + ignored_of(pod.tree);
-        if (!last || count > failures_of(last->tree) + ignored_of(last->tree)) last = &pod;
+        auto& last = unanswered_[*index];
+        if (!last || failures_of(pod.tree) + ignored_of(pod.tree) > failures_of(last->tree) + ignored_of(last->tree))
+            last = &pod;
     }
-    return last;
+    for (auto index : active) unanswered_.erase(index);
+}
+
+// Null: none.
+const Pod* JobLook::last_failed(std::int64_t index) const {
+    auto found = unanswered_.find(index);
+    return found == unanswered_.end() ? nullptr : found->second;
 }
 
 bool JobLook::is_kept(const Pod& pod) const {

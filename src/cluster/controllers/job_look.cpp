@@ -174,6 +174,7 @@ bool JobLook::note_failed(const Pod& pod, std::set<std::string>& failed) {
 void JobLook::note_ended() {
     auto succeeded = uids_in(status_, "succeeded"), failed = uids_in(status_, "failed");
     auto done = indexes_in("completedIndexes");
+    find_unanswered();
     bool any = false;
     for (const auto& pod : pods_) {
         if (!has_finalizer(pod.tree, job_finalizer)) continue;

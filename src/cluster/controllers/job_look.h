@@ -58,6 +58,7 @@ private:
     bool counts_by_index() const;
     std::set<std::int64_t> indexes_in(std::string_view member) const;  // of the status
     void note_failed_indexes();
+    void find_unanswered();
     const Pod* last_failed(std::int64_t index) const;
     bool is_kept(const Pod& pod) const;
     std::int64_t wait_of_index(std::int64_t index) const;
@@ -87,7 +88,8 @@ private:
     json::object job_;
     json::object status_;
     std::vector<Pod> pods_;
-    std::set<std::string> ignored_;  // uids of pods whose failure does not count
+    std::map<std::int64_t, const Pod*> unanswered_;  // in pods_, by index: the last that failed, if no other is there
+    std::set<std::string> ignored_;                  // uids of pods whose failure does not count
     std::optional<std::int64_t> again_;
 };
 

@@ -59,6 +59,7 @@ Outcome<void> JobLook::remove_pods(std::size_t count) {
 }
 
 std::vector<std::int64_t> JobLook::free_indexes(std::int64_t count) {
+    find_unanswered();
     auto taken = indexes_in("completedIndexes");
     taken.merge(indexes_in("failedIndexes"));
     for (const auto& pod : pods_) {

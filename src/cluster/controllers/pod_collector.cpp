@@ -20,21 +20,22 @@ namespace {
 constexpr std::int64_t quarantine = 40;  // seconds in which a node may come back
 constexpr std::int64_t round_time = 20;  // between two counts of pods that ended
 constexpr std::size_t most_ended = 12'500;
+constexpr std::string_view node_word = "\"nodeName\":\"";
 constexpr std::string_view count_key = "ended";  // all others: "node/NAME"
 
 class PodCollector : public Controller {
 public:
     explicit PodCollector(const Means& means)
         : Controller(means, "pod-garbage-collector"), pods_(means_.informers.of(pod_kind())) {
-        pods_.add_index({"node", "\"nodeName\":\"", [](const json::object& pod) {
+        pods_.add_index({"node", std::string(node_word), [](const json::object& pod) {
                              auto node = std::string(text_in(pod, "spec.nodeName"));
                              return node.empty() ? std::vector<std::string>() : std::vector<std::string>{node};
                          }});
         pods_.add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
             if (!now) return;
-            auto node = node_in(*now);
-            bool is_new = !node.empty() && (!before || node_in(*before) != node);
-            if (is_new && !means_.registry.state().get(api::key_of(node_kind(), "", node)))
+            bool had_node = before && before->bytes.find(node_word) != std::string::npos;
+            auto node = had_node ? "" : node_in(*now);
+            if (!node.empty() && !means_.registry.state().get(api::key_of(node_kind(), "", node)))
                 enqueue_after("node/" + node, quarantine);
             if (has_ended(*now) && (!before || !has_ended(*before))) enqueue_after(count_key, round_time);
         });
@@ -56,8 +57,7 @@ public:
 
 private:
     static std::string node_in(const state::Object& pod) {
-        static constexpr std::string_view word = "\"nodeName\":\"";
-        if (pod.bytes.find(word) == std::string::npos) return "";
+        if (pod.bytes.find(node_word) == std::string::npos) return "";
         auto tree = Client::read(pod);
         return tree ? std::string(text_in(*tree, "spec.nodeName")) : "";
     }

@@ -55,7 +55,7 @@ json::object StatefulLook::new_claim(const std::string& claim_name, const json::
     return claim;
 }
 
-Outcome<void> StatefulLook::make_claims(std::int64_t ordinal) {
+Outcome<void> StatefulLook::make_claims(std::int64_t ordinal) const {
     auto space = std::string(text_in(set_, "metadata.namespace"));
     auto pod = fmt::format("{}-{}", name(), ordinal);
     for (const auto& [claim, claim_template] : claim_templates(ordinal)) {

@@ -10,6 +10,12 @@
 
 namespace pila::cluster::controllers {
 
+namespace {
+
+constexpr std::size_t max_burst = 500;  // pods made at one look; the rest follows at the next
+
+}  // namespace
+
 const schema::Kind& stateful_set_kind() {
     static const auto& kind = kind_of("apps", "v1", "statefulsets");
     return kind;
@@ -103,7 +109,9 @@ Outcome<void> StatefulLook::manage() {
     for (auto ordinal = start(); ordinal < start() + wanted(); ++ordinal) {
         bool stops = TRY(look_after(ordinal));
         if (stops && is_ordered()) return {};
+        if (missing_.size() >= max_burst) break;
     }
+    TRY(make_pods(missing_));
     for (const auto& [ordinal, pod] : condemned_) TRY(mend_claims(pod, ordinal));
     const auto* unhealthy = first_unhealthy();
     for (const auto& [ordinal, pod] : condemned_) {
@@ -117,10 +125,9 @@ Outcome<StatefulLook::Stops> StatefulLook::look_after(std::int64_t ordinal) {
     auto found = pods_.find(ordinal);
     if (found == pods_.end()) {
         bool stale = TRY(has_stale_claim(ordinal));
-        if (stale)
-            look_again(1);
-        else
-            TRY(make_pod(ordinal));
+        if (stale) look_again(1);
+        if (!stale && is_ordered()) TRY(make_pods({ordinal}));
+        if (!stale && !is_ordered()) missing_.push_back(ordinal);
         return true;
     }
     auto& pod = found->second;

@@ -47,7 +47,8 @@ private:
     const Pod* first_unhealthy() const;
 
     // stateful_pods.cpp
-    Outcome<void> make_pod(std::int64_t ordinal);
+    Outcome<void> make_pods(const std::vector<std::int64_t>& ordinals);
+    Outcome<json::object> make_pod(std::int64_t ordinal) const;
     Outcome<void> remove_pod(const Pod& pod);
     Outcome<void> mend_pod(Pod& pod);
     json::object new_pod(std::int64_t ordinal) const;
@@ -56,7 +57,7 @@ private:
     // stateful_claims.cpp
     std::map<std::string, const json::object*> claim_templates(std::int64_t ordinal) const;  // by the claim's name
     json::object new_claim(const std::string& name, const json::object& claim_template) const;
-    Outcome<void> make_claims(std::int64_t ordinal);
+    Outcome<void> make_claims(std::int64_t ordinal) const;
     Outcome<bool> has_stale_claim(std::int64_t ordinal);
     Outcome<void> mend_claims(const Pod& pod, std::int64_t ordinal);
     void put_claims_into(json::object& pod_spec, std::int64_t ordinal) const;
@@ -85,6 +86,7 @@ private:
     json::object current_template_;
     std::map<std::int64_t, Pod> pods_;                       // by ordinal, those that are wanted
     std::map<std::int64_t, Pod, std::greater<>> condemned_;  // and those that are not, the last first
+    std::vector<std::int64_t> missing_;                      // to be made together
     std::optional<std::int64_t> again_;
 };
 

@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
+#include "base/mutex.h"
+#include "cluster/controllers/burst.h"
 #include "cluster/controllers/fields.h"
 #include "cluster/controllers/stateful_look.h"
 
@@ -39,21 +41,37 @@ json::object StatefulLook::new_pod(std::int64_t ordinal) const {
     return pod;
 }
 
-Outcome<void> StatefulLook::make_pod(std::int64_t ordinal) {
+// Threads: any.
+Outcome<json::object> StatefulLook::make_pod(std::int64_t ordinal) const {
     TRY(make_claims(ordinal));
     auto own = fmt::format("{}-{}", name(), ordinal);
     auto made = tools_.client.create(pod_kind(), new_pod(ordinal));
-    if (!made) {
-        if (made.error().code == 403) return {};  // its namespace ends
+    if (!made && made.error().code != 403)  // 403: its namespace ends
         tools_.events.warning(
             set_, "FailedCreate",
             fmt::format("create Pod {} in StatefulSet {} failed error: {}", own, name(), made.error().message));
-        return made.take_error();
+    return made;
+}
+
+Outcome<void> StatefulLook::make_pods(const std::vector<std::int64_t>& ordinals) {
+    Mutex mutex;
+    std::map<std::int64_t, json::object> added;
+    auto made = burst(ordinals.size(), [&](std::size_t index) -> Outcome<void> {
+        auto pod = TRY(make_pod(ordinals[index]));
+        Lock lock(mutex);
+        added.emplace(ordinals[index], std::move(pod));
+        return {};
+    });
+    std::vector<std::string> told;
+    for (auto& [ordinal, tree] : added) {
+        told.push_back(
+            fmt::format("create Pod {} in StatefulSet {} successful", text_in(tree, "metadata.name"), name()));
+        pods_.emplace(ordinal, Pod(std::move(tree)));
     }
-    tools_.events.normal(set_, "SuccessfulCreate",
-                         fmt::format("create Pod {} in StatefulSet {} successful", own, name()));
-    auto added = pods_.emplace(ordinal, Pod(made.take()));
-    return mend_claims(added.first->second, ordinal);
+    tools_.events.normal(set_, "SuccessfulCreate", told);
+    for (const auto& [ordinal, tree] : added) TRY(mend_claims(pods_.at(ordinal), ordinal));
+    if (!made && made.error().code == 403) return {};
+    return made;
 }
 
 Outcome<void> StatefulLook::remove_pod(const Pod& pod) {
