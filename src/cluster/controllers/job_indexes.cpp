@@ -35,7 +35,7 @@ std::set<std::int64_t> JobLook::indexes_in(std::string_view member) const {
 }
 
 void JobLook::note_failed_indexes() {
-    if (!counts_by_index()) return;
+    if (!counts_by_index() || has_condition("FailureTarget")) return;  // what goes now does so for that
     auto failed = indexes_in("failedIndexes");
     auto limit = number_in(job_, "spec.backoffLimitPerIndex");
     for (const auto& pod : pods_) {

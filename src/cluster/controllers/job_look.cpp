@@ -145,7 +145,7 @@ bool JobLook::replaces_only_failed() const { return text_in(job_, "spec.podRepla
 // A pod that goes before it ended will not succeed any more, unless the job is to wait for that.
 bool JobLook::has_failed(const Pod& pod) const {
     if (pod.phase == Pod::Phase::Over) return !has_succeeded(pod);
-    return pod.is_going && !replaces_only_failed();
+    return pod.is_going && (!replaces_only_failed() || has_condition("FailureTarget"));
 }
 
 void JobLook::find_fatal_failure() {

@@ -51,7 +51,9 @@ Outcome<void> JobLook::remove_pods(std::size_t count) {
               [&](const Pod* left, const Pod* right) { return goes_first(*left, 0, *right, 0, tools_.now); });
     order.resize(std::min(count, order.size()));
     for (const auto* pod : order) {
-        TRY(drop_job_finalizer(tools_.client, pod->tree));  // it did not end by itself, and does not count
+        // What goes with a job that failed has failed, too, and is counted when it is seen to go; what was one too
+        // many is not.
+        if (!has_condition("FailureTarget")) TRY(drop_job_finalizer(tools_.client, pod->tree));
         TRY(tools_.client.remove(pod_kind(), pod->tree));
         tools_.events.normal(job_, "SuccessfulDelete", "Deleted pod: " + pod->name);
     }
