@@ -42,17 +42,20 @@ public:
     std::optional<std::int64_t> look_again_in() const { return again_; }
 
 private:
+    // job_count.cpp
     Outcome<void> count_ended();
     void find_fatal_failure();
     void note_ended();
     bool note_failed(const Pod& pod, std::set<std::string>& failed);
     void settle_notes();
+    bool has_notes() const;
+    bool replaces_only_failed() const;
+    bool has_failed(const Pod& pod) const;
+
     void start_or_suspend();
     void judge();
     bool is_past_restarts() const;
     bool is_done() const;
-    bool replaces_only_failed() const;
-    bool has_failed(const Pod& pod) const;
 
     // job_indexes.cpp
     bool counts_by_index() const;

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Claims and volumes find each other, and part. Either may say first whom it wants. Source: kube-controller-manager's
-// pkg/controller/volume/persistentvolume, without plugins that make or delete volumes: those come from outside.
-#include <algorithm>
-
+// Which volume a claim gets, and what is said about it.
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
 #include "cluster/api/metadata.h"
-#include "cluster/codec/codec.h"
 #include "cluster/controllers/all.h"
 #include "cluster/controllers/fields.h"
 #include "cluster/controllers/stateful_look.h"
+#include "cluster/controllers/volume_binder.h"
 #include "cluster/controllers/volume_match.h"
 
 namespace pila::cluster::controllers {
@@ -18,79 +15,57 @@ namespace pila::cluster::controllers {
 namespace {
 
 constexpr std::string_view is_bound = "pv.kubernetes.io/bind-completed";
-constexpr std::string_view bound_by_us = "pv.kubernetes.io/bound-by-controller";
 constexpr std::string_view chosen_node = "volume.kubernetes.io/selected-node";
-constexpr std::string_view provisioned_by = "pv.kubernetes.io/provisioned-by";
 constexpr std::string_view provisioner_notes[] = {"volume.kubernetes.io/storage-provisioner",
                                                   "volume.beta.kubernetes.io/storage-provisioner"};
-// Keys of its queue: "claim/NAMESPACE/NAME", "volume/NAME", and
 constexpr std::string_view all_unbound = "unbound";
 
-class VolumeBinder : public Controller {
-public:
-    explicit VolumeBinder(const Means& means) : Controller(means, "persistentvolume-binder") {
-        means_.informers.of(claim_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
-            const auto& object = now ? *now : *before;
-            enqueue("claim/" + name_key(claim_kind(), object));
-            auto claim = Client::read(object);
-            if (!claim) return;
-            if (auto volume = text_in(*claim, "spec.volumeName"); !volume.empty())
-                enqueue("volume/" + std::string(volume));
-        });
-        means_.informers.of(volume_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
-            const auto& object = now ? *now : *before;
-            enqueue("volume/" + name_key(volume_kind(), object));
-            auto volume = Client::read(object);
-            const auto* reference = volume ? object_in(*volume, "spec.claimRef") : nullptr;
-            if (reference)
-                enqueue(fmt::format("claim/{}/{}", text_in(*reference, "namespace"), text_in(*reference, "name")));
-            else if (now)
-                enqueue(all_unbound);
-        });
-        means_.informers.of(storage_class_kind()).add_handler([this](const ObjectPointer&, const ObjectPointer& now) {
-            if (now) enqueue(all_unbound);
-        });
+}  // namespace
+
+VolumeBinder::VolumeBinder(const Means& means) : Controller(means, "persistentvolume-binder") {
+    means_.informers.of(claim_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
+        const auto& object = now ? *now : *before;
+        enqueue("claim/" + name_key(claim_kind(), object));
+        auto claim = Client::read(object);
+        if (!claim) return;
+        if (auto volume = text_in(*claim, "spec.volumeName"); !volume.empty()) enqueue("volume/" + std::string(volume));
+    });
+    means_.informers.of(volume_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
+        const auto& object = now ? *now : *before;
+        enqueue("volume/" + name_key(volume_kind(), object));
+        auto volume = Client::read(object);
+        const auto* reference = volume ? object_in(*volume, "spec.claimRef") : nullptr;
+        if (reference)
+            enqueue(fmt::format("claim/{}/{}", text_in(*reference, "namespace"), text_in(*reference, "name")));
+        else if (now)
+            enqueue(all_unbound);
+    });
+    means_.informers.of(storage_class_kind()).add_handler([this](const ObjectPointer&, const ObjectPointer& now) {
+        if (now) enqueue(all_unbound);
+    });
+}
+
+Outcome<void> VolumeBinder::sync(const std::string& key) {
+    if (key == all_unbound) {
+        for (const auto& object : TRY(client_.list(claim_kind(), "")))
+            if (object->bytes.find(is_bound) == std::string::npos) enqueue("claim/" + name_key(claim_kind(), *object));
+        return {};
     }
+    auto name = name_of(std::string_view(key).substr(key.find('/') + 1));
+    const auto& kind = key.starts_with("claim/") ? claim_kind() : volume_kind();
+    auto got = client_.get(kind, name.space, name.name);
+    if (!got && is_not_found(got.error())) return {};
+    auto object = TRY(std::move(got));
+    if (&kind == &volume_kind()) return sync_volume(std::move(object));
+    return annotation_of(object, is_bound).empty() ? sync_unbound(std::move(object)) : sync_bound(std::move(object));
+}
 
-    Outcome<void> sync(const std::string& key) override {
-        if (key == all_unbound) {
-            for (const auto& object : TRY(client_.list(claim_kind(), "")))
-                if (object->bytes.find(is_bound) == std::string::npos)
-                    enqueue("claim/" + name_key(claim_kind(), *object));
-            return {};
-        }
-        auto name = name_of(std::string_view(key).substr(key.find('/') + 1));
-        const auto& kind = key.starts_with("claim/") ? claim_kind() : volume_kind();
-        auto got = client_.get(kind, name.space, name.name);
-        if (!got && is_not_found(got.error())) return {};
-        auto object = TRY(std::move(got));
-        if (&kind == &volume_kind()) return sync_volume(std::move(object));
-        return annotation_of(object, is_bound).empty() ? sync_unbound(std::move(object))
-                                                       : sync_bound(std::move(object));
-    }
-
-private:
-    Outcome<void> sync_unbound(json::object claim);
-    Outcome<void> search(json::object claim);
-    Outcome<void> await_provisioner(json::object claim, const std::string& class_name);
-    Outcome<json::object> choose_class(json::object claim);
-    Outcome<void> sync_bound(json::object claim);
-    Outcome<void> bind(json::object volume, json::object claim);
-    Outcome<void> tell_claim(const json::object& claim, std::string_view phase, const json::object* volume = nullptr);
-    Outcome<void> lose(const json::object& claim, std::string_view reason, const std::string& message);
-
-    Outcome<void> sync_volume(json::object volume);
-    Outcome<void> reclaim(const json::object& volume);
-    Outcome<void> release(json::object volume, bool keeps_name);
-    Outcome<json::object> tell_volume(const json::object& volume, std::string_view phase, const std::string& why = "");
-
-    Outcome<std::optional<json::object>> find(const schema::Kind& kind, std::string_view space,
-                                              std::string_view name) const {
-        auto got = client_.get(kind, std::string(space), std::string(name));
-        if (!got && is_not_found(got.error())) return std::optional<json::object>();
-        return std::optional(TRY(std::move(got)));
-    }
-};
+Outcome<std::optional<json::object>> VolumeBinder::find(const schema::Kind& kind, std::string_view space,
+                                                        std::string_view name) const {
+    auto got = client_.get(kind, std::string(space), std::string(name));
+    if (!got && is_not_found(got.error())) return std::optional<json::object>();
+    return std::optional(TRY(std::move(got)));
+}
 
 // A claim that says nothing takes the default class, if there is one by now.
 Outcome<json::object> VolumeBinder::choose_class(json::object claim) {
@@ -236,71 +211,6 @@ Outcome<void> VolumeBinder::tell_claim(const json::object& claim, std::string_vi
     if (!written && !is_not_found(written.error())) return written.take_error();
     return {};
 }
-
-Outcome<json::object> VolumeBinder::tell_volume(const json::object& volume, std::string_view phase,
-                                                const std::string& why) {
-    if (text_in(volume, "status.phase") == phase && text_in(volume, "status.message") == why) return volume;
-    auto changed = volume;
-    json::object status{{"phase", phase}, {"lastPhaseTransitionTime", codec::format_time(means_.now() / 1'000'000)}};
-    if (!why.empty()) status["message"] = why;
-    changed["status"] = std::move(status);
-    return client_.update_status(volume_kind(), std::move(changed));
-}
-
-Outcome<void> VolumeBinder::sync_volume(json::object volume) {
-    const auto* reference = object_in(volume, "spec.claimRef");
-    auto uid = reference ? text_in(*reference, "uid") : std::string_view();
-    if (uid.empty()) {
-        TRY(tell_volume(volume, "Available"));
-        return {};
-    }
-    auto claim = TRY(find(claim_kind(), text_in(*reference, "namespace"), text_in(*reference, "name")));
-    if (!claim || text_in(*claim, "metadata.uid") != uid) return reclaim(volume);
-    auto chosen = text_in(*claim, "spec.volumeName");
-    if (chosen.empty()) return {};  // the claim's own look goes on
-    if (chosen == text_in(volume, "metadata.name")) {
-        TRY(tell_volume(volume, "Bound"));
-        return {};
-    }
-    bool keeps_name = annotation_of(volume, bound_by_us).empty();
-    return release(std::move(volume), keeps_name);
-}
-
-// The claim took another one: the volume is free again, or still reserved by name if somebody wished that.
-Outcome<void> VolumeBinder::release(json::object volume, bool keeps_name) {
-    auto& spec = make_object_in(volume, "spec");
-    if (keeps_name) {
-        auto& reference = make_object_in(spec, "claimRef");
-        reference.erase("uid");
-        reference.erase("resourceVersion");
-    } else {
-        spec.erase("claimRef");
-        make_object_in(volume, "metadata.annotations").erase(bound_by_us);
-    }
-    auto freed = TRY(client_.update(volume_kind(), std::move(volume)));
-    TRY(tell_volume(freed, "Available"));
-    return {};
-}
-
-Outcome<void> VolumeBinder::reclaim(const json::object& volume) {
-    auto phase = text_in(volume, "status.phase");
-    if (phase == "Failed") return {};
-    auto released = phase == "Released" ? volume : TRY(tell_volume(volume, "Released"));
-    auto policy = text_in(released, "spec.persistentVolumeReclaimPolicy");
-    bool is_anothers = !annotation_of(released, provisioned_by).empty();
-    if (policy == "Retain" || (policy == "Delete" && is_anothers) || is_going(released)) return {};
-    auto why = policy == "Recycle"
-                   ? std::string("No recycler plugin found for the volume!")
-                   : fmt::format(
-                         "error getting deleter volume plugin for volume \"{}\": no deletable volume plugin "
-                         "matched",
-                         text_in(released, "metadata.name"));
-    events_.warning(released, policy == "Recycle" ? "VolumeFailedRecycle" : "VolumeFailedDelete", why);
-    TRY(tell_volume(released, "Failed", why));
-    return {};
-}
-
-}  // namespace
 
 std::unique_ptr<Controller> make_volume_binder(const Means& means) { return std::make_unique<VolumeBinder>(means); }
 
