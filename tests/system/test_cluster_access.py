@@ -356,16 +356,17 @@ def test_what_signers_sign(plane, tmp_path, signer, subject, names, usages, why)
     body = csr("one", request_for(tmp_path, subject, names), signer, usages)
     made = plane.request("POST", path, body)
     assert made.status == 201, made
-    object = made.json
-    object["status"] = {"conditions": [{"type": "Approved", "status": "True"}], "certificate": "Zm9yZ2Vk"}
-    decided = plane.request("PUT", f"{path}/one/approval", object)
-    assert decided.status == 200 and "certificate" not in decided.json["status"], decided
+    if why or signer != "kube-apiserver-client-kubelet":  # whose requests are approved without us if they are right
+        object = made.json
+        object["status"] = {"conditions": [{"type": "Approved", "status": "True"}], "certificate": "Zm9yZ2Vk"}
+        decided = plane.request("PUT", f"{path}/one/approval", object)
+        assert decided.status == 200 and "certificate" not in decided.json["status"], decided
 
     def status():
         return plane.request("GET", f"{path}/one").json["status"]
 
     try:
-        wait_until(lambda: "certificate" in status() or len(status()["conditions"]) > 1, "the signer decides", 10)
+        wait_until(lambda: "certificate" in status() or len(status().get("conditions", [])) > 1, "the signer decides", 10)
         if why:
             failed = status()["conditions"][1]
             assert failed["type"] == "Failed" and why in failed["message"] and "certificate" not in status()

@@ -39,7 +39,8 @@ void index_for_claims(Informer& informer) {
 }
 
 Outcome<std::vector<json::object>> claim(Informer& informer, const Client& client, const json::object& owner,
-                                         const schema::Kind& owner_kind, const api::LabelSelector& selector) {
+                                         const schema::Kind& owner_kind, const api::LabelSelector& selector,
+                                         const std::function<bool(const json::object&)>& may_adopt) {
     std::vector<json::object> mine;
     bool owner_goes = is_going(owner);
     for (const auto& object : informer.by("controller", text_in(owner, "metadata.uid"))) {
@@ -55,7 +56,7 @@ Outcome<std::vector<json::object>> claim(Informer& informer, const Client& clien
     for (const auto& object : informer.by("orphan", text_in(owner, "metadata.namespace"))) {
         if (!selector.matches(object->attributes)) continue;
         auto tree = TRY(Client::read(*object));
-        if (is_going(tree)) continue;
+        if (is_going(tree) || (may_adopt && !may_adopt(tree))) continue;
         auto adopted = adopt(informer, client, owner, owner_kind, tree);
         if (!adopted && is_settled(adopted.error())) continue;
         if (!adopted) return adopted.take_error();

@@ -14,9 +14,10 @@ namespace pila::cluster::controllers {
 void index_for_claims(Informer& informer);
 
 // The objects of `informer` that belong to `owner` once orphans were adopted and strangers let go, going or not.
-// An owner that is itself going adopts nothing.
+// An owner that is itself going adopts nothing; `may_adopt`, if there is one, says what else is not adopted.
 Outcome<std::vector<json::object>> claim(Informer& informer, const Client& client, const json::object& owner,
-                                         const schema::Kind& owner_kind, const api::LabelSelector& selector);
+                                         const schema::Kind& owner_kind, const api::LabelSelector& selector,
+                                         const std::function<bool(const json::object&)>& may_adopt = {});
 
 // What changes of `owned` mean to those who own objects of that kind: `tell` is called with "NAMESPACE/NAME" of the
 // controller before and after, or, of an orphan, of all of `owners` in its namespace whose selector matches.

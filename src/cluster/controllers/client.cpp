@@ -79,6 +79,19 @@ Outcome<json::object> Client::set_owners(const schema::Kind& kind, const json::o
     return patch(kind, object, std::move(change));
 }
 
+Outcome<json::object> Client::drop_finalizer(const schema::Kind& kind, const json::object& object,
+                                             std::string_view finalizer) const {
+    if (!has_finalizer(object, finalizer)) return object;
+    json::array kept;
+    for (const auto& one : *list_in(object, "metadata.finalizers"))
+        if (!one.is_string() || std::string_view(one.get_string()) != finalizer) kept.push_back(one);
+    json::object change;
+    auto& metadata = make_object_in(change, "metadata");
+    metadata["resourceVersion"] = text_in(object, "metadata.resourceVersion");
+    metadata["finalizers"] = std::move(kept);
+    return patch(kind, object, std::move(change));
+}
+
 Outcome<void> Client::remove(const schema::Kind& kind, const json::object& object, const std::string& propagation,
                              Only only) const {
     auto asked = call(kind, text_in(object, "metadata.namespace"), text_in(object, "metadata.name"));

@@ -39,6 +39,9 @@ public:
     Outcome<json::object> patch(const schema::Kind& kind, const json::object& object, json::object change) const;
     // The same for the list of owners, which a merge patch replaces: only at the revision that was read.
     Outcome<json::object> set_owners(const schema::Kind& kind, const json::object& object, json::array owners) const;
+    // Without that finalizer, if it has it: as it is then.
+    Outcome<json::object> drop_finalizer(const schema::Kind& kind, const json::object& object,
+                                         std::string_view finalizer) const;
     // Success also when it is gone already. Only the object that was read (uid), and perhaps only as it was read.
     enum class Only : std::uint8_t { SameObject, SameRevision };
     Outcome<void> remove(const schema::Kind& kind, const json::object& object,

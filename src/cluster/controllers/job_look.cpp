@@ -11,22 +11,9 @@
 #include "cluster/codec/codec.h"
 #include "cluster/controllers/fields.h"
 #include "cluster/controllers/indexes.h"
+#include "cluster/controllers/job_policies.h"
 
 namespace pila::cluster::controllers {
-
-namespace {
-
-bool has_succeeded(const Pod& pod) { return text_in(pod.tree, "status.phase") == "Succeeded"; }
-
-std::set<std::string> uids_in(const json::object& status, const char* list) {
-    std::set<std::string> uids;
-    if (const auto* found = list_in(status, std::string("uncountedTerminatedPods.") + list))
-        for (const auto& one : *found)
-            if (one.is_string()) uids.emplace(std::string_view(one.get_string()));
-    return uids;
-}
-
-}  // namespace
 
 const schema::Kind& job_kind() {
     static const auto& kind = kind_of("batch", "v1", "jobs");
@@ -45,15 +32,7 @@ const json::object* finished_condition(const json::object& job) {
 }
 
 Outcome<void> drop_job_finalizer(const Client& client, const json::object& pod) {
-    if (!has_finalizer(pod, job_finalizer)) return {};
-    json::array kept;
-    for (const auto& one : *list_in(pod, "metadata.finalizers"))
-        if (!one.is_string() || std::string_view(one.get_string()) != job_finalizer) kept.push_back(one);
-    json::object change;
-    auto& metadata = make_object_in(change, "metadata");
-    metadata["resourceVersion"] = text_in(pod, "metadata.resourceVersion");
-    metadata["finalizers"] = std::move(kept);
-    auto dropped = client.patch(pod_kind(), pod, std::move(change));
+    auto dropped = client.drop_finalizer(pod_kind(), pod, job_finalizer);
     if (!dropped && !is_not_found(dropped.error())) return dropped.take_error();
     return {};
 }
@@ -103,6 +82,8 @@ void JobLook::set_condition(std::string_view type, bool value, std::string_view 
 
 Outcome<void> JobLook::run() {
     start_or_suspend();
+    find_fatal_failure();
+    note_failed_indexes();
     TRY(count_ended());
     judge();
     auto managed = manage();
@@ -127,79 +108,6 @@ void JobLook::start_or_suspend() {
     }
 }
 
-// Pods that ended are noted; the notes are on disk before a pod may go, and it has gone before it is counted for good.
-Outcome<void> JobLook::count_ended() {
-    settle_notes();
-    note_ended();
-    auto noted = uids_in(status_, "succeeded");
-    noted.merge(uids_in(status_, "failed"));
-    if (noted.empty()) return {};
-    TRY(write_status());
-    for (auto& pod : pods_) {
-        if (!noted.contains(std::string(text_in(pod.tree, "metadata.uid")))) continue;
-        TRY(drop_job_finalizer(tools_.client, pod.tree));
-        make_object_in(pod.tree, "metadata").erase("finalizers");
-    }
-    settle_notes();
-    return {};
-}
-
-void JobLook::note_ended() {
-    auto succeeded = uids_in(status_, "succeeded"), failed = uids_in(status_, "failed");
-    auto done = read_indexes(text_in(status_, "completedIndexes"), completions().value_or(0));
-    bool any = false;
-    for (const auto& pod : pods_) {
-        if (!has_finalizer(pod.tree, job_finalizer)) continue;
-        bool ended_early = pod.is_going && pod.phase != Pod::Phase::Over;
-        auto uid = std::string(text_in(pod.tree, "metadata.uid"));
-        if (has_succeeded(pod)) {
-            tools_.failures = {};
-            if (is_indexed()) {
-                if (auto index = job_index_of(pod.tree)) done.insert(*index);
-                any = true;
-            }
-            any = succeeded.insert(uid).second || any;
-        } else if (pod.phase == Pod::Phase::Over || ended_early) {
-            if (!failed.insert(uid).second) continue;
-            any = true;
-            // A suspended job's pods, and those that were one too many, did not fail.
-            if (!ended_early) tools_.failures = {tools_.failures.in_a_row + 1, tools_.now};
-        }
-    }
-    if (!any) return;
-    json::array succeeded_list, failed_list;
-    for (const auto& uid : succeeded) succeeded_list.emplace_back(uid);
-    for (const auto& uid : failed) failed_list.emplace_back(uid);
-    auto& notes = make_object_in(status_, "uncountedTerminatedPods");
-    notes["succeeded"] = std::move(succeeded_list);
-    notes["failed"] = std::move(failed_list);
-    if (is_indexed()) status_["completedIndexes"] = write_indexes(done);
-}
-
-// Noted pods that have no finalizer any more, or are gone, become numbers.
-void JobLook::settle_notes() {
-    std::set<std::string> held;
-    for (const auto& pod : pods_)
-        if (has_finalizer(pod.tree, job_finalizer)) held.emplace(text_in(pod.tree, "metadata.uid"));
-    for (auto list : {"succeeded", "failed"}) {
-        auto noted = uids_in(status_, list);
-        if (noted.empty()) continue;
-        json::array left;
-        std::int64_t counted = 0;
-        for (const auto& uid : noted) {
-            if (held.contains(uid))
-                left.emplace_back(uid);
-            else
-                ++counted;
-        }
-        make_object_in(status_, "uncountedTerminatedPods")[list] = std::move(left);
-        status_[list] = number_in(status_, list) + counted;
-    }
-    if (is_indexed())
-        status_["succeeded"] = static_cast<std::int64_t>(
-            read_indexes(text_in(status_, "completedIndexes"), completions().value_or(0)).size());
-}
-
 bool JobLook::is_past_restarts() const {
     if (text_in(job_, "spec.template.spec.restartPolicy") != "OnFailure") return false;
     auto limit = number_in(job_, "spec.backoffLimit", 6);
@@ -217,6 +125,7 @@ bool JobLook::is_done() const {
 
 void JobLook::judge() {
     if (has_condition("FailureTarget") || has_condition("SuccessCriteriaMet")) return;
+    if (judge_indexes()) return;
     if (number_in(status_, "failed") > number_in(job_, "spec.backoffLimit", 6) || is_past_restarts())
         return set_condition("FailureTarget", true, "BackoffLimitExceeded",
                              "Job has reached the specified backoff limit");
@@ -228,7 +137,10 @@ void JobLook::judge() {
                                  "Job was active longer than specified deadline");
         look_again(left);
     }
-    if (is_done() && !flag_in(job_, "spec.suspend"))
+    if (flag_in(job_, "spec.suspend")) return;
+    if (auto why = is_indexed() ? find_success(job_, indexes_in("completedIndexes")) : std::nullopt)
+        set_condition("SuccessCriteriaMet", true, "SuccessPolicy", *why);
+    else if (is_done())
         set_condition("SuccessCriteriaMet", true, "CompletionsReached", "Reached expected number of succeeded pods");
 }
 
@@ -247,8 +159,10 @@ void JobLook::conclude() {
         status_.erase("active");
     if (auto* notes = status_.if_contains("uncountedTerminatedPods"); !notes || !notes->is_object())
         status_["uncountedTerminatedPods"] = json::object();
-    bool is_quiet =
-        active == 0 && going == 0 && uids_in(status_, "succeeded").empty() && uids_in(status_, "failed").empty();
+    bool is_quiet = active == 0 && going == 0 && !has_notes() &&
+                    std::none_of(pods_.begin(), pods_.end(), [&](const Pod& pod) {  // it is counted first
+                        return pod.phase == Pod::Phase::Over && has_finalizer(pod.tree, job_finalizer);
+                    });
     if (!ends || !is_quiet) return;
     if (const auto* why = find_condition(status_, "FailureTarget"); is_true(why)) {
         auto reason = std::string(text_in(*why, "reason")), message = std::string(text_in(*why, "message"));
@@ -256,7 +170,9 @@ void JobLook::conclude() {
         tools_.events.warning(job_, reason, message);
     } else {
         status_["completionTime"] = codec::format_time(tools_.now / 1'000'000);
-        set_condition("Complete", true, "CompletionsReached", "Reached expected number of succeeded pods");
+        const auto* met = find_condition(status_, "SuccessCriteriaMet");
+        auto reason = std::string(text_in(*met, "reason")), message = std::string(text_in(*met, "message"));
+        set_condition("Complete", true, reason, message);
         tools_.events.normal(job_, "Completed", "Job completed");
     }
     status_["ready"] = 0;

@@ -42,20 +42,38 @@ public:
     std::optional<std::int64_t> look_again_in() const { return again_; }
 
 private:
+    // job_count.cpp
     Outcome<void> count_ended();
+    void find_fatal_failure();
     void note_ended();
+    bool note_failed(const Pod& pod, std::set<std::string>& failed);
     void settle_notes();
+    bool has_notes() const;
+    bool replaces_only_failed() const;
+    bool has_failed(const Pod& pod) const;
+
     void start_or_suspend();
     void judge();
     bool is_past_restarts() const;
     bool is_done() const;
+
+    // job_indexes.cpp
+    bool counts_by_index() const;
+    std::set<std::int64_t> indexes_in(std::string_view member) const;  // of the status
+    void note_failed_indexes();
+    void find_unanswered();
+    const Pod* last_failed(std::int64_t index) const;
+    bool is_kept(const Pod& pod) const;
+    std::int64_t wait_of_index(std::int64_t index) const;
+    void put_failures(json::object& pod_annotations, std::int64_t index) const;
+    bool judge_indexes();
 
     // job_pods.cpp
     Outcome<void> manage();
     Outcome<void> remove_pods(std::size_t count);
     Outcome<void> add_pods(std::int64_t count);
     json::object new_pod(std::optional<std::int64_t> index) const;
-    std::vector<std::int64_t> free_indexes(std::int64_t count) const;
+    std::vector<std::int64_t> free_indexes(std::int64_t count);
 
     void conclude();
     Outcome<void> write_status();
@@ -73,6 +91,8 @@ private:
     json::object job_;
     json::object status_;
     std::vector<Pod> pods_;
+    std::map<std::int64_t, const Pod*> unanswered_;  // in pods_, by index: the last that failed, if no other is there
+    std::set<std::string> ignored_;                  // uids of pods whose failure does not count
     std::optional<std::int64_t> again_;
 };
 

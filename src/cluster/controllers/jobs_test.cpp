@@ -108,7 +108,7 @@ TEST_CASE("a deadline ends a job, and its pods go") {
     world.pass(101);
     CHECK(says(world, "Failed", "DeadlineExceeded"));
     CHECK(world.all("", "pods").empty());
-    CHECK(number(world, "failed") == 0);
+    CHECK(number(world, "failed") == 3);
 }
 
 TEST_CASE("a suspended job has no pods until it goes on") {

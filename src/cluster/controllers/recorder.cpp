@@ -45,7 +45,7 @@ bool Recorder::is_one_too_many(const std::string& group, std::int64_t now) {
     return ++similar.count > max_similar;
 }
 
-bool Recorder::count_up(const std::string& key) {
+bool Recorder::count_up(const std::string& key, std::int64_t times) {
     auto found = by_key_.find(key);
     if (found == by_key_.end()) return false;
     auto known = found->second;
@@ -56,18 +56,18 @@ bool Recorder::count_up(const std::string& key) {
         by_key_.erase(found);
         return false;
     }
-    json::object change{{"count", known->count + 1}, {"lastTimestamp", api::now_text()}};
+    json::object change{{"count", known->count + times}, {"lastTimestamp", api::now_text()}};
     auto written = client_.patch(event_kind(), *live, std::move(change));
     if (!written) {
         log::warning("count an event: {}", written.error().message);
         return true;
     }
-    ++known->count;
+    known->count += times;
     return true;
 }
 
 void Recorder::write_new(const std::string& key, const json::object& about, std::string_view type,
-                         std::string_view reason, const std::string& message) {
+                         std::string_view reason, const std::string& message, std::int64_t times) {
     auto space = std::string(text_in(about, "metadata.namespace"));
     if (space.empty()) space = "default";
     auto name = fmt::format("{}.{}", text_in(about, "metadata.name").substr(0, max_name), random_hex(16));
@@ -80,7 +80,7 @@ void Recorder::write_new(const std::string& key, const json::object& about, std:
     event["source"] = json::object{{"component", component_}};
     event["firstTimestamp"] = now;
     event["lastTimestamp"] = now;
-    event["count"] = 1;
+    event["count"] = times;
     event["type"] = type;
     event["reportingComponent"] = component_;
     event["reportingInstance"] = "";
@@ -89,24 +89,28 @@ void Recorder::write_new(const std::string& key, const json::object& about, std:
         log::debug("record {} of {}: {}", reason, name_key(about), written.error().message);
         return;
     }
-    known_.push_front({key, space, name, 1});
+    known_.push_front({key, space, name, times});
     by_key_[key] = known_.begin();
     if (known_.size() <= max_known) return;
     by_key_.erase(known_.back().key);
     known_.pop_back();
 }
 
-void Recorder::record(const json::object& about, std::string_view type, std::string_view reason, std::string message) {
+void Recorder::record(const json::object& about, std::string_view type, std::string_view reason,
+                      const std::vector<std::string>& messages) {
     Lock lock(mutex_);
     auto group = fmt::format("{}\n{}\n{}", text_in(about, "metadata.uid"), type, reason);
-    auto key = group + "\n" + message;
-    if (count_up(key)) return;
-    if (is_one_too_many(group, now_wall().seconds())) {
-        key = group;
-        message = "(combined from similar events): " + message;
-        if (count_up(key)) return;
+    std::int64_t combined = 0;
+    for (const auto& message : messages) {
+        auto key = group + "\n" + message;
+        if (count_up(key, 1)) continue;
+        if (is_one_too_many(group, now_wall().seconds()))
+            ++combined;
+        else
+            write_new(key, about, type, reason, message, 1);
     }
-    write_new(key, about, type, reason, message);
+    if (combined == 0 || count_up(group, combined)) return;
+    write_new(group, about, type, reason, "(combined from similar events): " + messages.back(), combined);
 }
 
 }  // namespace pila::cluster::controllers

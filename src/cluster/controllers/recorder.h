@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include <boost/json/fwd.hpp>
 
@@ -21,10 +22,14 @@ public:
     Recorder(const Client& client, std::string component) : client_(client), component_(std::move(component)) {}
 
     void normal(const json::object& about, std::string_view reason, std::string message) {
-        record(about, "Normal", reason, std::move(message));
+        record(about, "Normal", reason, {std::move(message)});
+    }
+    // Of a burst: what becomes one event is one write.
+    void normal(const json::object& about, std::string_view reason, const std::vector<std::string>& messages) {
+        record(about, "Normal", reason, messages);
     }
     void warning(const json::object& about, std::string_view reason, std::string message) {
-        record(about, "Warning", reason, std::move(message));
+        record(about, "Warning", reason, {std::move(message)});
     }
 
 private:
@@ -37,12 +42,13 @@ private:
         int count = 0;
     };
 
-    void record(const json::object& about, std::string_view type, std::string_view reason, std::string message);
-    // The message as it is to be written; `key` becomes that of the group once there are too many.
+    void record(const json::object& about, std::string_view type, std::string_view reason,
+                const std::vector<std::string>& messages);
     bool is_one_too_many(const std::string& group, std::int64_t now) REQUIRES(mutex_);
-    bool count_up(const std::string& key) REQUIRES(mutex_);
+    // Whether there is an event with that key.
+    bool count_up(const std::string& key, std::int64_t times) REQUIRES(mutex_);
     void write_new(const std::string& key, const json::object& about, std::string_view type, std::string_view reason,
-                   const std::string& message) REQUIRES(mutex_);
+                   const std::string& message, std::int64_t times) REQUIRES(mutex_);
 
     const Client& client_;
     const std::string component_;

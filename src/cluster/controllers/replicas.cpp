@@ -7,8 +7,10 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
+#include "base/mutex.h"
 #include "cluster/codec/codec.h"
 #include "cluster/controllers/all.h"
+#include "cluster/controllers/burst.h"
 #include "cluster/controllers/claims.h"
 #include "cluster/controllers/fields.h"
 
@@ -88,18 +90,20 @@ Outcome<void> ReplicaSets::manage(const json::object& set, const std::vector<Pod
 Outcome<void> ReplicaSets::add_pods(const json::object& set, std::int64_t count, std::optional<Failure>& failure) {
     const auto* pod_template = object_in(set, "spec.template");
     if (!pod_template) return {};
-    for (std::int64_t made = 0; made < count; ++made) {
-        auto pod = client_.create(pod_kind(), pod_of_template(*pod_template, set, kind_));
-        if (pod) {
-            events_.normal(set, "SuccessfulCreate", fmt::format("Created pod: {}", text_in(*pod, "metadata.name")));
-            continue;
-        }
-        if (is_in_ending_namespace(pod.error())) return {};
-        events_.warning(set, "FailedCreate", "Error creating: " + pod.error().message);
-        failure = Failure{"FailedCreate", pod.error().message};
-        return pod.take_error();
-    }
-    return {};
+    const auto pod = pod_of_template(*pod_template, set, kind_);
+    Mutex mutex;
+    std::vector<std::string> told;
+    auto made = burst(static_cast<std::size_t>(count), [&](std::size_t) -> Outcome<void> {
+        auto one = TRY(client_.create(pod_kind(), pod));
+        Lock lock(mutex);
+        told.push_back(fmt::format("Created pod: {}", text_in(one, "metadata.name")));
+        return {};
+    });
+    events_.normal(set, "SuccessfulCreate", told);
+    if (made || is_in_ending_namespace(made.error())) return {};
+    events_.warning(set, "FailedCreate", "Error creating: " + made.error().message);
+    failure = Failure{"FailedCreate", made.error().message};
+    return made;
 }
 
 std::map<std::string, std::size_t> ReplicaSets::kin_by_node(const json::object& set,
@@ -133,18 +137,21 @@ Outcome<void> ReplicaSets::remove_pods(const json::object& set, const std::vecto
         return goes_first(*left, kin[left->node], *right, kin[right->node], now);
     });
     order.resize(std::min(count, order.size()));
-    for (const auto* pod : order) {
-        auto removed = client_.remove(pod_kind(), pod->tree);
-        if (removed) {
-            events_.normal(set, "SuccessfulDelete", fmt::format("Deleted pod: {}", pod->name));
-            continue;
-        }
-        if (is_conflict(removed.error())) continue;  // another pod by that name: this one is gone
-        events_.warning(set, "FailedDelete", "Error deleting: " + removed.error().message);
-        failure = Failure{"FailedDelete", removed.error().message};
-        return removed;
-    }
-    return {};
+    Mutex mutex;
+    std::vector<std::string> told;
+    auto removed = burst(order.size(), [&](std::size_t index) -> Outcome<void> {
+        auto gone = client_.remove(pod_kind(), order[index]->tree);
+        if (!gone && !is_conflict(gone.error())) return gone;
+        if (!gone) return {};  // another pod by that name: this one is gone
+        Lock lock(mutex);
+        told.push_back("Deleted pod: " + order[index]->name);
+        return {};
+    });
+    events_.normal(set, "SuccessfulDelete", told);
+    if (removed) return {};
+    events_.warning(set, "FailedDelete", "Error deleting: " + removed.error().message);
+    failure = Failure{"FailedDelete", removed.error().message};
+    return removed;
 }
 
 Outcome<void> ReplicaSets::write_status(const json::object& set, const std::vector<Pod>& active,

@@ -153,7 +153,9 @@ TEST_CASE("a service without a selector is left to whoever writes its endpoints"
                R"({"metadata":{"name":"db"},"subsets":[{"addresses":[{"ip":"10.2.3.4"}],"ports":[{"port":5432}]}]})");
     world.settle();
     CHECK(list_in(*world.get("", "endpoints", "db"), "subsets")->size() == 1);
-    CHECK(world.all("discovery.k8s.io", "endpointslices").empty());
+    auto slices = world.all("discovery.k8s.io", "endpointslices");
+    REQUIRE(slices.size() == 1);  // the mirror's
+    CHECK(controller_of(slices[0])->kind == "Endpoints");
 }
 
 }  // namespace pila::cluster::controllers

@@ -52,6 +52,11 @@ void check_sub_paths(const json::object& mount, const json::object* volume, cons
         report.invalid(path.field("subPathExpr"), expression, "subPathExpr and subPath are mutually exclusive");
 }
 
+// Pods of a stateful set have volumes that its template does not: those of its claims.
+void check_is_known(std::string_view name, const Path& path, Report& report) {
+    if (!report.is("apps", "StatefulSet")) report.not_found(path.field("name"), name);
+}
+
 void check_devices(const json::object& container, const PodContext& pod, const Mounted& mounts, const Path& path,
                    Report& report) {
     std::set<std::string_view> names, paths;
@@ -61,7 +66,7 @@ void check_devices(const json::object& container, const PodContext& pod, const M
         const auto volume = pod.volumes.find(name);
         if (!names.insert(name).second) report.invalid(at.field("name"), name, "must be unique");
         if (volume == pod.volumes.end())
-            report.not_found(at.field("name"), name);
+            check_is_known(name, at, report);
         else if (!has(*volume->second, "persistentVolumeClaim") && !has(*volume->second, "ephemeral"))
             report.invalid(at.field("name"), name,
                            "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
@@ -88,7 +93,7 @@ void check_mounts(const json::object& container, const PodContext& pod, const Pa
         const Path at = path.item("volumeMounts", i);
         const auto name = text_at(mount, "name"), place = text_at(mount, "mountPath");
         const auto volume = pod.volumes.find(name);
-        if (volume == pod.volumes.end()) report.not_found(at.field("name"), name);
+        if (volume == pod.volumes.end()) check_is_known(name, at, report);
         if (!places.insert(place).second) report.invalid(at.field("mountPath"), place, "must be unique");
         if (devices.names.contains(name))
             report.invalid(at.field("name"), name, "must not already exist in volumeDevices");
