@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/selectors.h"
+#include "cluster/convert/convert.h"
 #include "cluster/custom/custom.h"
 #include "cluster/kinds/kinds.h"
 #include "cluster/kinds/tree.h"
@@ -96,6 +97,7 @@ Outcome<state::ObjectPointer> Registry::get(const Call& call) const {
 Outcome<json::value> Registry::read(const Call& call, const state::Object& object) const {
     auto tree = TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
     if (call.kind.custom) tree.as_object()["apiVersion"] = call.kind.group_version.text();
+    if (call.kind.stored) convert::from_stored(tree.as_object(), call.kind);
     return tree;
 }
 
@@ -192,6 +194,16 @@ Outcome<Written> Registry::write(Call& call, const json::object& object, state::
 
 Outcome<Written> Registry::store(const Call& call, const json::object& object, state::Revision expect,
                                  bool is_created) {
+    if (call.kind.stored) {
+        json::object stored(object, call.memory);
+        convert::to_stored(stored, call.kind);
+        return store(Call{.kind = *call.kind.stored,
+                          .name_space = call.name_space,
+                          .name = call.name,
+                          .user = call.user,
+                          .dry_run = call.dry_run},
+                     stored, expect, is_created);
+    }
     auto encoded = encode(object, call.kind);
     state::Write made;
     made.key = key_of(call.kind, call.name_space, call.name);

@@ -119,7 +119,7 @@ Outcome<http::Response> Api::answer_kind(http::Request& request, const RequestIn
             return Status(
                 501, "NotImplemented",
                 fmt::format("{} needs a node, which there is none of yet", kind->resource() + "/" + info.subresource));
-        auto view = TRY(view_of(request));
+        auto view = TRY(view_of(request, *kind));
         return with_body(200, show_one(*kind, view, *object));
     }();
     warnings = std::move(call.warnings);
@@ -134,7 +134,7 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
     if (!known)
         return Status(501, "NotImplemented",
                       fmt::format("{}/{} is not there yet", call.kind.resource(), info.subresource));
-    auto view = TRY(view_of(request));
+    auto view = TRY(view_of(request, call.kind));
     if (info.verb == "create") {
         auto body = TRY(read_body(request, call.memory));
         if (body.is_empty) return bad_request("the body is empty");
@@ -198,7 +198,7 @@ Outcome<http::Response> Api::remove(http::Request& request, Call& call) {
     auto options = TRY(read_delete_options(request, call.memory, call.dry_run));
     auto removed = TRY(registry_.remove(call, options));
     if (!removed.is_gone) {
-        auto view = TRY(view_of(request));
+        auto view = TRY(view_of(request, call.kind));
         return with_body(200, show_one(call.kind, view, *removed.object));
     }
     auto tree = TRY(codec::read_json(removed.object->bytes, call.memory));
@@ -231,7 +231,7 @@ Outcome<http::Response> Api::remove_all(http::Request& request, Call& call) {
         if (!removed && removed.error().code != 404) return removed.take_error();
         if (removed) gone.push_back((*removed).object);
     }
-    auto view = TRY(view_of(request));
+    auto view = TRY(view_of(request, call.kind));
     return show_list(call.kind, view, std::move(gone), {.revision = state_.revision()});
 }
 
