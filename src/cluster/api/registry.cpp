@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "cluster/api/ephemeral.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/selectors.h"
 #include "cluster/convert/convert.h"
@@ -328,6 +329,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
                                     meta_text(old, "uid")));
     keep_metadata(object, old);
     keep_other_half(object, old, call);
+    if (is_of_ephemeral(call)) TRY(keep_all_but_ephemeral(object, old, call));
     auto node = node_of(call.kind);
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
@@ -347,7 +349,8 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     if (same && same_fields) return Written{std::make_shared<state::Object>(live)};
     ServiceAddresses::Lease lease;
     if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, &old));
-    auto causes = kinds::validate_update(object, old, call.kind);
+    auto causes =
+        kinds::validate_update(object, is_of_ephemeral(call) ? with_ephemeral_of(old, object) : old, call.kind);
     append(causes, custom::validate_update(after, before, call.kind));
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     for (auto& text : kinds::warnings(object, call.kind)) call.warnings.push_back(std::move(text));

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cluster/api/api.h"
 #include "cluster/api/body.h"
+#include "cluster/api/eviction.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/reviews.h"
 #include "cluster/api/scale.h"
@@ -130,7 +131,7 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
     bool of_scale = info.subresource == "scale";
     bool known = info.subresource.empty() || info.subresource == "status" || info.subresource == "finalize" ||
                  info.subresource == "approval" || info.subresource == "ephemeralcontainers" ||
-                 info.subresource == "token" || of_scale;
+                 info.subresource == "token" || info.subresource == "eviction" || of_scale;
     if (!known)
         return Status(501, "NotImplemented",
                       fmt::format("{}/{} is not there yet", call.kind.resource(), info.subresource));
@@ -141,6 +142,11 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
         if (info.subresource == "token") {
             auto answered = TRY(answer_token_request(access_->authenticator(), state_, call, std::move(body.tree)));
             return with_body(201, json::serialize(answered) + "\n");
+        }
+        if (info.subresource == "eviction") {
+            if (!body.tree.is_object()) return bad_request("the body is not an object");
+            TRY(evict(registry_, call, body.tree.get_object()));
+            return with_body(201, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})" "\n");
         }
         TRY(check_kind(body.tree, call.kind));
         if (is_review(call.kind)) {
