@@ -16,7 +16,8 @@ constexpr int memory_level = 8;
 class Gzip final : public http::BodyWriter {
 public:
     explicit Gzip(http::BodyWriter& to) : to_(to) {
-        is_open_ = deflateInit2(&stream_, Z_BEST_SPEED, Z_DEFLATED, gzip_window, memory_level, Z_DEFAULT_STRATEGY) == Z_OK;
+        is_open_ =
+            deflateInit2(&stream_, Z_BEST_SPEED, Z_DEFLATED, gzip_window, memory_level, Z_DEFAULT_STRATEGY) == Z_OK;
     }
     ~Gzip() override {
         if (is_open_) deflateEnd(&stream_);

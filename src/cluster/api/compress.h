@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// gzip (RFC 1952) of large answers to those who ask for it: from 128 KiB on, at zlib's fastest level, as kube-apiserver.
+// gzip (RFC 1952) of large answers to those who ask for it: from 128 KiB on, at zlib's fastest level, as
+// kube-apiserver.
 
 #include <functional>
 

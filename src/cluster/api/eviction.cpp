@@ -36,7 +36,8 @@ std::int64_t number_at(const json::object& object, std::string_view outer, std::
 bool is_ready(const json::object& pod) {
     bool ready = false;
     kinds::each_object(kinds::list_at(pod, "status.conditions"), [&](const json::object& condition, std::size_t) {
-        ready = ready || (kinds::text_at(condition, "type") == "Ready" && kinds::text_at(condition, "status") == "True");
+        ready =
+            ready || (kinds::text_at(condition, "type") == "Ready" && kinds::text_at(condition, "status") == "True");
     });
     return ready;
 }
@@ -92,8 +93,8 @@ Outcome<json::value> taken_from(const json::object& budget, const Call& call) {
                          "DisruptedPods map too big - too many evictions not confirmed by PDB controller");
     if (allowed == 0)
         return too_many(fmt::format("The disruption budget {} needs {} healthy pods and has {} currently", name,
-                                          number_at(budget, "status", "desiredHealthy"),
-                                          number_at(budget, "status", "currentHealthy")));
+                                    number_at(budget, "status", "desiredHealthy"),
+                                    number_at(budget, "status", "currentHealthy")));
     const json::object status{{"disruptionsAllowed", allowed - 1}, {"disruptedPods", {{call.name, now_text()}}}};
     return json::value{{"metadata", {{"resourceVersion", meta_text(budget, "resourceVersion")}}}, {"status", status}};
 }
@@ -148,8 +149,10 @@ Outcome<void> evict(Registry& registry, Call& call, const json::object& eviction
     auto pod = TRY(read(*object, call));
     if (!is_free(pod)) {
         TRY(take_from_budget(registry, call, *object, is_ready(pod)));
-        const json::object reason{{"type", "DisruptionTarget"},         {"status", "True"},
-                                  {"reason", "EvictionByEvictionAPI"},  {"message", "Eviction API: evicting"},
+        const json::object reason{{"type", "DisruptionTarget"},
+                                  {"status", "True"},
+                                  {"reason", "EvictionByEvictionAPI"},
+                                  {"message", "Eviction API: evicting"},
                                   {"lastTransitionTime", now_text()}};
         Call of_status = call;
         of_status.subresource = "status";

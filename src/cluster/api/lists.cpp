@@ -195,7 +195,8 @@ Outcome<http::Response> Api::watch(http::Request& request, const RequestInfo& in
         return expired(fmt::format("too old resource version: {} ({})", revision, state_.revision()));
     if (!opened) return opened.take_error();
     http::Response response;
-    response.headers.set("Content-Type", std::string(media_type(encoding)) + (encoding == Encoding::Json ? "" : ";stream=watch"));
+    response.headers.set("Content-Type",
+                         std::string(media_type(encoding)) + (encoding == Encoding::Json ? "" : ";stream=watch"));
     response.stream = [watch](std::shared_ptr<http::Stream> stream) { watch->start(std::move(stream)); };
     return response;
 }

@@ -146,7 +146,8 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
         if (info.subresource == "eviction") {
             if (!body.tree.is_object()) return bad_request("the body is not an object");
             TRY(evict(registry_, call, body.tree.get_object()));
-            return with_body(201, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})" "\n");
+            return with_body(201, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})"
+                                  "\n");
         }
         TRY(check_kind(body.tree, call.kind));
         if (is_review(call.kind)) {

@@ -5,9 +5,9 @@
 #include <boost/json.hpp>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "base/time.h"
-#include "base/log.h"
 #include "cluster/api/answer_form.h"
 #include "cluster/api/compress.h"
 #include "cluster/api/metadata.h"

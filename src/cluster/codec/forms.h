@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Forms of answers beside JSON: YAML in block style, and what protobuf has for lists and for events of watches. Threads:
-// any.
+// Forms of answers beside JSON: YAML in block style, and what protobuf has for lists and for events of watches.
+// Threads: any.
 
 #include <string>
 #include <string_view>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/codec/forms.h"
 
-#include <boost/json.hpp>
 #include <doctest/doctest.h>
+#include <boost/json.hpp>
 
 #include "cluster/codec/codec.h"
 
@@ -36,8 +36,8 @@ TEST_CASE("protobuf: a list item by item is the list at once") {
     const auto list = json::parse(R"({"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"7",
         "continue":"x"},"items":[{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"v"}},
         {"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"b"}}]})");
-    auto made = ProtobufList::start(json::object{
-        {"kind", "ConfigMapList"}, {"apiVersion", "v1"}, {"metadata", list.at("metadata")}});
+    auto made = ProtobufList::start(
+        json::object{{"kind", "ConfigMapList"}, {"apiVersion", "v1"}, {"metadata", list.at("metadata")}});
     REQUIRE(made);
     for (const auto& item : list.at("items").as_array()) REQUIRE(made->add(item));
     CHECK(made->take() == *write_protobuf(list));
@@ -61,7 +61,9 @@ TEST_CASE("protobuf: a frame of a watch") {
     std::string out;
     REQUIRE(append_protobuf_event(out, "ADDED", json::parse(R"({"kind":"ConfigMap","apiVersion":"v1"})")));
     CHECK(static_cast<unsigned char>(out[3]) == out.size() - 4);
-    CHECK(out.substr(4, 7) == "\x0a\x05" "ADDED");
+    CHECK(out.substr(4, 7) ==
+          "\x0a\x05"
+          "ADDED");
     CHECK(out.find(std::string("k8s\0", 4)) != out.npos);
     CHECK_FALSE(append_protobuf_event(out, "ADDED", json::parse(R"({"kind":"Own","apiVersion":"example.com/v1"})")));
 }

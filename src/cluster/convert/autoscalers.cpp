@@ -112,12 +112,13 @@ void show_spec(json::object& object, json::object& spec) {
 
 void show_status(json::object& object, json::object& status) {
     json::array current;
-    kinds::each_object(kinds::list_at(std::as_const(status), "currentMetrics"), [&](const json::object& metric, std::size_t) {
-        current.push_back(metric_to_note(metric, MetricPart::Finding));
-        const auto* value = is_cpu_use(metric) ? kinds::object_at(metric, "resource.current") : nullptr;
-        const auto percent = value ? kinds::integer_at(*value, "averageUtilization") : std::nullopt;
-        if (percent) status["currentCPUUtilizationPercentage"] = *percent;
-    });
+    kinds::each_object(
+        kinds::list_at(std::as_const(status), "currentMetrics"), [&](const json::object& metric, std::size_t) {
+            current.push_back(metric_to_note(metric, MetricPart::Finding));
+            const auto* value = is_cpu_use(metric) ? kinds::object_at(metric, "resource.current") : nullptr;
+            const auto percent = value ? kinds::integer_at(*value, "averageUtilization") : std::nullopt;
+            if (percent) status["currentCPUUtilizationPercentage"] = *percent;
+        });
     if (!current.empty()) set_note(object, current_note, current);
     if (kinds::has_items(status, "conditions")) set_note(object, conditions_note, status.at("conditions"));
     status.erase("currentMetrics");

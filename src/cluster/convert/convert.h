@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Kinds that are another shape of the objects of a second kind: `schema::Kind::stored` names that one, and its bytes are
-// what is kept. Events of two groups, autoscalers of two versions. Everything else is one kind, one shape. Threads: any.
+// Kinds that are another shape of the objects of a second kind: `schema::Kind::stored` names that one, and its bytes
+// are what is kept. Events of two groups, autoscalers of two versions. Everything else is one kind, one shape. Threads:
+// any.
 
 #include <string_view>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/convert/convert.h"
 
-#include <boost/json.hpp>
 #include <doctest/doctest.h>
+#include <boost/json.hpp>
 
 #include "cluster/schema/catalogue.h"
 
@@ -110,8 +110,9 @@ TEST_CASE("autoscalers: annotations are anybody's text") {
     const auto& kind = kind_of("autoscaling", "v1", "HorizontalPodAutoscaler");
     for (std::string_view note : {"no json", "{}", "[1,[2],{}]", "[{\"type\":5,\"resource\":7}]", "null"}) {
         json::object object{{"spec", {{"maxReplicas", 1}, {"targetCPUUtilizationPercentage", 9}}}};
-        object["metadata"] = json::object{{"annotations", {{"autoscaling.alpha.kubernetes.io/metrics", note},
-                                                           {"autoscaling.alpha.kubernetes.io/behavior", note}}}};
+        object["metadata"] = json::object{
+            {"annotations",
+             {{"autoscaling.alpha.kubernetes.io/metrics", note}, {"autoscaling.alpha.kubernetes.io/behavior", note}}}};
         to_stored(object, kind);
         CHECK_FALSE(object.at("metadata").as_object().contains("annotations"));
         CHECK_FALSE(object.at("spec").at("metrics").as_array().empty());

@@ -78,7 +78,7 @@ void put_at(json::object& object, std::string_view path, const json::value& valu
 void name_target(json::object& source) {
     auto* target = kinds::make_object(source, "target");
     if (!target) return;
-    const auto *type = kinds::has(*target, "averageUtilization") ? "Utilization"
+    const auto* type = kinds::has(*target, "averageUtilization") ? "Utilization"
                        : kinds::has(*target, "averageValue")     ? "AverageValue"
                                                                  : "Value";
     (*target)["type"] = type;
