@@ -127,6 +127,15 @@ def test_autoscalers_in_both_versions(plane, space):
     assert "spec.targetCPUUtilizationPercentage: Invalid value: 0: must be greater than 0" in refused["message"]
 
 
+def test_annotations_are_judged_as_what_they_become(plane, space):
+    for note, code in (('[{"type":5,"resource":7}]', 400), ('[{"type":"Pods"}]', 422), ("no json", 201)):
+        body = scaler("v1", targetCPUUtilizationPercentage=70)
+        body["metadata"] |= {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": note}}
+        answer = plane.request("POST", scalers("v1", space), body)
+        assert answer.status == code, (note, answer)
+    assert len(plane.request("GET", scalers("v2", space, "h")).json["spec"]["metrics"]) == 1
+
+
 def test_apply_in_both_versions(plane, space):
     assert apply(plane, scalers("v1", space, "h"), scaler("v1", targetCPUUtilizationPercentage=50)).status == 201
     again = apply(plane, scalers("v1", space, "h"), scaler("v1", targetCPUUtilizationPercentage=50))

@@ -9,6 +9,7 @@
 #include "cluster/api/ephemeral.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/selectors.h"
+#include "cluster/api/shapes.h"
 #include "cluster/convert/convert.h"
 #include "cluster/custom/custom.h"
 #include "cluster/kinds/kinds.h"
@@ -196,14 +197,13 @@ Outcome<Written> Registry::write(Call& call, const json::object& object, state::
 Outcome<Written> Registry::store(const Call& call, const json::object& object, state::Revision expect,
                                  bool is_created) {
     if (call.kind.stored) {
-        json::object stored(object, call.memory);
-        convert::to_stored(stored, call.kind);
-        return store(Call{.kind = *call.kind.stored,
-                          .name_space = call.name_space,
-                          .name = call.name,
-                          .user = call.user,
-                          .dry_run = call.dry_run},
-                     stored, expect, is_created);
+        const auto stored = TRY(in_stored_shape(object, call));
+        const Call as_stored{.kind = *call.kind.stored,
+                             .name_space = call.name_space,
+                             .name = call.name,
+                             .user = call.user,
+                             .dry_run = call.dry_run};
+        return store(as_stored, stored, expect, is_created);
     }
     auto encoded = encode(object, call.kind);
     state::Write made;
