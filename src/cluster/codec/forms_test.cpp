@@ -23,7 +23,7 @@ TEST_CASE("YAML: blocks, names in order") {
 TEST_CASE("YAML: what is read is what was written") {
     const auto values = json::parse(R"(["","yes","No","null","~","1","1e3","0x1f","1_000","2026-01-01","a: b","- a",
         "#x","a #b","line\nline\n","\ttab","é","\u2028","{x}","a,b","*a","&a","!a","%a","@a","`a","'a'","\"a\"","a:","?",
-        true,false,null,0,-5,1.5,1e30,{"1":"x","true":1,"":2,"a b":{"c":[[[]],[{}],{"d":"e"}]}},"=","<<",".5","+1",
+        true,false,null,0,-5,1.5,1e30,{"1":"x","true":1,"":2,"a b":{"c":[[[]],[{}],{"d":"e"}]}},"\u007f","\u0085","\u0080x","\ufeff","\uffff","\u2029","=","<<",".5","+1",
         "10:20","null ","x\u0000y","http://x:1/"])");
     std::string out;
     append_yaml(out, values);

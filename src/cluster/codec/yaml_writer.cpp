@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include <fmt/core.h>
 #include <boost/json.hpp>
 
 #include "base/text.h"
@@ -30,11 +31,48 @@ bool is_plain(std::string_view text) {
     });
 }
 
+struct Escape {
+    std::string_view text, escaped;
+};
+
+const Escape* find_escape(std::string_view text) {
+    static constexpr Escape escapes[] = {{"\u2028", "\\u2028"},
+                                         {"\u2029", "\\u2029"},
+                                         {"\ufeff", "\\ufeff"},
+                                         {"\ufffe", "\\ufffe"},
+                                         {"\uffff", "\\uffff"}};
+    for (const auto& escape : escapes)
+        if (text.starts_with(escape.text)) return &escape;
+    return nullptr;
+}
+
+// What JSON leaves as it is and YAML does not take, or takes for the end of a line (YAML 1.2, 5.1; 1.1, 4.2).
+void append_escaped(std::string& out, std::string_view quoted) {
+    for (std::size_t at = 0; at < quoted.size(); ++at) {
+        const auto rest = quoted.substr(at);
+        const auto second = rest.size() > 1 ? static_cast<unsigned char>(rest[1]) : 0U;
+        if (rest[0] == '\x7f') {
+            out += "\\x7f";
+        } else if (rest[0] == '\xc2' && second < 0xa0) {  // U+0080 to U+009F
+            out += fmt::format("\\u{:04x}", second);
+            ++at;
+        } else if (const auto* escape = find_escape(rest)) {
+            out += escape->escaped;
+            at += escape->text.size() - 1;
+        } else {
+            out += rest[0];
+        }
+    }
+}
+
 void append_text(std::string& out, std::string_view text) {
-    if (is_plain(text))
+    if (is_plain(text)) {
         out += text;
-    else
-        append_json_quoted(out, text);  // JSON's escapes are among those of YAML's double quotes
+        return;
+    }
+    std::string quoted;
+    append_json_quoted(quoted, text);  // JSON's escapes are among those of YAML's double quotes
+    append_escaped(out, quoted);
 }
 
 bool is_block(const json::value& value) {
