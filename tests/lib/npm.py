@@ -37,7 +37,7 @@ def install():
     with open(cache / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shutil.copy(wanted, cache)
-        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"],
+        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps", "--loglevel=error"],
                               cwd=cache, capture_output=True, text=True, timeout=600)
         if done.returncode:
             last = [line for line in done.stderr.splitlines() if line.strip()][-3:]

@@ -207,7 +207,10 @@ provisioner: example.com/none
     assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
     merge = {"Content-Type": "application/merge-patch+json"}
     path = f"/api/v1/namespaces/{space}/persistentvolumeclaims/data"
-    plane.request("PATCH", path + "/status", {"status": {"phase": "Bound"}}, merge)
+    volume = {"metadata": {"name": name}, "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": name,
+                                                   "hostPath": {"path": "/data"}}}
+    assert plane.request("POST", "/api/v1/persistentvolumes", volume).status == 201
+    wait_until(lambda: plane.request("GET", path).json["status"]["phase"] == "Bound", "the claim is bound", 10)
     bigger = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
     refused = plane.request("PATCH", path, bigger, merge).json
     assert refused["message"] == ('persistentvolumeclaims "data" is forbidden: only dynamically provisioned pvc can be resized and the '
@@ -215,7 +218,9 @@ provisioner: example.com/none
     plane.request("PATCH", f"/apis/storage.k8s.io/v1/storageclasses/{name}", {"allowVolumeExpansion": True}, merge)
     assert plane.request("PATCH", path, bigger, merge).status == 200
     kubectl("delete", "storageclass", name)
-    plane.request("PATCH", path, {"metadata": {"finalizers": None}}, merge)
+    plane.request("DELETE", path)
+    wait_until(lambda: plane.request("GET", path).status == 404, "nobody uses the claim: it goes", 10)
+    kubectl("delete", "pv", name)
 
 
 def test_nothing_comes_into_a_namespace_that_goes(plane, space):

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cluster/api/access.h"
+#include "cluster/api/answer_form.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/own_service.h"
 #include "cluster/schema/catalogue.h"
@@ -76,6 +77,7 @@ http::Response Api::handle(http::Request& request) {
     Audited audited(audit_.get(), request);
     auto made = answer(request, audited, warnings);
     auto response = made ? made.take() : as_response(made.error());
+    give_form(request, response);
     if (!response.headers.has("Cache-Control")) response.headers.set("Cache-Control", "no-cache, private");
     if (response.status == 429 || response.status == 504) response.headers.set("Retry-After", "1");
     for (const auto& warning : warnings) response.headers.add("Warning", quoted_warning(warning));

@@ -17,13 +17,6 @@ namespace {
 constexpr std::string_view definitions_key = "apiextensions.k8s.io/customresourcedefinitions/";
 constexpr std::string_view cleanup_finalizer = "customresourcecleanup.apiextensions.k8s.io";
 
-// Kinds of one store that another version shows differently wait for their conversion.
-bool is_served(const schema::Kind& kind) {
-    const auto& group = kind.group_version;
-    if (group.group == "events.k8s.io") return false;
-    return !(group.group == "autoscaling" && group.version == "v1");
-}
-
 std::string index_key(const schema::GroupVersion& group_version, std::string_view name) {
     return fmt::format("{}/{}/{}", group_version.group, group_version.version, name);
 }
@@ -81,8 +74,7 @@ bool is_definition(const schema::Kind& kind) {
 
 Kinds::Kinds(Definitions definitions, const discovery::About& about, const Kinds* previous)
     : definitions_(std::make_shared<const Definitions>(std::move(definitions))) {
-    for (const auto& kind : schema::Catalogue::builtin().kinds())
-        if (is_served(kind)) add(kind, nullptr);
+    for (const auto& kind : schema::Catalogue::builtin().kinds()) add(kind, nullptr);
     for (const auto& [name, definition] : *definitions_)
         for (const auto* kind : definition->kinds) add(*kind, definition);
     documents_ = std::make_unique<discovery::Documents>(all_, about, definitions_,

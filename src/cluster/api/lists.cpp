@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "cluster/api/answer_form.h"
 #include "cluster/api/api.h"
 #include "cluster/api/metadata.h"
 #include "crypto/base64.h"
@@ -50,7 +51,7 @@ Outcome<Wanted> wanted(const http::Request& request, const RequestInfo& info, co
     auto fields = FieldSelector::parse(request.query.get("fieldSelector"), kind);
     if (!fields) return bad_request(fields.error().message());
     made.selection = {labels.take(), fields.take()};
-    made.view = TRY(view_of(request));
+    made.view = TRY(view_of(request, kind, info.verb == "watch" || truth(request.query, "watch")));
     return made;
 }
 
@@ -172,6 +173,7 @@ Outcome<http::Response> Api::watch(http::Request& request, const RequestInfo& in
     options.prefix = what.prefix;
     options.selection = std::move(what.selection);
     options.view = what.view;
+    const auto encoding = what.view.shape.encoding;
     options.bookmarks = truth(query, "allowWatchBookmarks");
     options.marks_initial = sends_initial && options.bookmarks;
     options.after = revision;
@@ -193,7 +195,8 @@ Outcome<http::Response> Api::watch(http::Request& request, const RequestInfo& in
         return expired(fmt::format("too old resource version: {} ({})", revision, state_.revision()));
     if (!opened) return opened.take_error();
     http::Response response;
-    response.headers.set("Content-Type", "application/json");
+    response.headers.set("Content-Type",
+                         std::string(media_type(encoding)) + (encoding == Encoding::Json ? "" : ";stream=watch"));
     response.stream = [watch](std::shared_ptr<http::Stream> stream) { watch->start(std::move(stream)); };
     return response;
 }

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "cluster/codec/codec.h"
+#include "cluster/convert/convert.h"
 #include "cluster/kinds/tree.h"
 #include "cluster/schema/catalogue.h"
 
@@ -62,7 +63,8 @@ bool same_but(const json::object& left, const json::object& right, std::initiali
 
 }  // namespace
 
-std::string prefix_of(const schema::Kind& kind, std::string_view name_space) {
+std::string prefix_of(const schema::Kind& given, std::string_view name_space) {
+    const auto& kind = convert::stored_kind(given);
     const auto& group = kind.group_version.group;
     auto prefix = fmt::format("{}/{}/", group.empty() ? "core" : group, kind.plural);
     if (kind.is_namespaced && !name_space.empty()) prefix += std::string(name_space) + "/";
@@ -180,8 +182,19 @@ Encoded encode(const json::object& object, const schema::Kind& kind) {
     return made;
 }
 
+// Of a kind that is another's shape.
+static std::string in_shape(const state::Object& object, const schema::Kind& kind) {
+    auto tree = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
+    if (!tree || !tree->is_object()) return object.bytes;
+    auto& shown = tree->get_object();
+    convert::from_stored(shown, kind);
+    auto encoded = encode(shown, kind);
+    return encoded.bytes.insert(encoded.revision_at, meta_text(shown, "resourceVersion"));
+}
+
 std::string_view shown_bytes(const state::Object& object, const schema::Kind& kind, std::string& kept) {
     const std::string_view bytes = object.bytes;
+    if (kind.stored) return kept = in_shape(object, kind);
     if (!kind.custom) return bytes;
     const auto start = 1 + head_of(kind).size();
     const auto end = bytes.find('"', start);

@@ -46,16 +46,27 @@ std::vector<MediaType> read_accept(std::string_view text) {
     return types;
 }
 
-std::optional<Shape> shape_of(std::string_view accept) {
+static std::optional<Encoding> encoding_of(std::string_view type) {
+    if (type == "application/json" || type == "*/*" || type == "application/*") return Encoding::Json;
+    if (type == "application/yaml") return Encoding::Yaml;
+    if (type == "application/vnd.kubernetes.protobuf") return Encoding::Protobuf;
+    return std::nullopt;
+}
+
+std::optional<Shape> shape_of(std::string_view accept, const Offer& offer) {
     for (const auto& type : read_accept(accept)) {
-        if (type.type != "application/json" && type.type != "*/*" && type.type != "application/*") continue;
+        const auto encoding = encoding_of(type.type);
+        if (!encoding || (*encoding == Encoding::Yaml && offer.is_watch)) continue;
         auto as = type.parameter("as");
-        if (as.empty()) return Shape{};
+        if (as.empty()) {
+            if (*encoding == Encoding::Protobuf && !offer.has_protobuf) continue;
+            return Shape{Form::Object, "", *encoding};
+        }
         auto version = type.parameter("v");
         if (type.parameter("g") != "meta.k8s.io" || (version != "v1" && version != "v1beta1")) continue;
-        if (as == "Table") return Shape{Form::Table, std::string(version)};
+        if (as == "Table" && *encoding == Encoding::Json) return Shape{Form::Table, std::string(version)};
         if (as == "PartialObjectMetadata" || as == "PartialObjectMetadataList")
-            return Shape{Form::PartialMetadata, std::string(version)};
+            return Shape{Form::PartialMetadata, std::string(version), *encoding};
     }
     return std::nullopt;
 }

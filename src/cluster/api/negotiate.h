@@ -21,11 +21,18 @@ std::vector<MediaType> read_accept(std::string_view text);
 
 enum class Form : std::uint8_t { Object, Table, PartialMetadata };
 
-// How objects are to be shown. Only JSON is written; nullopt: nothing that the client takes can be given.
+enum class Encoding : std::uint8_t { Json, Yaml, Protobuf };
+
+// How objects are to be shown; nullopt: nothing that the client takes can be given. Tables are JSON.
 struct Shape {
     Form form = Form::Object;
     std::string version;  // of meta.k8s.io for Table and PartialMetadata
+    Encoding encoding = Encoding::Json;
 };
-std::optional<Shape> shape_of(std::string_view accept);
+struct Offer {
+    bool has_protobuf = true;  // custom kinds have none; their metadata has
+    bool is_watch = false;     // for which there is no YAML
+};
+std::optional<Shape> shape_of(std::string_view accept, const Offer& offer = {});
 
 }  // namespace pila::cluster::api

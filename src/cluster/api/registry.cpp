@@ -6,8 +6,11 @@
 
 #include "base/random.h"
 #include "base/text.h"
+#include "cluster/api/ephemeral.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/selectors.h"
+#include "cluster/api/shapes.h"
+#include "cluster/convert/convert.h"
 #include "cluster/custom/custom.h"
 #include "cluster/kinds/kinds.h"
 #include "cluster/kinds/tree.h"
@@ -103,6 +106,7 @@ Outcome<state::ObjectPointer> Registry::get(const Call& call) const {
 Outcome<json::value> Registry::read(const Call& call, const state::Object& object) const {
     auto tree = TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
     if (call.kind.custom) tree.as_object()["apiVersion"] = call.kind.group_version.text();
+    if (call.kind.stored) convert::from_stored(tree.as_object(), call.kind);
     return tree;
 }
 
@@ -215,6 +219,15 @@ Outcome<Written> Registry::write(Call& call, const json::object& object, state::
 
 Outcome<Written> Registry::store(const Call& call, const json::object& object, state::Revision expect,
                                  bool is_created) {
+    if (call.kind.stored) {
+        const auto stored = TRY(in_stored_shape(object, call));
+        const Call as_stored{.kind = *call.kind.stored,
+                             .name_space = call.name_space,
+                             .name = call.name,
+                             .user = call.user,
+                             .dry_run = call.dry_run};
+        return store(as_stored, stored, expect, is_created);
+    }
     auto encoded = encode(object, call.kind);
     state::Write made;
     made.key = key_of(call.kind, call.name_space, call.name);
@@ -343,6 +356,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
                                     meta_text(old, "uid")));
     keep_metadata(object, old);
     keep_other_half(object, old, call);
+    if (is_of_ephemeral(call)) TRY(keep_all_but_ephemeral(object, old, call));
     auto node = node_of(call.kind);
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
@@ -363,7 +377,8 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     if (same && same_fields) return Written{std::make_shared<state::Object>(live)};
     ServiceAddresses::Lease lease;
     if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, &old));
-    auto causes = kinds::validate_update(object, old, call.kind);
+    auto causes =
+        kinds::validate_update(object, is_of_ephemeral(call) ? with_ephemeral_of(old, object) : old, call.kind);
     append(causes, custom::validate_update(after, before, call.kind));
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     TRY(ask_to_validate(call, object, &old));

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cluster/api/api.h"
 #include "cluster/api/body.h"
+#include "cluster/api/eviction.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/reviews.h"
 #include "cluster/api/scale.h"
@@ -119,7 +120,7 @@ Outcome<http::Response> Api::answer_kind(http::Request& request, const RequestIn
             return Status(
                 501, "NotImplemented",
                 fmt::format("{} needs a node, which there is none of yet", kind->resource() + "/" + info.subresource));
-        auto view = TRY(view_of(request));
+        auto view = TRY(view_of(request, *kind));
         return with_body(200, show_one(*kind, view, *object));
     }();
     warnings = std::move(call.warnings);
@@ -130,17 +131,23 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
     bool of_scale = info.subresource == "scale";
     bool known = info.subresource.empty() || info.subresource == "status" || info.subresource == "finalize" ||
                  info.subresource == "approval" || info.subresource == "ephemeralcontainers" ||
-                 info.subresource == "token" || of_scale;
+                 info.subresource == "token" || info.subresource == "eviction" || of_scale;
     if (!known)
         return Status(501, "NotImplemented",
                       fmt::format("{}/{} is not there yet", call.kind.resource(), info.subresource));
-    auto view = TRY(view_of(request));
+    auto view = TRY(view_of(request, call.kind));
     if (info.verb == "create") {
         auto body = TRY(read_body(request, call.memory));
         if (body.is_empty) return bad_request("the body is empty");
         if (info.subresource == "token") {
             auto answered = TRY(answer_token_request(access_->authenticator(), state_, call, std::move(body.tree)));
             return with_body(201, json::serialize(answered) + "\n");
+        }
+        if (info.subresource == "eviction") {
+            if (!body.tree.is_object()) return bad_request("the body is not an object");
+            TRY(evict(registry_, call, body.tree.get_object()));
+            return with_body(201, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})"
+                                  "\n");
         }
         TRY(check_kind(body.tree, call.kind));
         if (is_review(call.kind)) {
@@ -198,7 +205,7 @@ Outcome<http::Response> Api::remove(http::Request& request, Call& call) {
     auto options = TRY(read_delete_options(request, call.memory, call.dry_run));
     auto removed = TRY(registry_.remove(call, options));
     if (!removed.is_gone) {
-        auto view = TRY(view_of(request));
+        auto view = TRY(view_of(request, call.kind));
         return with_body(200, show_one(call.kind, view, *removed.object));
     }
     auto tree = TRY(codec::read_json(removed.object->bytes, call.memory));
@@ -231,7 +238,7 @@ Outcome<http::Response> Api::remove_all(http::Request& request, Call& call) {
         if (!removed && removed.error().code != 404) return removed.take_error();
         if (removed) gone.push_back((*removed).object);
     }
-    auto view = TRY(view_of(request));
+    auto view = TRY(view_of(request, call.kind));
     return show_list(call.kind, view, std::move(gone), {.revision = state_.revision()});
 }
 

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "cluster/convert/convert.h"
 
 namespace pila::cluster::api {
 
@@ -379,6 +380,7 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text, const schema::
         bool known = made.field == "metadata.name" || (made.field == "metadata.namespace" && kind.is_namespaced);
         for (const auto& field : fields) known = known || field.label == made.field;
         if (!known) return Error(Errc::Invalid, "field label not supported: " + made.field);
+        made.field = std::string(convert::stored_field(kind, made.field));
         selector.requirements_.push_back(std::move(made));
         if (selector.requirements_.size() > max_requirements)
             return Error(Errc::Invalid, "more than 1000 requirements");

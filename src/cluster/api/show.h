@@ -17,10 +17,11 @@ namespace pila::cluster::api {
 struct View {
     Shape shape;
     table::IncludeObject include = table::IncludeObject::Metadata;  // of tables
+    bool takes_gzip = false;
 };
 
 // By the Accept header and ?includeObject. NotAcceptable.
-Outcome<View> view_of(const http::Request& request);
+Outcome<View> view_of(const http::Request& request, const schema::Kind& kind, bool is_watch = false);
 
 struct ListFacts {
     state::Revision revision = 0;
@@ -28,6 +29,7 @@ struct ListFacts {
     std::optional<std::int64_t> remaining;
 };
 
+// In JSON, whatever the encoding: give_form() does the rest.
 std::string show_one(const schema::Kind& kind, const View& view, const state::Object& object);
 // The same for a list, in pieces of some 64 KiB, so that a large one is nowhere whole.
 http::Response show_list(const schema::Kind& kind, const View& view, std::vector<state::ObjectPointer> objects,
@@ -41,9 +43,11 @@ public:
     void append(std::string& out, std::string_view type, const state::Object& object);
     // Nothing but a revision; the end of the initial events is marked.
     void append_bookmark(std::string& out, state::Revision revision, bool ends_initial);
-    static void append_error(std::string& out, const Status& status);
+    void append_error(std::string& out, const Status& status) const;
 
 private:
+    // `event`: {"type", "object"} as a line of JSON.
+    void append_line(std::string& out, std::string_view event) const;
     const schema::Kind& kind_;
     const View view_;
     bool is_first_ = true;

@@ -74,7 +74,7 @@ bool WatchStream::step() {
     }
     auto events = watch_->events(events_at_once);
     if (!events) {
-        EventWriter::append_error(out, expired("too old resource version: " + events.error().message()));
+        writer_.append_error(out, expired("too old resource version: " + events.error().message()));
         stream_->write(out);
         end();
         return false;

@@ -106,6 +106,8 @@ Result<Content> content_of(std::string_view api_version, std::string_view kind) 
     // Options and Status belong to every group.
     type = catalogue.find_type(std::string(meta_package).append(kind));
     if (is_top_level(type)) return Content{type, false};
+    if (kind == "PartialObjectMetadataList")
+        return Content{catalogue.find_type(std::string(meta_package).append("PartialObjectMetadata")), true};
     return Error(Errc::Unsupported,
                  fmt::format("no kind \"{}\" of \"{}\" has a protobuf form here", kind, api_version));
 }

@@ -19,8 +19,7 @@ namespace {
 constexpr std::string_view foreground = "foregroundDeletion", orphan = "orphan";
 
 bool is_collected(const schema::Kind& kind) {
-    const auto& group = kind.group_version;
-    if (kind.name == "Event" || (group.group == "autoscaling" && group.version == "v1")) return false;
+    if (kind.name == "Event" || kind.stored) return false;
     return kind.has_verb("delete") && kind.has_verb("list") && kind.has_verb("watch");
 }
 

@@ -37,9 +37,7 @@ public:
     explicit Namespaces(const Means& means) : Controller(means, "namespace-controller") {
         follow(namespace_kind());
         for (const auto& kind : schema::Catalogue::builtin().kinds()) {
-            bool is_old_form = kind.group_version.group == "events.k8s.io" ||
-                               (kind.group_version.group == "autoscaling" && kind.group_version.version == "v1");
-            if (!kind.is_namespaced || !kind.has_verb("delete") || !kind.has_verb("watch") || is_old_form) continue;
+            if (!kind.is_namespaced || !kind.has_verb("delete") || !kind.has_verb("watch") || kind.stored) continue;
             kinds_.push_back(&kind);
             means_.informers.of(kind).add_handler([this, &kind](const ObjectPointer& before, const ObjectPointer& now) {
                 if (!now) content_went(kind, *before);

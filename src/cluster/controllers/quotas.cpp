@@ -18,9 +18,7 @@ namespace {
 constexpr std::int64_t patience_seconds = 1;
 
 bool is_measured(const schema::Kind& kind) {
-    const auto& group = kind.group_version;
-    if (!kind.is_namespaced || kind.name == "Event" || (group.group == "autoscaling" && group.version == "v1"))
-        return false;
+    if (!kind.is_namespaced || kind.stored || kind.name == "Event") return false;
     return kind.has_verb("list") && kind.has_verb("watch");
 }
 

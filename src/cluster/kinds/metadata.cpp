@@ -43,6 +43,12 @@ void check_owners(const json::object& metadata, const Path& path, Report& report
     });
 }
 
+// Groups that are servers of their own in Kubernetes ask only for a qualified name, as custom resources do.
+bool takes_any_finalizer(const schema::Kind& kind) {
+    const auto& group = kind.group_version.group;
+    return kind.custom || group == "apiextensions.k8s.io" || group == "apiregistration.k8s.io";
+}
+
 void check_finalizers(const json::object& metadata, const Path& path, Report& report) {
     const auto* finalizers = list_at(metadata, "finalizers");
     if (!finalizers) return;
@@ -51,7 +57,7 @@ void check_finalizers(const json::object& metadata, const Path& path, Report& re
     for (const auto& value : *finalizers) {
         const auto name = text_of(value);
         report.each_invalid(at, name, qualified_name(name));
-        if (name.find('/') == std::string_view::npos && !is_builtin_finalizer(name))
+        if (name.find('/') == name.npos && !is_builtin_finalizer(name) && !takes_any_finalizer(report.kind()))
             report.invalid(at, name, "name is neither a standard finalizer name nor is it fully qualified");
         orphans = orphans || name == "orphan";
         foreground = foreground || name == "foregroundDeletion";

@@ -83,10 +83,19 @@ public:
         return {};
     }
 
-    void finish() {
+    Result<void> finish() {
+        for (const auto& [kind, group_version] : shapes_) {
+            auto stored = std::find_if(catalogue_.kinds_.begin(), catalogue_.kinds_.end(), [&](const Kind& other) {
+                return other.name == kind->name && other.group_version.text() == group_version;
+            });
+            if (stored == catalogue_.kinds_.end() || stored->plural != kind->plural)
+                return Error(Errc::Invalid, fmt::format("kind {}: stored={} is not known", kind->name, group_version));
+            kind->stored = &*stored;
+        }
         for (auto& type : catalogue_.types_)
             std::sort(type.fields.begin(), type.fields.end(),
                       [](const Field& left, const Field& right) { return left.name < right.name; });
+        return {};
     }
 
 private:
@@ -245,6 +254,7 @@ private:
         made.singular = parts[3];
         made.is_namespaced = parts[4] == "namespaced";
         made.verbs = usual_verbs();
+        std::string stored;
         for (std::size_t index = 5; index < parts.size(); ++index) {
             std::string_view text = parts[index];
             if (take(text, "short="))
@@ -253,12 +263,15 @@ private:
                 made.categories = words(text, ',');
             else if (take(text, "verbs="))
                 made.verbs = words(text, ',');
+            else if (take(text, "stored="))
+                stored = text;
             else
                 return Error(Errc::Invalid, fmt::format("\"{}\" says nothing of a kind", text));
         }
         made.type = catalogue_.find_type(package_ + "." + made.name);
         if (!made.type) return Error(Errc::Invalid, fmt::format("kind {} has no type", made.name));
         kind_ = &catalogue_.kinds_.emplace_back(std::move(made));
+        if (!stored.empty()) shapes_.emplace_back(kind_, std::move(stored));
         return {};
     }
 
@@ -304,6 +317,7 @@ private:
     GroupVersion group_;
     Type* type_ = nullptr;
     Kind* kind_ = nullptr;
+    std::vector<std::pair<Kind*, std::string>> shapes_;  // with the group version of the kind that is stored
 };
 
 Result<std::unique_ptr<Catalogue>> Catalogue::parse(const std::vector<Text>& texts) {
@@ -311,7 +325,7 @@ Result<std::unique_ptr<Catalogue>> Catalogue::parse(const std::vector<Text>& tex
     CatalogueReader reader(*catalogue);
     for (bool names_only : {true, false})
         for (const auto& text : texts) TRY(reader.read(text, names_only));
-    reader.finish();
+    TRY(reader.finish());
     return catalogue;
 }
 

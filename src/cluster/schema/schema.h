@@ -135,6 +135,7 @@ struct Kind {
     std::vector<Column> columns;  // empty: Name and Age
     const Type* type = nullptr;
     const Custom* custom = nullptr;  // null: built in
+    const Kind* stored = nullptr;    // another shape of that kind's objects (cluster/convert); null: of its own
 
     const Subresource* find_subresource(std::string_view subresource) const;
     bool has_verb(std::string_view verb) const;
