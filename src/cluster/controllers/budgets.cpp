@@ -65,7 +65,7 @@ private:
         auto budgets = client_.list(kind_, space);
         if (!budgets) return;
         for (const auto& object : *budgets) {
-            auto tree = Client::read(*object);
+            auto tree = seen(*object);
             const auto* selector = tree ? object_in(*tree, "spec.selector") : nullptr;
             auto parsed = selector ? api::LabelSelector::read(*selector) : Error(Errc::Invalid, "no selector");
             if (parsed && parsed->matches(pod.attributes)) enqueue(name_key(kind_, *object));

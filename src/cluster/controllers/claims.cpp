@@ -84,7 +84,7 @@ void tell_of(const ObjectPointer& object, bool orphans_too, state::State& state,
     bool is_anothers = raw.find("\"controller\":true") != std::string_view::npos &&
                        raw.find("\"" + owners.name + "\"") == std::string_view::npos;
     if (is_anothers) return;
-    auto tree = Client::read(*object);
+    auto tree = seen(*object);
     if (!tree) return;
     auto space = std::string(text_in(*tree, "metadata.namespace"));
     if (auto owner = controller_of(*tree)) {
@@ -96,7 +96,7 @@ void tell_of(const ObjectPointer& object, bool orphans_too, state::State& state,
     auto page = state.list(api::prefix_of(owners, space), "", 0, 0);
     if (!page) return;
     for (const auto& candidate : page->objects) {
-        auto candidate_tree = Client::read(*candidate);
+        auto candidate_tree = seen(*candidate);
         auto selector = candidate_tree ? selector_of(*candidate_tree) : Error(Errc::Invalid, "unreadable");
         if (selector && !selector->empty() && selector->matches(object->attributes)) tell(name_key(owners, *candidate));
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/controllers/controller.h"
 
+#include <cstring>
+
 #include "cluster/api/metadata.h"
 
 namespace pila::cluster::controllers {
@@ -10,9 +12,12 @@ std::string name_key(const schema::Kind& kind, const state::Object& object) {
 }
 
 std::string_view raw_owners(const state::Object& object) {
-    auto begin = object.bytes.find("\"ownerReferences\":[");
-    if (begin == std::string::npos) return {};
-    return std::string_view(object.bytes).substr(begin, object.bytes.find(']', begin) - begin);
+    constexpr std::string_view name = "\"ownerReferences\":[";
+    const std::string_view bytes = object.bytes;
+    const auto* found = static_cast<const char*>(::memmem(bytes.data(), bytes.size(), name.data(), name.size()));
+    if (!found) return {};
+    auto begin = static_cast<std::size_t>(found - bytes.data());
+    return bytes.substr(begin, bytes.find(']', begin) - begin);
 }
 
 void Controller::follow(const schema::Kind& kind) {

@@ -12,6 +12,7 @@
 #include "cluster/controllers/informers.h"
 #include "cluster/controllers/queue.h"
 #include "cluster/controllers/recorder.h"
+#include "cluster/controllers/seen.h"
 
 namespace pila::cluster::controllers {
 

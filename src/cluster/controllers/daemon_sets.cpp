@@ -14,7 +14,7 @@ namespace {
 
 // What decides on pods; a node's heartbeat is none of it.
 bool is_alike(const state::Object& left, const state::Object& right) {
-    auto before = Client::read(left), now = Client::read(right);
+    auto before = seen(left), now = seen(right);
     if (!before || !now) return false;
     for (auto path : {"metadata.labels", "spec.taints"}) {
         const auto* one = value_in(*before, path);

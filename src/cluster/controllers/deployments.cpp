@@ -43,12 +43,12 @@ public:
 private:
     // Recreate waits for the last pod of yesterday.
     void pod_went(const state::Object& pod) {
-        auto tree = Client::read(pod);
+        auto tree = seen(pod);
         auto owner = tree ? controller_of(*tree) : std::nullopt;
         if (!owner || owner->kind != "ReplicaSet") return;
         auto space = std::string(text_in(*tree, "metadata.namespace"));
         auto set = means_.registry.state().get(api::key_of(deployment::set_kind(), space, owner->name));
-        auto set_tree = set ? Client::read(*set) : api::Status(404, "NotFound", "");
+        auto set_tree = set ? seen(*set) : nullptr;
         auto parent = set_tree ? controller_of(*set_tree) : std::nullopt;
         if (parent && parent->kind == "Deployment") enqueue(space + "/" + parent->name);
     }

@@ -19,11 +19,11 @@ class EphemeralClaims : public Controller {
 public:
     explicit EphemeralClaims(const Means& means) : Controller(means, "ephemeral-volume-controller") {
         means_.informers.of(pod_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
-            if (now && !before && now->bytes.find(word) != std::string::npos) enqueue(name_key(pod_kind(), *now));
+            if (now && !before && mentions(*now, word)) enqueue(name_key(pod_kind(), *now));
         });
         means_.informers.of(claim_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
             if (now || !before) return;
-            auto claim = Client::read(*before);
+            auto claim = seen(*before);
             auto owner = claim ? controller_of(*claim) : std::nullopt;
             if (owner && owner->kind == pod_kind().name)
                 enqueue(std::string(text_in(*claim, "metadata.namespace")) + "/" + owner->name);

@@ -23,10 +23,6 @@ bool is_collected(const schema::Kind& kind) {
     return kind.has_verb("delete") && kind.has_verb("list") && kind.has_verb("watch");
 }
 
-bool has_word(const state::Object& object, std::string_view word) {
-    return object.bytes.find(word) != std::string::npos;
-}
-
 bool waits_for_dependents(const json::object& object) { return is_going(object) && has_finalizer(object, foreground); }
 
 class GarbageCollector : public Controller {
@@ -76,7 +72,7 @@ GarbageCollector::GarbageCollector(const Means& means)
 void GarbageCollector::on_change(const ObjectPointer& before, const ObjectPointer& now) {
     auto old_owners = before ? raw_owners(*before) : std::string_view();
     if (!now) {
-        auto tree = Client::read(*before);
+        auto tree = seen(*before);
         if (tree) enqueue("gone " + std::string(text_in(*tree, "metadata.uid")));
         if (!old_owners.empty()) tell_owners(*before);
         return;
@@ -84,17 +80,17 @@ void GarbageCollector::on_change(const ObjectPointer& before, const ObjectPointe
     auto owners = raw_owners(*now);
     bool owners_changed = owners != old_owners;
     if (owners_changed && before && !old_owners.empty()) tell_owners(*before);
-    bool ends = has_word(*now, "\"deletionTimestamp\":\"") &&
-                (has_word(*now, "\"foregroundDeletion\"") || has_word(*now, "\"orphan\""));
+    bool ends = mentions(*now, "\"deletionTimestamp\":\"") &&
+                (mentions(*now, "\"foregroundDeletion\"") || mentions(*now, "\"orphan\""));
     if ((owners_changed && !owners.empty()) || ends) enqueue("look " + now->key);
 }
 
 void GarbageCollector::tell_owners(const state::Object& object) {
-    auto tree = Client::read(object);
+    auto tree = seen(object);
     if (!tree) return;
     for (const auto& owner : owners_of(*tree)) {
         auto live = find_owner(owner, text_in(*tree, "metadata.namespace"));
-        if (live && has_word(*live, "\"foregroundDeletion\"")) enqueue("look " + live->key);
+        if (live && mentions(*live, "\"foregroundDeletion\"")) enqueue("look " + live->key);
     }
 }
 

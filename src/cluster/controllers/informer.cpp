@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "cluster/api/metadata.h"
-#include "cluster/codec/codec.h"
 #include "cluster/controllers/fields.h"
+#include "cluster/controllers/seen.h"
 
 namespace pila::cluster::controllers {
 
@@ -65,7 +65,9 @@ Result<bool> Informer::catch_up_locked() {
         for (const auto& event : *events)
             take_over(event.object->key, event.type == state::EventType::Deleted ? nullptr : event.object);
         any = any || !events->empty();
-        if (events->size() < batch) return any;
+        if (events->size() == batch) continue;
+        if (any) forget_seen();
+        return any;
     }
 }
 
@@ -84,18 +86,11 @@ Result<void> Informer::list_anew() {
 
 std::vector<std::string> Informer::places_of(const state::Object& object) const {
     std::vector<std::string> places;
-    json::value tree;
     for (const auto& index : indexes_) {
-        if (!index.word.empty() && object.bytes.find(index.word) == std::string::npos) continue;
-        if (tree.is_null()) {
-            auto read = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
-            if (!read || !read->is_object()) {
-                log::error("{} cannot be read", object.key);  // the registry wrote it, so this is not possible
-                return places;
-            }
-            tree = read.take();
-        }
-        for (const auto& value : index.values(tree.get_object())) places.push_back(place_of(index.name, value));
+        if (!index.word.empty() && !mentions(object, index.word)) continue;
+        auto tree = seen(object);
+        if (!tree) return places;
+        for (const auto& value : index.values(*tree)) places.push_back(place_of(index.name, value));
     }
     return places;
 }

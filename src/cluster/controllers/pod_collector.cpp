@@ -57,8 +57,8 @@ public:
 
 private:
     static std::string node_in(const state::Object& pod) {
-        if (pod.bytes.find(node_word) == std::string::npos) return "";
-        auto tree = Client::read(pod);
+        if (!mentions(pod, node_word)) return "";
+        auto tree = seen(pod);
         return tree ? std::string(text_in(*tree, "spec.nodeName")) : "";
     }
     static bool has_ended(const state::Object& pod) {

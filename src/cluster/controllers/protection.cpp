@@ -42,8 +42,8 @@ public:
         follow(claim_kind());
         pods_.add_index({"claim", "\"volumes\":[", claims_of});
         pods_.add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
-            if (now || !before || before->bytes.find("\"volumes\":[") == std::string::npos) return;
-            auto pod = Client::read(*before);
+            if (now || !before || !mentions(*before, "\"volumes\":[")) return;
+            auto pod = seen(*before);
             if (!pod) return;
             for (const auto& claim : claims_of(*pod)) enqueue(claim);
         });

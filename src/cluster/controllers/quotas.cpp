@@ -61,7 +61,7 @@ public:
 private:
     // Charges change what is used and nothing else: they are as they should be.
     static bool is_new_wish(const state::Object& stored) {
-        auto quota = Client::read(stored);
+        auto quota = seen(stored);
         return quota && !same(value_in(*quota, "spec.hard"), value_in(*quota, "status.hard"));
     }
 

@@ -74,7 +74,7 @@ ServiceFollower::ServiceFollower(const Means& means, std::string name, const sch
             if (!before) return;  // made just now, by us or by somebody who knows why
             auto key = name_key(made, now ? *now : *before);
             if (!is_slice) return enqueue(key);
-            auto tree = Client::read(now ? *now : *before);
+            auto tree = seen(now ? *now : *before);
             auto owner = tree ? controller_of(*tree) : std::nullopt;
             if (owner && owner->kind == "Service") enqueue(name_of(key).space + "/" + owner->name);
         });
@@ -83,7 +83,7 @@ ServiceFollower::ServiceFollower(const Means& means, std::string name, const sch
 void ServiceFollower::on_service(const ObjectPointer& before, const ObjectPointer& now) {
     auto key = name_key(service_kind(), now ? *now : *before);
     auto name = name_of(key);
-    auto tree = now ? Client::read(*now) : api::Status(404, "NotFound", "");
+    auto tree = now ? seen(*now) : nullptr;
     {
         Lock lock(mutex_);
         auto& selectors = selectors_[name.space];

@@ -37,8 +37,8 @@ public:
         slices_.add_index(controller_index());
         slices_.add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
             const auto& object = now ? *now : *before;
-            if (object.bytes.find(manager) == std::string::npos) return;
-            if (auto slice = Client::read(object))
+            if (!mentions(object, manager)) return;
+            if (auto slice = seen(object))
                 enqueue(std::string(text_in(*slice, "metadata.namespace")) + "/" +
                         std::string(label_of(*slice, "kubernetes.io/service-name")));
         });

@@ -12,6 +12,9 @@ namespace pila::cluster::controllers {
 namespace {
 
 constexpr std::int64_t patience_seconds = 2;
+// Whoever fills a cluster that has no node has been told by the first hundred.
+constexpr std::int64_t period_seconds = 60;
+constexpr int told_in_a_period = 100;
 constexpr std::string_view why = "0/0 nodes are available: no nodes available to schedule pods";
 
 bool waits_for_a_node(const json::object& pod) {
@@ -38,6 +41,10 @@ public:
         if (!got && is_not_found(got.error())) return {};
         auto pod = TRY(std::move(got));
         if (!waits_for_a_node(pod)) return {};
+        if (!may_tell()) {
+            enqueue_after(key, period_seconds);
+            return {};
+        }
         auto& conditions = make_object_in(pod, "status")["conditions"];
         if (!conditions.is_array()) conditions.emplace_array();
         conditions.get_array().push_back(
@@ -51,6 +58,19 @@ public:
         events_.warning(pod, "FailedScheduling", std::string(why));
         return {};
     }
+
+private:
+    bool may_tell() {
+        Lock lock(mutex_);
+        auto period = means_.now() / 1'000'000 / period_seconds;
+        if (period != period_) told_ = 0;
+        period_ = period;
+        return told_++ < told_in_a_period;
+    }
+
+    Mutex mutex_;
+    std::int64_t period_ GUARDED_BY(mutex_) = 0;
+    int told_ GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace

@@ -26,14 +26,14 @@ VolumeBinder::VolumeBinder(const Means& means) : Controller(means, "persistentvo
     means_.informers.of(claim_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
         const auto& object = now ? *now : *before;
         enqueue("claim/" + name_key(claim_kind(), object));
-        auto claim = Client::read(object);
+        auto claim = seen(object);
         if (!claim) return;
         if (auto volume = text_in(*claim, "spec.volumeName"); !volume.empty()) enqueue("volume/" + std::string(volume));
     });
     means_.informers.of(volume_kind()).add_handler([this](const ObjectPointer& before, const ObjectPointer& now) {
         const auto& object = now ? *now : *before;
         enqueue("volume/" + name_key(volume_kind(), object));
-        auto volume = Client::read(object);
+        auto volume = seen(object);
         const auto* reference = volume ? object_in(*volume, "spec.claimRef") : nullptr;
         if (reference)
             enqueue(fmt::format("claim/{}/{}", text_in(*reference, "namespace"), text_in(*reference, "name")));
