@@ -303,3 +303,37 @@ def test_certificates_of_nodes_are_approved(run, tmp_path):
         wait_until(lambda: "Approved,Issued" in run("get", "csr", "n1"), "it is signed", 20)
     finally:
         run("delete", "csr/n1", "clusterrolebinding/joining", "clusterrolebinding/approved", "--ignore-not-found")
+
+
+def test_binding(plane):
+    """A scheduler's part: a pod is given to a node once, with what it knows of it, and says so."""
+    pods = "/api/v1/namespaces/default/pods"
+    wait_until(lambda: plane.request("GET", "/api/v1/namespaces/default/serviceaccounts/default").status == 200, "the account is there")
+
+    def pod(name, **spec):
+        return plane.request("POST", pods, {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}).json
+
+    def bind(name, node="n1", path=None, **more):
+        body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name} | more.pop("metadata", {}), "target": {"kind": "Node", "name": node} | more}
+        return plane.request("POST", path or f"{pods}/{name}/binding", body)
+
+    made = pod("to-bind")
+    assert bind("to-bind", metadata={"uid": "other"}).status == 409
+    assert bind("to-bind", "").status == 422 and bind("to-bind", kind="Pod").status == 422
+    assert bind("other", path=f"{pods}/to-bind/binding").status == 400
+    assert bind("none").status == 404
+    done = bind("to-bind", metadata={"uid": made["metadata"]["uid"], "annotations": {"a": "b"}})
+    assert done.status == 201 and done.json["status"] == "Success", done
+    now = plane.request("GET", f"{pods}/to-bind").json
+    assert now["spec"]["nodeName"] == "n1" and now["metadata"]["annotations"]["a"] == "b"
+    scheduled = [one for one in now["status"]["conditions"] if one["type"] == "PodScheduled"]
+    assert [one["status"] for one in scheduled] == ["True"]
+    again = bind("to-bind", "n2")
+    assert again.status == 409 and again.json["message"] == 'Operation cannot be fulfilled on pods/binding "to-bind": pod to-bind is already assigned to node "n1"'
+    pod("old-way")
+    assert bind("old-way", path="/api/v1/namespaces/default/bindings").status == 201
+    assert plane.request("GET", f"{pods}/old-way").json["spec"]["nodeName"] == "n1"
+    pod("gated", schedulingGates=[{"name": "example.com/wait"}])
+    assert "schedulingGates" in bind("gated").json["message"]
+    for name in ("to-bind", "old-way", "gated"):
+        plane.request("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")

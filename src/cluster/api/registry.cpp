@@ -392,4 +392,15 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     return erased;
 }
 
+Outcome<void> Registry::alter(Call& call, const std::function<Outcome<void>(json::object& object)>& change) {
+    for (int attempt = 1;; ++attempt) {
+        auto live = TRY(get(call));
+        auto tree = TRY(read(call, *live));
+        TRY(change(tree.get_object()));
+        auto written = write(call, tree.get_object(), live->revision, false);
+        if (written) return {};
+        if (written.error().reason != "Conflict" || attempt == max_attempts) return written.take_error();
+    }
+}
+
 }  // namespace pila::cluster::api

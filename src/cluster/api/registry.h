@@ -74,6 +74,8 @@ public:
     Outcome<Written> patch(Call& call, PatchType type, const json::value& patch, bool force, codec::Faults faults);
     Outcome<Written> remove(Call& call, const DeleteOptions& options);
 
+    // A change that no client could make: `change` alone judges it, and is asked again after somebody else's write.
+    Outcome<void> alter(Call& call, const std::function<Outcome<void>(json::object& object)>& change);
     // A namespace whose objects are gone loses its finalizer, and goes.
     Outcome<void> finish_namespace(const std::string& name);
     // A definition whose objects are gone loses its finalizer, and goes, unless others hold it.

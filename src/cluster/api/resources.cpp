@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cluster/api/api.h"
+#include "cluster/api/binding.h"
 #include "cluster/api/body.h"
 #include "cluster/api/eviction.h"
 #include "cluster/api/metadata.h"
@@ -13,6 +14,7 @@
 #include "cluster/api/scale.h"
 #include "cluster/kinds/tree.h"
 #include "cluster/patch/patch.h"
+#include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
 
@@ -131,7 +133,8 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
     bool of_scale = info.subresource == "scale";
     bool known = info.subresource.empty() || info.subresource == "status" || info.subresource == "finalize" ||
                  info.subresource == "approval" || info.subresource == "ephemeralcontainers" ||
-                 info.subresource == "token" || info.subresource == "eviction" || of_scale;
+                 info.subresource == "token" || info.subresource == "eviction" || info.subresource == "binding" ||
+                 of_scale;
     if (!known)
         return Status(501, "NotImplemented",
                       fmt::format("{}/{} is not there yet", call.kind.resource(), info.subresource));
@@ -143,9 +146,24 @@ Outcome<http::Response> Api::write(http::Request& request, Call& call, const Req
             auto answered = TRY(answer_token_request(access_->authenticator(), state_, call, std::move(body.tree)));
             return with_body(201, json::serialize(answered) + "\n");
         }
-        if (info.subresource == "eviction") {
+        if (info.subresource == "eviction" || info.subresource == "binding" || is_core(call.kind, "Binding")) {
             if (!body.tree.is_object()) return bad_request("the body is not an object");
-            TRY(evict(registry_, call, body.tree.get_object()));
+            const auto& wish = body.tree.get_object();
+            if (info.subresource == "eviction") {
+                TRY(evict(registry_, call, wish));
+            } else {
+                // Old clients say it beside the pod: namespaces/NS/bindings.
+                static const auto& pods = *schema::Catalogue::builtin().find_resource({"", "v1"}, "pods");
+                Call of_pod{.kind = pods,
+                            .name_space = call.name_space,
+                            .name = call.name.empty() ? std::string(meta_text(wish, "name")) : call.name,
+                            .user = call.user,
+                            .manager = call.manager,
+                            .dry_run = call.dry_run,
+                            .memory = call.memory,
+                            .context = call.context};
+                TRY(bind_pod(registry_, of_pod, wish));
+            }
             return with_body(201, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})"
                                   "\n");
         }
