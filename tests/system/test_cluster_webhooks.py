@@ -311,3 +311,23 @@ def test_plug_ins_look_again(plane, service):
     refused = plane.request("POST", pods, body | {"metadata": {"name": "none"}})
     assert refused.status == 403 and "no PriorityClass with name none was found" in refused.json["message"], refused
     plane.request("DELETE", f"{pods}/system-node-critical")
+
+
+def test_a_webhook_of_everything_does_not_keep_the_server_down(tmp_path):
+    """Its service is gone, and all writes want it: the server starts, and its configuration can be taken away."""
+    plane = cluster.ControlPlane(tmp_path).start()
+    try:
+        everything = [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}]
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            configure(plane, "validating", "all", {
+                "name": "all.example.com", "clientConfig": {"url": f"https://127.0.0.1:{closed.getsockname()[1]}/"}, "rules": everything, "sideEffects": "None",
+                "admissionReviewVersions": ["v1"]})
+            plane.request("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/view")  # refused, too
+            plane.stop()
+            plane.start()
+            assert plane.request("POST", maps, config_map("late")).status == 500
+            assert plane.request("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/all").status == 200
+            assert plane.request("POST", maps, config_map("late")).status == 201
+    finally:
+        plane.stop()

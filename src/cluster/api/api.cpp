@@ -68,7 +68,10 @@ Result<void> Api::start() {
     }
     TRY(start_access());
     auto made = keep_own_service(registry_, self, options_.address);
-    if (!made) return Error(Errc::Internal, fmt::format("make service kubernetes: {}", made.error().message));
+    if (!made) log::error("make service kubernetes: {}", made.error().message);
+    // Last: a webhook that cannot be asked must not keep the server from starting.
+    webhooks_ = std::make_unique<webhooks::Webhooks>(state_);
+    registry_.set_webhooks(webhooks_.get());
     return {};
 }
 

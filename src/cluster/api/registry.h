@@ -4,6 +4,7 @@
 // clients rely on (optimistic concurrency, generations, finalizers, dry runs, managed fields, subresources). What a
 // kind adds is its schema and its lines in cluster/kinds. Threads: any.
 
+#include <atomic>
 #include <functional>
 
 #include <boost/json/fwd.hpp>
@@ -63,7 +64,7 @@ public:
                                                                             const json::object* before)>;
     void set_check(Check check) { check_ = std::move(check); }
 
-    // Asked about every write and deletion, after the gate. Set once, before the first request; null: none.
+    // Asked about every write and deletion, after the gates. Null: none.
     void set_webhooks(const webhooks::Webhooks* webhooks) { webhooks_ = webhooks; }
 
     state::State& state() { return state_; }
@@ -119,7 +120,7 @@ private:
     DefinitionWrites* const definitions_;
     std::vector<Gate> gates_;
     Check check_;
-    const webhooks::Webhooks* webhooks_ = nullptr;
+    std::atomic<const webhooks::Webhooks*> webhooks_{nullptr};
     ServiceAddresses addresses_;
 };
 

@@ -28,7 +28,8 @@ webhooks::Operation operation_of(const json::object* before) {
 }  // namespace
 
 Outcome<void> Registry::ask_to_mutate(Call& call, json::value& object, const json::object* before) const {
-    if (!webhooks_ || !webhooks_->any()) return {};
+    const auto* asked = webhooks_.load();
+    if (!asked || !asked->any()) return {};
     const schema::Node node{.form = schema::Form::Message, .type = call.kind.type};
     bool is_changed = false;
     auto complete = [&](json::value& changed) -> std::optional<webhooks::Refusal> {
@@ -43,23 +44,25 @@ Outcome<void> Registry::ask_to_mutate(Call& call, json::value& object, const jso
         if (!canonical) return webhooks::Refusal{400, "BadRequest", canonical.error().message()};
         return {};
     };
-    TRY(answer(webhooks_->mutate(request_of(call, operation_of(before)), object, before, complete)));
+    TRY(answer(asked->mutate(request_of(call, operation_of(before)), object, before, complete)));
     // What they have put in may want completing, or be forbidden: as kube-apiserver does, the plug-ins look again.
     if (is_changed) TRY(pass_gates(call, object.get_object(), before));
     return {};
 }
 
 Outcome<void> Registry::ask_to_validate(Call& call, const json::object& object, const json::object* before) const {
-    if (!webhooks_ || !webhooks_->any()) return {};
-    return answer(webhooks_->validate(request_of(call, operation_of(before)), &object, before));
+    const auto* asked = webhooks_.load();
+    if (!asked || !asked->any()) return {};
+    return answer(asked->validate(request_of(call, operation_of(before)), &object, before));
 }
 
 Outcome<void> Registry::ask_to_delete(Call& call, const json::object& before) const {
-    if (!webhooks_ || !webhooks_->any()) return {};
+    const auto* asked = webhooks_.load();
+    if (!asked || !asked->any()) return {};
     auto request = request_of(call, webhooks::Operation::Delete);
     json::value nothing;
-    TRY(answer(webhooks_->mutate(request, nothing, &before, [](json::value&) { return std::nullopt; })));
-    return answer(webhooks_->validate(request, nullptr, &before));
+    TRY(answer(asked->mutate(request, nothing, &before, [](json::value&) { return std::nullopt; })));
+    return answer(asked->validate(request, nullptr, &before));
 }
 
 }  // namespace pila::cluster::api

@@ -2,10 +2,14 @@
 #include "cluster/api/standing.h"
 
 #include <algorithm>
+#include <atomic>
+#include <optional>
+#include <thread>
 
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
+#include "base/mutex.h"
 #include "cluster/access/rules.h"
 #include "cluster/access/standing.h"
 #include "cluster/api/metadata.h"
@@ -17,6 +21,7 @@ namespace pila::cluster::api {
 namespace {
 
 constexpr int max_depth = 10;  // of sums of sums
+constexpr unsigned standing_writers = 8;
 const User self{"system:apiserver", "", {"system:masters"}};
 
 const schema::Kind& role_kind(std::string_view plural) {
@@ -111,10 +116,28 @@ Outcome<bool> aggregate_once(Registry& registry) {
 
 Result<void> ensure_standing_roles(Registry& registry) {
     auto all = TRY(access::read_standing(access::standing_text()));
-    for (const auto& wanted : all) {
-        auto done = ensure(registry, wanted);
-        if (!done) return as_error(done.error(), fmt::format("make {} {}", wanted.resource, wanted.name));
+    // At a first start a hundred are to be made: several at once, which the store commits together.
+    std::atomic<std::size_t> next{0};
+    Mutex mutex;
+    std::optional<Error> failure;
+    auto work = [&] {
+        for (auto index = next++; index < all.size(); index = next++) {
+            auto done = ensure(registry, all[index]);
+            if (done) continue;
+            Lock lock(mutex);
+            failure = as_error(done.error(), fmt::format("make {} {}", all[index].resource, all[index].name));
+        }
+    };
+    auto is_missing = [&](const access::Standing& one) {
+        return !registry.state().get(key_of(role_kind(one.resource), one.name_space, one.name));
+    };
+    if (std::any_of(all.begin(), all.end(), is_missing)) {
+        std::vector<std::jthread> writers;
+        for (unsigned index = 0; index < standing_writers; ++index) writers.emplace_back(work);
+    } else {
+        work();
     }
+    if (failure) return std::move(*failure);
     return aggregate_roles(registry);
 }
 
