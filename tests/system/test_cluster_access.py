@@ -258,6 +258,36 @@ def test_tokens_of_pods(plane, kubectl, space):
     assert plane.request("GET", "/api", headers=bearer(token), certificate=False).status == 401
 
 
+def test_tokens_in_secrets(plane, kubectl, space):
+    """The way of before 1.24, which tools still take: a secret that names an account gets its token; one that names nobody goes."""
+    def secret(name, account):
+        return {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+                "metadata": {"name": name, "namespace": space, "annotations": {"kubernetes.io/service-account.name": account}}}
+
+    path = f"/api/v1/namespaces/{space}/secrets"
+    assert plane.request("POST", path, secret("nobodys", "robot")).status == 201
+    wait_until(lambda: plane.request("GET", f"{path}/nobodys").status == 404, "there is no such account", 10)
+    kubectl("-n", space, "create", "serviceaccount", "robot")
+    assert plane.request("POST", path, secret("early", "robot")).status == 201
+    kubectl("apply", "-f", "-", stdin=json.dumps(secret("late", "robot")))
+    tokens = {}
+    for name in ("early", "late"):
+        found = wait_until(lambda: plane.request("GET", f"{path}/{name}").json if "token" in plane.request("GET", f"{path}/{name}").json.get("data", {}) else None,
+                           f"{name} is filled", 10)
+        data = {key: base64.b64decode(value).decode() for key, value in found["data"].items()}
+        assert data["namespace"] == space and data["ca.crt"].startswith("-----BEGIN CERTIFICATE-----")
+        assert found["metadata"]["annotations"]["kubernetes.io/service-account.uid"]
+        me = plane.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, bearer(data["token"]), certificate=False).json["status"]["userInfo"]
+        assert me["username"] == f"system:serviceaccount:{space}:robot"
+        tokens[name] = data["token"]
+    plane.request("DELETE", f"{path}/early")
+    assert plane.request("GET", "/api", headers=bearer(tokens["early"]), certificate=False).status == 401
+    assert plane.request("GET", "/api", headers=bearer(tokens["late"]), certificate=False).status == 200
+    kubectl("-n", space, "delete", "serviceaccount", "robot")
+    assert plane.request("GET", "/api", headers=bearer(tokens["late"]), certificate=False).status == 401
+    wait_until(lambda: plane.request("GET", f"{path}/late").status == 404, "the secret goes with its account", 10)
+
+
 def test_others_can_check_tokens(plane, tmp_path):
     space = "/api/v1/namespaces/default/serviceaccounts"
     plane.request("POST", space, {"metadata": {"name": "checked"}})

@@ -13,6 +13,7 @@
 #include "cluster/api/follower.h"
 #include "cluster/api/registry.h"
 #include "cluster/api/request.h"
+#include "cluster/api/token_secrets.h"
 #include "cluster/api/watch_stream.h"
 #include "cluster/webhooks/webhooks.h"
 #include "crypto/certificates.h"
@@ -75,6 +76,7 @@ private:
     std::unique_ptr<Audit> audit_;  // null: no log
     std::unique_ptr<Admit> admit_;  // alike
     crypto::KeyPair authority_;
+    std::unique_ptr<TokenSecrets> secrets_;
     TimerQueue timers_;
     WorkQueue work_;
     WorkQueue definitions_;                             // empties definitions of kinds that go

@@ -62,6 +62,10 @@ Result<void> Api::start_access() {
         auto done = aggregate_roles(registry_);
         if (!done) log::error("{}", done.error().message());
     });
+    secrets_ = std::make_unique<TokenSecrets>(registry_, access_->authenticator().keys(), authority_.certificate);
+    follow("core/secrets/", [this](const std::vector<state::Event>& events) {
+        for (const auto& event : events) secrets_->on_secret(*event.object);
+    });
     if (authority_.key.empty()) return {};
     follow("certificates.k8s.io/certificatesigningrequests/", [this](const std::vector<state::Event>& events) {
         for (const auto& event : events) sign_if_approved(registry_, authority_, *event.object);
