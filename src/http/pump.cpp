@@ -60,7 +60,12 @@ void Pump::shut() {
     }
     wake();
     if (thread_.joinable()) thread_.join();
-    run_tasks();
+    // What the last tasks have posted, too; only then may others run theirs themselves.
+    for (bool over = false; !over;) {
+        run_tasks();
+        Lock lock(mutex_);
+        over = over_ = tasks_.empty();
+    }
 }
 
 void Pump::wake() const {
@@ -72,7 +77,7 @@ void Pump::wake() const {
 void Pump::post(std::function<void()> task) {
     {
         Lock lock(mutex_);
-        if (!ended_) {
+        if (!over_) {
             tasks_.push_back(std::move(task));
             wake();
             return;

@@ -77,6 +77,7 @@ private:
 
     mutable Mutex mutex_;
     bool stopping_ GUARDED_BY(mutex_) = false, ended_ GUARDED_BY(mutex_) = false;
+    bool over_ GUARDED_BY(mutex_) = false;  // shut() is through: nobody runs tasks any more
     ConnectionId next_id_ GUARDED_BY(mutex_) = 1;
     std::unordered_map<ConnectionId, std::unique_ptr<Listener>> listeners_ GUARDED_BY(mutex_);
     std::unordered_map<ConnectionId, ConnectionPointer> connections_ GUARDED_BY(mutex_);

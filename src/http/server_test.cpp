@@ -288,6 +288,31 @@ TEST_CASE("a stream notices that its client went away") {
     }
 }
 
+TEST_CASE("a stream may be finished when it is told that it is closed, also while the server stops") {
+    for (int round = 0; round < 300; ++round) {
+        Flag closed, parked;
+        std::shared_ptr<Stream> kept;
+        TestServer server([&](Request&) {
+            Response response;
+            response.stream = [&](std::shared_ptr<Stream> stream) {
+                kept = std::move(stream);
+                kept->on_closed([&] {
+                    kept->finish();
+                    closed.set();
+                });
+                parked.set();
+            };
+            return response;
+        });
+        RawClient client(server.port);
+        client.ask(get, "\r\n\r\n");
+        REQUIRE(parked.wait());
+        server.server->stop();
+        REQUIRE(closed.wait());
+        kept.reset();
+    }
+}
+
 TEST_CASE("a stream whose client does not read is bounded") {
     Flag closed;
     Flag done;
