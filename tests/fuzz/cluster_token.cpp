@@ -7,13 +7,11 @@
 #include "cluster/access/token.h"
 #include "crypto/certificates.h"
 
-namespace access = pila::cluster::access;
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    static const auto keys = access::TokenKeys::open("", "https://cluster");
+    static const auto keys = pila::cluster::access::TokenKeys::open("", "https://cluster");
     if (keys->check(text, {"https://cluster"}, 1000)) std::abort();
-    if (auto tokens = access::StaticTokens::parse(text)) {
+    if (auto tokens = pila::cluster::access::StaticTokens::parse(text)) {
         if (tokens->find("")) std::abort();
     }
     if (auto facts = pila::crypto::read_request(text))

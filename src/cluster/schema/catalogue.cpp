@@ -84,7 +84,9 @@ public:
     }
 
     Result<void> finish() {
-        for (const auto& [kind, group_version] : shapes_) {
+        for (const auto& shape : shapes_) {
+            auto* const kind = shape.first;
+            const auto& group_version = shape.second;
             auto stored = std::find_if(catalogue_.kinds_.begin(), catalogue_.kinds_.end(), [&](const Kind& other) {
                 return other.name == kind->name && other.group_version.text() == group_version;
             });
