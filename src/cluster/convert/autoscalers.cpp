@@ -2,6 +2,7 @@
 // Autoscalers: autoscaling/v1 knows the mean use of processors only. What else there is stands in annotations, in the
 // forms that Kubernetes gave it (k8s.io/kubernetes/pkg/apis/autoscaling/annotations.go names them).
 #include <boost/json.hpp>
+#include <optional>
 
 #include "cluster/convert/metrics.h"
 #include "cluster/convert/shapes.h"
@@ -97,12 +98,14 @@ void to_stored(json::object& object) {
 
 void show_spec(json::object& object, json::object& spec) {
     json::array others;
+    std::optional<std::int64_t> wanted;  // put in afterwards: a new member moves those that are looked at
     kinds::each_object(kinds::list_at(std::as_const(spec), "metrics"), [&](const json::object& metric, std::size_t) {
         const auto* target = is_cpu_use(metric) ? kinds::object_at(metric, "resource.target") : nullptr;
         const auto percent = target ? kinds::integer_at(*target, "averageUtilization") : std::nullopt;
         if (!percent) return others.push_back(metric_to_note(metric, MetricPart::Wish));
-        if (!spec.contains("targetCPUUtilizationPercentage")) spec["targetCPUUtilizationPercentage"] = *percent;
+        if (!wanted) wanted = percent;
     });
+    if (wanted) kinds::set_absent(spec, "targetCPUUtilizationPercentage", *wanted);
     if (!others.empty()) set_note(object, metrics_note, others);
     if (const auto* behavior = kinds::find(spec, "behavior"))
         set_note(object, behavior_note, with_first_letters(*behavior, true));
@@ -112,13 +115,15 @@ void show_spec(json::object& object, json::object& spec) {
 
 void show_status(json::object& object, json::object& status) {
     json::array current;
+    std::optional<std::int64_t> used;
     kinds::each_object(
         kinds::list_at(std::as_const(status), "currentMetrics"), [&](const json::object& metric, std::size_t) {
             current.push_back(metric_to_note(metric, MetricPart::Finding));
             const auto* value = is_cpu_use(metric) ? kinds::object_at(metric, "resource.current") : nullptr;
             const auto percent = value ? kinds::integer_at(*value, "averageUtilization") : std::nullopt;
-            if (percent) status["currentCPUUtilizationPercentage"] = *percent;
+            if (percent) used = percent;
         });
+    if (used) status["currentCPUUtilizationPercentage"] = *used;
     if (!current.empty()) set_note(object, current_note, current);
     if (kinds::has_items(status, "conditions")) set_note(object, conditions_note, status.at("conditions"));
     status.erase("currentMetrics");
