@@ -101,11 +101,15 @@ std::uint64_t Container::wait_for(WaitCondition condition, std::function<void(Wa
     {
         Lock lock(mutex_);
         auto key = next_key_++;
-        if (condition != WaitCondition::NotRunning || state_.is_running() || state_.status == Status::Restarting) {
+        if (removed_) {
+            now = *removed_;
+        } else if (condition != WaitCondition::NotRunning || state_.is_running() ||
+                   state_.status == Status::Restarting) {
             waiters_.push_back({key, condition, std::move(callback)});
             return key;
+        } else {
+            now = {state_.exit_code, state_.error};
         }
-        now = {state_.exit_code, state_.error};
     }
     callback(now);
     return 0;
@@ -120,6 +124,7 @@ void Container::notify(WaitCondition condition, const WaitResult& result) {
     std::vector<Waiter> met;
     {
         Lock lock(mutex_);
+        if (condition == WaitCondition::Removed) removed_ = result;  // also for who found it just before
         auto still = std::stable_partition(waiters_.begin(), waiters_.end(), [&](const Waiter& waiter) {
             if (condition == WaitCondition::Removed) return false;  // it is gone: everybody is told
             return waiter.condition == WaitCondition::Removed;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -150,6 +151,7 @@ private:
     std::shared_ptr<runtime::ShimClient> shim_ GUARDED_BY(mutex_);
     std::vector<runtime::Attachment> pending_ GUARDED_BY(mutex_);
     std::vector<Waiter> waiters_ GUARDED_BY(mutex_);
+    std::optional<WaitResult> removed_ GUARDED_BY(mutex_);
     std::chrono::steady_clock::time_point runs_since_ GUARDED_BY(mutex_);
     Condition expected_arrived_;
     int expected_ GUARDED_BY(mutex_) = 0;
