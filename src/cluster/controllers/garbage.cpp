@@ -5,6 +5,7 @@
 // pkg/controller/garbagecollector.
 #include <algorithm>
 
+#include <fmt/core.h>
 #include <boost/json.hpp>
 
 #include "cluster/api/metadata.h"
@@ -43,11 +44,11 @@ private:
     api::KindPointer kind_of_owner(const Owner& owner) const;
     api::KindPointer kind_of_key(std::string_view key) const;
     ObjectPointer find_owner(const Owner& owner, std::string_view space) const;
-    OwnerState state_of(const Owner& owner, std::string_view space) const;
+    OwnerState state_of(const Owner& owner, std::string_view space, std::string_view gone) const;
     std::vector<Dependent> dependents_of(std::string_view uid);
 
-    Outcome<void> look(const std::string& key);
-    Outcome<void> judge(const schema::Kind& kind, const json::object& object);
+    Outcome<void> look(const std::string& key, std::string_view gone);
+    Outcome<void> judge(const schema::Kind& kind, const json::object& object, std::string_view gone);
     Outcome<void> wait_for_dependents(const schema::Kind& kind, const json::object& object);
     Outcome<void> leave_orphans(const schema::Kind& kind, const json::object& object);
     Outcome<void> drop_owners(const schema::Kind& kind, const json::object& object,
@@ -111,8 +112,12 @@ api::KindPointer GarbageCollector::kind_of_key(std::string_view key) const {
     auto prefix = key.substr(0, key.find('/', key.find('/') + 1) + 1);
     auto found = kinds_.find(prefix);
     if (found != kinds_.end()) return {api::KindPointer(), found->second};
-    auto informer = means_.informers.find_custom(prefix);
-    return informer ? api::KindPointer(informer, &informer->kind()) : nullptr;
+    const auto kinds = means_.directory.kinds();
+    auto slash = prefix.find('/');
+    auto custom = kinds->definitions().find(
+        fmt::format("{}.{}", prefix.substr(slash + 1, prefix.size() - slash - 2), prefix.substr(0, slash)));
+    if (custom == kinds->definitions().end() || custom->second->kinds.empty()) return nullptr;
+    return {custom->second, custom->second->kinds.front()};
 }
 
 ObjectPointer GarbageCollector::find_owner(const Owner& owner, std::string_view space) const {
@@ -121,7 +126,9 @@ ObjectPointer GarbageCollector::find_owner(const Owner& owner, std::string_view 
     return state_.get(api::key_of(*kind, kind->is_namespaced ? space : std::string_view(), owner.name));
 }
 
-GarbageCollector::OwnerState GarbageCollector::state_of(const Owner& owner, std::string_view space) const {
+GarbageCollector::OwnerState GarbageCollector::state_of(const Owner& owner, std::string_view space,
+                                                        std::string_view gone) const {
+    if (!gone.empty() && owner.uid == gone) return OwnerState::Absent;
     const auto kind = kind_of_owner(owner);
     // Of a kind that is not known here, or out of reach: nobody can say that it is gone.
     if (!kind || (kind->is_namespaced && space.empty())) return OwnerState::Solid;
@@ -139,14 +146,19 @@ std::vector<GarbageCollector::Dependent> GarbageCollector::dependents_of(std::st
 }
 
 Outcome<void> GarbageCollector::sync(const std::string& key) {
-    auto space = key.find(' ');
-    auto what = key.substr(space + 1);
-    if (key.starts_with("look ")) return look(what);
-    for (const auto& dependent : dependents_of(what)) enqueue("look " + dependent.object->key);
+    auto what = key.substr(key.find(' ') + 1);
+    if (key.starts_with("look ")) return look(what, "");
+    if (key.starts_with("lost ")) {
+        auto space = what.find(' ');
+        return look(what.substr(space + 1), what.substr(0, space));
+    }
+    // They are told who went: a custom kind's definition may go meanwhile, and then nobody could say of the owner.
+    for (const auto& dependent : dependents_of(what)) enqueue(fmt::format("lost {} {}", what, dependent.object->key));
     return {};
 }
 
-Outcome<void> GarbageCollector::look(const std::string& key) {
+// `gone`: the uid of an owner that went; empty: none is known.
+Outcome<void> GarbageCollector::look(const std::string& key, std::string_view gone) {
     auto live = state_.get(key);
     const auto kind = kind_of_key(key);
     if (!live || !kind) return {};
@@ -155,18 +167,18 @@ Outcome<void> GarbageCollector::look(const std::string& key) {
         if (is_going(object) && has_finalizer(object, orphan)) return leave_orphans(*kind, object);
         if (waits_for_dependents(object)) return wait_for_dependents(*kind, object);
         if (is_going(object)) return {};
-        return judge(*kind, object);
+        return judge(*kind, object, gone);
     }();
     if (!done && is_not_found(done.error())) return {};
     return done;
 }
 
-Outcome<void> GarbageCollector::judge(const schema::Kind& kind, const json::object& object) {
+Outcome<void> GarbageCollector::judge(const schema::Kind& kind, const json::object& object, std::string_view gone) {
     auto space = text_in(object, "metadata.namespace");
     bool is_held = false, waits = false;
     std::vector<std::string> lost;
     for (const auto& owner : owners_of(object)) {
-        auto how = state_of(owner, space);
+        auto how = state_of(owner, space, gone);
         if (how == OwnerState::Solid)
             is_held = true;
         else

@@ -10,13 +10,41 @@ std::string config_map(const std::string& name, const std::string& owners, const
 }
 
 std::string reference(const json::object& owner, bool blocks = true) {
-    return R"({"apiVersion":"v1","kind":"ConfigMap","name":")" + std::string(text_in(owner, "metadata.name")) +
+    return R"({"apiVersion":")" + std::string(text_in(owner, "apiVersion")) + R"(","kind":")" +
+           std::string(text_in(owner, "kind")) + R"(","name":")" + std::string(text_in(owner, "metadata.name")) +
            R"(","uid":")" + std::string(text_in(owner, "metadata.uid")) + R"(","blockOwnerDeletion":)" +
            (blocks ? "true}" : "false}");
 }
 
 json::object make_owner(World& world, const std::string& name) {
     return world.make("", "configmaps", R"({"metadata":{"name":")" + name + R"("}})");
+}
+
+// A custom kind and an object of it.
+api::KindPointer bell_kind(World& world) {
+    auto kind = world.directory().kinds()->find({"example.com", "v1"}, "bells");
+    REQUIRE(kind);
+    return kind;
+}
+
+json::object bell_of(std::string_view name) { return {{"metadata", {{"name", name}, {"namespace", "default"}}}}; }
+
+json::object make_bell(World& world) {
+    world.make("apiextensions.k8s.io", "customresourcedefinitions",
+               R"({"metadata":{"name":"bells.example.com"},"spec":{"group":"example.com","scope":"Namespaced",)"
+               R"("names":{"plural":"bells","singular":"bell","kind":"Bell","listKind":"BellList"},)"
+               R"("versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":)"
+               R"({"type":"object","x-kubernetes-preserve-unknown-fields":true}}}]}})");
+    auto made = world.client().create(*bell_kind(world), bell_of("one"));
+    REQUIRE(made);
+    return made.take();
+}
+
+void remove_definition(World& world) {
+    world.remove("apiextensions.k8s.io", "customresourcedefinitions", "bells.example.com");
+    world.change("apiextensions.k8s.io", "customresourcedefinitions", "bells.example.com",
+                 R"({"metadata":{"finalizers":null}})");
+    REQUIRE_FALSE(world.directory().kinds()->find({"example.com", "v1"}, "bells"));
 }
 
 }  // namespace
@@ -170,6 +198,41 @@ TEST_CASE("a namespace takes everything along, and says what it waits for") {
     REQUIRE(client.patch(kind, *held, std::move(change)));
     world.settle();
     CHECK_FALSE(world.get("", "namespaces", "shop"));
+}
+
+TEST_CASE("a custom owner is gone although its definition went before anybody looked") {
+    World world;
+    auto bell = make_bell(world);
+    world.make("", "configmaps", config_map("below", reference(bell)));
+    world.settle();
+    REQUIRE(world.client().remove(*bell_kind(world), "default", "one", {}));
+    remove_definition(world);
+    world.settle();
+    CHECK_FALSE(world.get("", "configmaps", "below"));
+}
+
+TEST_CASE("what happens while a definition changes, or before it goes, is heard") {
+    World world;
+    Informers informers(world.state(), world.directory());
+    std::vector<std::string> heard;
+    informers.on_custom([&](const schema::Kind&, const ObjectPointer& before, const ObjectPointer& now) {
+        heard.push_back((now ? "there " : "gone ") + (now ? now : before)->key);
+    });
+    REQUIRE(informers.start([](const auto&) {}));
+    auto bell = make_bell(world);
+    REQUIRE(informers.follow_definitions());
+    REQUIRE(world.client().remove(*bell_kind(world), "default", "one", {}));
+    world.change("apiextensions.k8s.io", "customresourcedefinitions", "bells.example.com",
+                 R"({"spec":{"names":{"shortNames":["bl"]}}})");
+    REQUIRE(informers.follow_definitions());
+    const std::string key = "example.com/bells/default/one";
+    CHECK(heard == std::vector{"there " + key, "gone " + key});
+    heard.clear();
+    REQUIRE(world.client().create(*bell_kind(world), bell_of("one")));
+    REQUIRE(world.client().remove(*bell_kind(world), "default", "one", {}));
+    remove_definition(world);
+    REQUIRE(informers.follow_definitions());
+    CHECK(heard == std::vector{"there " + key, "gone " + key});
 }
 
 TEST_CASE("what every namespace has comes back") {

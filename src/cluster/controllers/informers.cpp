@@ -27,50 +27,49 @@ Result<void> Informers::start(Wake wake) {
     return follow_definitions();
 }
 
-// A definition that changed is another one: its kind has other versions, and its objects are looked at anew.
+InformerPointer Informers::make_custom(const api::DefinitionPointer& definition) const {
+    auto informer = make({definition, definition->kinds.front()});
+    for (const auto& handler : custom_handlers_)
+        informer->add_handler(
+            [&handler, &kind = informer->kind()](const auto& old, const auto& made) { handler(kind, old, made); });
+    return informer;
+}
+
+// A definition that changed is another one: its kind has other versions, and its objects are looked at anew. The new
+// informer begins before the old one hears its last, so nothing that happens in between is missed.
 Result<void> Informers::follow_definitions() {
-    const auto kinds = directory_.kinds();
-    std::map<std::string, Followed, std::less<>> now;
-    for (const auto& [name, definition] : kinds->definitions()) {
-        if (definition->kinds.empty()) continue;
-        api::KindPointer kind(definition, definition->kinds.front());
-        auto prefix = api::prefix_of(*kind, "");
-        now.emplace(std::move(prefix), Followed{definition, make(kind)});
-    }
-    std::vector<InformerPointer> fresh;
-    std::map<std::string, Followed, std::less<>> before;  // ends after the lock: an informer takes the state's
+    Definitions before;
     {
         Lock lock(mutex_);
-        for (auto& [prefix, followed] : now) {
-            auto known = custom_.find(prefix);
-            if (known != custom_.end() && known->second.definition == followed.definition)
-                followed.informer = known->second.informer;
-            else
-                fresh.push_back(followed.informer);
+        before = custom_;
+    }
+    Definitions now;
+    const auto kinds = directory_.kinds();
+    for (const auto& [name, definition] : kinds->definitions()) {
+        if (definition->kinds.empty()) continue;
+        auto known = before.find(name);
+        if (known != before.end() && known->second.definition == definition) {
+            now.insert(before.extract(known));
+        } else {
+            auto informer = make_custom(definition);
+            TRY(start(informer));
+            now.emplace(name, Followed{definition, std::move(informer)});
         }
-        before = std::exchange(custom_, std::move(now));
     }
-    for (auto& informer : fresh) {
-        for (const auto& handler : custom_handlers_)
-            informer->add_handler(
-                [&handler, &kind = informer->kind()](const auto& old, const auto& made) { handler(kind, old, made); });
-        TRY(start(informer));
+    {
+        Lock lock(mutex_);
+        custom_.swap(now);
     }
-    return {};
+    for (const auto& [name, followed] : before) TRY(followed.informer->catch_up());
+    return {};  // those that went end after the lock: an informer takes the state's
 }
 
 std::vector<InformerPointer> Informers::all() const {
     std::vector<InformerPointer> all;
     for (const auto& [kind, informer] : informers_) all.push_back(informer);
     Lock lock(mutex_);
-    for (const auto& [prefix, followed] : custom_) all.push_back(followed.informer);
+    for (const auto& [name, followed] : custom_) all.push_back(followed.informer);
     return all;
-}
-
-InformerPointer Informers::find_custom(std::string_view prefix) const {
-    Lock lock(mutex_);
-    auto found = custom_.find(prefix);
-    return found == custom_.end() ? nullptr : found->second.informer;
 }
 
 }  // namespace pila::cluster::controllers

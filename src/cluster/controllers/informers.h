@@ -30,19 +30,19 @@ public:
     void on_custom(CustomHandler handler) { custom_handlers_.push_back(std::move(handler)); }
 
     Result<void> start(Wake wake);
-    // After a definition came, changed or went. Threads, from here on: any.
+    // After a definition came, changed or went; one call at a time. Threads, from here on: any.
     Result<void> follow_definitions() EXCLUDES(mutex_);
     std::vector<InformerPointer> all() const EXCLUDES(mutex_);
-    // Of the custom kind whose objects have keys that begin so ("GROUP/PLURAL/"); null: there is none.
-    InformerPointer find_custom(std::string_view prefix) const EXCLUDES(mutex_);
 
 private:
     struct Followed {
         api::DefinitionPointer definition;
         InformerPointer informer;
     };
+    using Definitions = std::map<std::string, Followed, std::less<>>;  // by name
 
     InformerPointer make(std::shared_ptr<const schema::Kind> kind) const;
+    InformerPointer make_custom(const api::DefinitionPointer& definition) const;
     Result<void> start(const InformerPointer& informer) const;
 
     state::State& state_;
@@ -51,7 +51,7 @@ private:
     std::map<const schema::Kind*, InformerPointer> informers_;
     std::vector<CustomHandler> custom_handlers_;
     mutable Mutex mutex_;
-    std::map<std::string, Followed, std::less<>> custom_ GUARDED_BY(mutex_);  // by prefix
+    Definitions custom_ GUARDED_BY(mutex_);
 };
 
 }  // namespace pila::cluster::controllers

@@ -121,6 +121,8 @@ public:
     }
 
     state::State& state() { return *state_; }
+    api::Directory& directory() { return directory_; }
+    Client& client() { return client_; }
     api::Registry& registry() { return registry_; }
 
 private:
