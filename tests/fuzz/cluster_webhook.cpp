@@ -11,7 +11,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace pila::cluster::webhooks;
-    static const Hook hook("c", json::object{{"name", "h"}});
+    static const Hook hook(json::object{{"name", "h"}});
     auto verdict = read_verdict(hook, {reinterpret_cast<const char*>(data), size}, "u");
     if (!verdict || verdict->patch.is_null()) return 0;
     json::value object = json::object{{"metadata", json::object{{"name", "x"}}}, {"list", json::array{1, 2}}};

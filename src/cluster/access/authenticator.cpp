@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "cluster/kinds/tree.h"
 #include "crypto/base64.h"
 #include "crypto/hmac.h"
 
@@ -20,23 +21,13 @@ constexpr std::int64_t grace_seconds = 60;  // a token outlives the end of what 
 
 Error nobody(std::string why = "invalid bearer token") { return {Errc::Unauthenticated, std::move(why)}; }
 
-const json::object* object_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_object() ? &value->get_object() : nullptr;
-}
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
-}
-
 // When it ended, if it has: objects with finalizers stay for a while.
 std::optional<std::int64_t> end_of(const state::Object& object) {
     if (object.bytes.find("\"deletionTimestamp\":") == std::string::npos) return std::nullopt;
     auto tree = parse_json(object.bytes);
     if (!tree || !tree->is_object()) return std::nullopt;
-    const auto* metadata = object_at(tree->get_object(), "metadata");
-    auto time = metadata ? parse_rfc3339(text_at(*metadata, "deletionTimestamp")) : std::nullopt;
+    const auto* metadata = kinds::object_at(tree->get_object(), "metadata");
+    auto time = metadata ? parse_rfc3339(kinds::text_at(*metadata, "deletionTimestamp")) : std::nullopt;
     return time ? std::optional(time->seconds()) : std::nullopt;
 }
 
@@ -129,9 +120,10 @@ std::optional<User> Authenticator::find_bootstrap(std::string_view token) const 
     auto tree = parse_json(found->bytes);
     if (!tree || !tree->is_object()) return std::nullopt;
     const auto& secret = tree->get_object();
-    const auto* data = object_at(secret, "data");
-    if (!data || text_at(secret, "type") != "bootstrap.kubernetes.io/token" || end_of(*found)) return std::nullopt;
-    auto value = [&](std::string_view name) { return crypto::base64_decode(text_at(*data, name)).value_or(""); };
+    const auto* data = kinds::object_at(secret, "data");
+    if (!data || kinds::text_at(secret, "type") != "bootstrap.kubernetes.io/token" || end_of(*found))
+        return std::nullopt;
+    auto value = [&](std::string_view name) { return crypto::base64_decode(kinds::text_at(*data, name)).value_or(""); };
     if (value("token-id") != id || !crypto::equal_secrets(value("token-secret"), token.substr(7))) return std::nullopt;
     if (value("usage-bootstrap-authentication") != "true") return std::nullopt;
     if (auto text = value("expiration"); !text.empty()) {

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cluster/kinds/tree.h"
 
 namespace pila::cluster::access {
 
@@ -19,16 +20,6 @@ constexpr std::string_view group_prefix = "rbac.authorization.k8s.io/";
 constexpr std::array prefixes = {"rbac.authorization.k8s.io/clusterroles/", "rbac.authorization.k8s.io/roles/",
                                  "rbac.authorization.k8s.io/clusterrolebindings/",
                                  "rbac.authorization.k8s.io/rolebindings/"};
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
-}
-
-const json::object* object_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_object() ? &value->get_object() : nullptr;
-}
 
 // Under which bindings that name a user or group are found, within a namespace ("": in all of them).
 std::string subject_key(const std::string& name_space, char kind, std::string_view name) {
@@ -76,8 +67,9 @@ Policy::Binding Policy::Binding::read(std::string_view key, const json::object& 
     auto slash = rest.find('/');
     if (slash != rest.npos) made.name_space = rest.substr(0, slash);
     made.name = slash == rest.npos ? rest : rest.substr(slash + 1);
-    if (const auto* role = object_at(object, "roleRef"))
-        made.role = {text_at(*role, "kind"), made.name_space, text_at(*role, "name")};
+    if (const auto* role = kinds::object_at(object, "roleRef"))
+        made.role = {std::string(kinds::text_at(*role, "kind")), made.name_space,
+                     std::string(kinds::text_at(*role, "name"))};
     const auto* subjects = object.if_contains("subjects");
     if (subjects && subjects->is_array())
         for (const auto& subject : subjects->get_array())
@@ -86,9 +78,10 @@ Policy::Binding Policy::Binding::read(std::string_view key, const json::object& 
 }
 
 void Policy::Binding::add_subject(const json::object& object) {
-    auto kind = text_at(object, "kind"), its_name = text_at(object, "name");
+    auto kind = kinds::text_at(object, "kind");
+    std::string its_name(kinds::text_at(object, "name"));
     if (kind == "ServiceAccount") {
-        auto space = text_at(object, "namespace");
+        std::string space(kinds::text_at(object, "namespace"));
         if (space.empty()) space = name_space;
         if (space.empty() || its_name.empty()) return;
         subjects.push_back({subject_key(name_space, 'u', AccountName{space, its_name}.user_name()),

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cluster/access/user.h"
+#include "cluster/kinds/tree.h"
 #include "crypto/base64.h"
 #include "os/file.h"
 
@@ -23,11 +24,6 @@ constexpr std::int64_t clock_difference_seconds = 60;  // between whoever issued
 
 Error refused(std::string why) { return {Errc::Unauthenticated, std::move(why)}; }
 
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
-}
-
 std::optional<std::int64_t> number_at(const json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     return value && value->is_int64() ? std::optional(value->get_int64()) : std::nullopt;
@@ -36,7 +32,8 @@ std::optional<std::int64_t> number_at(const json::object& object, std::string_vi
 std::optional<NamedObject> named_at(const json::object& object, std::string_view name) {
     const auto* value = object.if_contains(name);
     if (!value || !value->is_object()) return std::nullopt;
-    return NamedObject{text_at(value->get_object(), "name"), text_at(value->get_object(), "uid")};
+    return NamedObject{std::string(kinds::text_at(value->get_object(), "name")),
+                       std::string(kinds::text_at(value->get_object(), "uid"))};
 }
 
 json::object written(const NamedObject& object) { return {{"name", object.name}, {"uid", object.uid}}; }
@@ -89,7 +86,7 @@ Result<Claims> read_claims(const json::object& payload) {
     if (!own || !own->is_object() || !issued || !expires) return refused("the token lacks claims");
     const auto& object = own->get_object();
     auto account = named_at(object, "serviceaccount");
-    claims.name_space = text_at(object, "namespace");
+    claims.name_space = kinds::text_at(object, "namespace");
     if (!account) return refused("the token names no service account");
     claims.account = *account;
     claims.pod = named_at(object, "pod");
@@ -98,8 +95,8 @@ Result<Claims> read_claims(const json::object& payload) {
     claims.audiences = audiences_of(payload);
     claims.issued_at = *issued;
     claims.expires_at = *expires;
-    claims.id = text_at(payload, "jti");
-    if (text_at(payload, "sub") != AccountName{claims.name_space, claims.account.name}.user_name())
+    claims.id = kinds::text_at(payload, "jti");
+    if (kinds::text_at(payload, "sub") != AccountName{claims.name_space, claims.account.name}.user_name())
         return refused("the token's subject is not its service account");
     return claims;
 }
@@ -151,7 +148,7 @@ Result<std::string> TokenKeys::issue(const Claims& claims) const {
 
 bool TokenKeys::is_ours(std::string_view token) const {
     auto parts = split_token(token);
-    return parts && text_at(parts->payload, "iss") == issuer_;
+    return parts && kinds::text_at(parts->payload, "iss") == issuer_;
 }
 
 Result<Claims> TokenKeys::check(std::string_view token, const std::vector<std::string>& audiences,
@@ -159,12 +156,12 @@ Result<Claims> TokenKeys::check(std::string_view token, const std::vector<std::s
     auto parts = TRY(split_token(token));
     // The form is ours to say, not the token's (RFC 8725 section 3.1): none and HS256 under our public key are
     // forgeries.
-    if (text_at(parts.header, "alg") != "RS256") return refused("the token is not signed by RS256");
+    if (kinds::text_at(parts.header, "alg") != "RS256") return refused("the token is not signed by RS256");
     if (parts.header.contains("crit")) return refused("the token asks for extensions");
-    if (parts.header.contains("kid") && text_at(parts.header, "kid") != key_.id())
+    if (parts.header.contains("kid") && kinds::text_at(parts.header, "kid") != key_.id())
         return refused("the token is signed by an unknown key");
     if (!key_.verifies(parts.signed_text, parts.signature)) return refused("the token's signature is wrong");
-    if (text_at(parts.payload, "iss") != issuer_) return refused("the token is another issuer's");
+    if (kinds::text_at(parts.payload, "iss") != issuer_) return refused("the token is another issuer's");
     auto claims = TRY(read_claims(parts.payload));
     if (claims.expires_at <= now) return refused("service account token has expired");
     auto not_before = number_at(parts.payload, "nbf").value_or(claims.issued_at);

@@ -38,7 +38,7 @@ std::string key_of(std::string_view collection, std::string_view name_space, std
 }
 
 std::optional<json::object> Lookup::read(const state::Object& object) {
-    auto tree = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
+    auto tree = codec::read_stored(object.bytes);
     if (!tree || !tree->is_object()) return std::nullopt;
     return std::move(tree->get_object());
 }

@@ -10,6 +10,7 @@
 #include "cluster/api/guard.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/signers.h"
+#include "cluster/kinds/tree.h"
 #include "crypto/base64.h"
 #include "crypto/certificates.h"
 
@@ -21,11 +22,6 @@ json::object& object_in(json::object& object, std::string_view name) {
     auto& value = object[name];
     if (!value.is_object()) value.emplace_object();
     return value.get_object();
-}
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
 }
 
 const json::value* status_member(const json::object& object, std::string_view name) {
@@ -42,7 +38,7 @@ const json::array& conditions_of(const json::object& object) {
 bool has_condition(const json::object& object, std::string_view type) {
     const auto& list = conditions_of(object);
     return std::any_of(list.begin(), list.end(), [&](const json::value& one) {
-        return one.is_object() && text_at(one.get_object(), "type") == type;
+        return one.is_object() && kinds::text_at(one.get_object(), "type") == type;
     });
 }
 
@@ -58,8 +54,8 @@ void set_requester(json::object& spec, const User& user) {
 
 // Membership of the group that may do everything is not to be had by a certificate.
 Outcome<void> check_subject(const Call& call, const json::object& object, const json::object& spec) {
-    if (text_at(spec, "signerName") != client_signer) return {};
-    auto pem = crypto::base64_decode(text_at(spec, "request"));
+    if (kinds::text_at(spec, "signerName") != client_signer) return {};
+    auto pem = crypto::base64_decode(kinds::text_at(spec, "request"));
     auto facts = pem ? crypto::read_request(*pem) : Error(Errc::Invalid, "it is not base64");
     if (!facts)
         return invalid(call.kind, meta_text(object, "name"),
@@ -106,7 +102,7 @@ void stamp_conditions(json::object& object) {
     for (auto& one : list->get_array()) {
         if (!one.is_object()) continue;
         for (auto name : {"lastUpdateTime", "lastTransitionTime"})
-            if (text_at(one.get_object(), name).empty()) one.get_object()[name] = now_text();
+            if (kinds::text_at(one.get_object(), name).empty()) one.get_object()[name] = now_text();
     }
 }
 
@@ -121,7 +117,7 @@ void keep_status_member(json::object& object, const json::object& before, std::s
 void keep_decisions(json::object& object, const json::object& before) {
     json::array kept;
     auto is_decision = [](const json::value& one) {
-        auto type = one.is_object() ? text_at(one.get_object(), "type") : "";
+        auto type = one.is_object() ? kinds::text_at(one.get_object(), "type") : std::string_view();
         return type == "Approved" || type == "Denied";
     };
     for (const auto& one : conditions_of(before))
@@ -141,7 +137,7 @@ Outcome<void> guard_certificate_request(const access::Policy& policy, const Call
         return check_subject(call, object, spec);
     }
     if (const auto* asked = before->if_contains("spec")) object["spec"] = *asked;
-    auto signer = text_at(object_in(object, "spec"), "signerName");
+    std::string signer(kinds::text_at(object_in(object, "spec"), "signerName"));
     if (call.subresource == "approval") {
         keep_status_member(object, *before, "certificate");
         TRY(check_decision(call, object, *before));

@@ -62,7 +62,7 @@ std::vector<Cause> check_stored_versions(const json::object& definition) {
 }
 
 json::value parse(const state::Object& object) {
-    auto parsed = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
+    auto parsed = codec::read_stored(object.bytes);
     return parsed ? parsed.take() : json::value(json::object());
 }
 

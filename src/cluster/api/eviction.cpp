@@ -22,12 +22,6 @@ const schema::Kind& budget_kind() {
     return kind;
 }
 
-Outcome<json::object> read(const state::Object& object, const Call& call) {
-    auto tree = TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
-    if (!tree.is_object()) return Status(500, "InternalError", object.key + " is no object");
-    return std::move(tree.get_object());
-}
-
 std::int64_t number_at(const json::object& object, std::string_view outer, std::string_view inner) {
     const auto* found = kinds::object_at(object, outer);
     return found ? kinds::integer_at(*found, inner).value_or(0) : 0;
@@ -53,7 +47,7 @@ Outcome<std::vector<state::ObjectPointer>> budgets_of(Registry& registry, const 
     auto page = TRY(registry.state().list(prefix_of(budget_kind(), call.name_space), "", 0, 0));
     std::vector<state::ObjectPointer> found;
     for (auto& object : page.objects) {
-        auto budget = TRY(read(*object, call));
+        auto budget = TRY(read_object(*object, call.memory));
         const auto* spec = kinds::object_at(budget, "spec");
         const auto* selector = spec ? kinds::find(*spec, "selector") : nullptr;
         if (!selector) continue;
@@ -107,7 +101,7 @@ Outcome<void> take_from_budget(Registry& registry, const Call& call, const state
             return Status(500, "InternalError",
                           "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
                           "support.");
-        auto budget = TRY(read(*budgets.front(), call));
+        auto budget = TRY(read_object(*budgets.front(), call.memory));
         if (!ready && spares_unready(budget)) return {};
         auto change = TRY(taken_from(budget, call));
         Call of_budget{.kind = budget_kind(),
@@ -146,7 +140,7 @@ Outcome<void> evict(Registry& registry, Call& call, const json::object& eviction
     call.dry_run = call.dry_run || kinds::has_items(eviction, "deleteOptions.dryRun");
     call.subresource.clear();
     auto object = TRY(registry.get(call));
-    auto pod = TRY(read(*object, call));
+    auto pod = TRY(read_object(*object, call.memory));
     if (!is_free(pod)) {
         TRY(take_from_budget(registry, call, *object, is_ready(pod)));
         const json::object reason{{"type", "DisruptionTarget"},

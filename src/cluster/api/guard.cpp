@@ -8,17 +8,13 @@
 
 #include "base/text.h"
 #include "cluster/api/metadata.h"
+#include "cluster/kinds/tree.h"
 
 namespace pila::cluster::api {
 
 namespace {
 
 constexpr std::string_view rbac = "rbac.authorization.k8s.io";
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
-}
 
 bool same_member(const json::object& left, const json::object& right, std::string_view name) {
     const auto *one = left.if_contains(name), *other = right.if_contains(name);
@@ -84,8 +80,8 @@ Outcome<void> check_binding(const access::Policy& policy, const Call& call, cons
     auto name = std::string(meta_text(object, "name"));
     const auto* reference = object.if_contains("roleRef");
     if (!reference || !reference->is_object()) return {};  // validation has its own words for that
-    access::RoleName role{text_at(reference->get_object(), "kind"), call.name_space,
-                          text_at(reference->get_object(), "name")};
+    access::RoleName role{std::string(kinds::text_at(reference->get_object(), "kind")), call.name_space,
+                          std::string(kinds::text_at(reference->get_object(), "name"))};
     if (role.kind != "Role" && role.kind != "ClusterRole") return {};
     if (policy.judge(call.user, on_role("bind", role.kind, call.name_space, role.name)).is_allowed) return {};
     auto rules = TRY(policy.rules_of(role));

@@ -184,7 +184,7 @@ Encoded encode(const json::object& object, const schema::Kind& kind) {
 
 // Of a kind that is another's shape.
 static std::string in_shape(const state::Object& object, const schema::Kind& kind) {
-    auto tree = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
+    auto tree = codec::read_stored(object.bytes);
     if (!tree || !tree->is_object()) return object.bytes;
     auto& shown = tree->get_object();
     convert::from_stored(shown, kind);
@@ -216,6 +216,12 @@ bool same_object(const json::object& left, const json::object& right) {
 
 bool same_wish(const json::object& left, const json::object& right) {
     return same_but(left, right, {"metadata", "status", "kind", "apiVersion"});
+}
+
+Outcome<json::object> read_object(const state::Object& object, json::storage_ptr memory) {
+    auto tree = TRY(codec::read_stored(object.bytes, std::move(memory)));
+    if (!tree.is_object()) return Status(500, "InternalError", object.key + " is no object");
+    return std::move(tree.get_object());
 }
 
 }  // namespace pila::cluster::api

@@ -55,4 +55,7 @@ bool same_object(const json::object& left, const json::object& right);
 // The same apart from metadata, status and what names the kind: a change raises the generation.
 bool same_wish(const json::object& left, const json::object& right);
 
+// A stored object as a tree.
+Outcome<json::object> read_object(const state::Object& object, json::storage_ptr memory = {});
+
 }  // namespace pila::cluster::api

@@ -104,14 +104,14 @@ Outcome<state::ObjectPointer> Registry::get(const Call& call) const {
 }
 
 Outcome<json::value> Registry::read(const Call& call, const state::Object& object) const {
-    auto tree = TRY(codec::read_json(object.bytes, call.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
+    auto tree = TRY(codec::read_stored(object.bytes, call.memory));
     if (call.kind.custom) tree.as_object()["apiVersion"] = call.kind.group_version.text();
     if (call.kind.stored) convert::from_stored(tree.as_object(), call.kind);
     return tree;
 }
 
 bool Registry::is_going(const state::Object& object) {
-    auto tree = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
+    auto tree = codec::read_stored(object.bytes);
     return tree && tree->is_object() && api::is_going(tree->get_object());
 }
 

@@ -14,14 +14,6 @@ namespace pila::cluster::api {
 
 namespace {
 
-std::vector<std::string> texts_at(const json::object& object, std::string_view name) {
-    std::vector<std::string> texts;
-    if (const auto* list = kinds::list_at(object, name))
-        for (const auto& text : *list)
-            if (text.is_string()) texts.emplace_back(text.get_string());
-    return texts;
-}
-
 json::array written(const std::vector<std::string>& list) { return json::array(list.begin(), list.end()); }
 
 json::object written(const User& user) {
@@ -64,7 +56,7 @@ Outcome<void> check_access_review(const Call& call, const json::object& spec) {
             kinds::invalid_value("spec.resourceAttributes", "null",
                                  "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
     bool names_user = call.kind.name == "SelfSubjectAccessReview" || !kinds::text_at(spec, "user").empty() ||
-                      !texts_at(spec, "groups").empty();
+                      !kinds::texts_at(spec, "groups").empty();
     if (!names_user)
         causes.push_back(kinds::invalid_value("spec.user", "\"\"", "at least one of user or group must be specified"));
     if (!causes.empty()) return invalid(call.kind, "", std::move(causes));
@@ -79,7 +71,7 @@ Outcome<json::object> access_verdict(const Access& access, const Call& call, con
     User user = call.user;
     if (call.kind.name != "SelfSubjectAccessReview")
         user = {std::string(kinds::text_at(spec, "user")), std::string(kinds::text_at(spec, "uid")),
-                texts_at(spec, "groups")};
+                kinds::texts_at(spec, "groups")};
     auto verdict = access.policy().judge(user, asked_action(spec));
     json::object status{{"allowed", verdict.is_allowed}};
     if (!verdict.reason.empty()) status["reason"] = verdict.reason;
@@ -105,7 +97,7 @@ Outcome<json::object> rules_status(const Access& access, const Call& call, const
 Outcome<json::object> token_status(const Access& access, const json::object& spec) {
     auto token = kinds::text_at(spec, "token");
     if (token.empty()) return bad_request("token is required for TokenReview in authentication");
-    auto identified = access.authenticator().identify(token, texts_at(spec, "audiences"));
+    auto identified = access.authenticator().identify(token, kinds::texts_at(spec, "audiences"));
     if (!identified) return json::object{{"authenticated", false}, {"error", identified.error().message()}};
     return json::object{
         {"authenticated", true}, {"user", written(identified->user)}, {"audiences", written(identified->audiences)}};

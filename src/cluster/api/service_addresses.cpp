@@ -112,7 +112,7 @@ void ServiceAddresses::load() {
     auto page = state_.list("core/services/", "", 0, 0);
     if (!page) return log::error("addresses of services: {}", page.error().message());
     for (const auto& object : page->objects) {
-        auto tree = codec::read_json(object->bytes, {}, nullptr, {.max_bytes = object->bytes.size() + 1});
+        auto tree = codec::read_stored(object->bytes);
         if (tree && tree->is_object()) put(places_of(tree->get_object()), true);
     }
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cluster/api/metadata.h"
+#include "cluster/kinds/tree.h"
 #include "cluster/schema/catalogue.h"
 #include "crypto/base64.h"
 
@@ -24,16 +25,6 @@ const User self{"system:apiserver", "", {"system:masters"}};
 
 bool has(const Words& words, std::string_view word) {
     return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-const json::object* object_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_object() ? &value->get_object() : nullptr;
-}
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
 }
 
 bool is_ours(std::string_view signer) {
@@ -64,16 +55,16 @@ struct Request {
     json::array conditions;
 };
 
-std::string type_of(const json::value& condition) {
-    return condition.is_object() ? text_at(condition.get_object(), "type") : "";
+std::string_view type_of(const json::value& condition) {
+    return condition.is_object() ? kinds::text_at(condition.get_object(), "type") : std::string_view();
 }
 
 // nullopt: nothing is to be done with it.
 std::optional<Request> read_approved(const json::object& object) {
-    const auto *spec = object_at(object, "spec"), *status = object_at(object, "status");
-    if (!spec || !status || !text_at(*status, "certificate").empty()) return std::nullopt;
+    const auto *spec = kinds::object_at(object, "spec"), *status = kinds::object_at(object, "status");
+    if (!spec || !status || !kinds::text_at(*status, "certificate").empty()) return std::nullopt;
     Request request;
-    request.signer = text_at(*spec, "signerName");
+    request.signer = kinds::text_at(*spec, "signerName");
     const auto* conditions = status->if_contains("conditions");
     if (!is_ours(request.signer) || !conditions || !conditions->is_array()) return std::nullopt;
     request.conditions = conditions->get_array();
@@ -84,11 +75,8 @@ std::optional<Request> read_approved(const json::object& object) {
         approved = approved || type == "Approved";
     }
     if (!approved) return std::nullopt;
-    request.pem = crypto::base64_decode(text_at(*spec, "request")).value_or("");
-    const auto* usages = spec->if_contains("usages");
-    if (usages && usages->is_array())
-        for (const auto& usage : usages->get_array())
-            if (usage.is_string()) request.usages.emplace_back(usage.get_string());
+    request.pem = crypto::base64_decode(kinds::text_at(*spec, "request")).value_or("");
+    request.usages = kinds::texts_at(*spec, "usages");
     const auto* seconds = spec->if_contains("expirationSeconds");
     if (seconds && seconds->is_int64())
         request.lifetime =
@@ -154,7 +142,7 @@ void sign_if_approved(Registry& registry, const crypto::KeyPair& authority, cons
     static const auto& kind =
         *schema::Catalogue::builtin().find_resource({"certificates.k8s.io", "v1"}, "certificatesigningrequests");
     if (object.is_deleted || object.bytes.find("\"Approved\"") == std::string::npos) return;
-    auto tree = codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1});
+    auto tree = codec::read_stored(object.bytes);
     if (!tree || !tree->is_object()) return;
     auto request = read_approved(tree->get_object());
     if (!request) return;

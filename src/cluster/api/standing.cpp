@@ -40,7 +40,7 @@ Outcome<void> ensure(Registry& registry, const access::Standing& wanted) {
               .manager = "pila"};
     auto live = registry.state().get(key_of(call.kind, wanted.name_space, wanted.name));
     if (live) {
-        auto tree = TRY(codec::read_json(live->bytes, {}, nullptr, {.max_bytes = live->bytes.size() + 1}));
+        auto tree = TRY(codec::read_stored(live->bytes));
         auto mending = access::mend(tree.get_object(), wanted.object);
         if (mending == access::Mending::None) return {};
         if (mending == access::Mending::Mended) {
@@ -64,7 +64,7 @@ struct ClusterRole {
 Result<ClusterRole> read_role(state::ObjectPointer object, std::string_view prefix) {
     ClusterRole role;
     role.name = object->key.substr(prefix.size());
-    auto tree = TRY(codec::read_json(object->bytes, {}, nullptr, {.max_bytes = object->bytes.size() + 1}));
+    auto tree = TRY(codec::read_stored(object->bytes));
     role.rules = access::read_rules(tree.get_object());
     role.stored = std::move(object);
     const auto* rule = tree.get_object().if_contains("aggregationRule");

@@ -9,6 +9,7 @@
 #include "cluster/api/metadata.h"
 #include "cluster/api/reviews.h"
 #include "cluster/codec/codec.h"
+#include "cluster/kinds/tree.h"
 #include "cluster/schema/catalogue.h"
 
 namespace pila::cluster::api {
@@ -16,16 +17,6 @@ namespace pila::cluster::api {
 namespace {
 
 constexpr std::int64_t shortest = 600, usual = 3600, longest = std::int64_t{1} << 32;
-
-const json::object* object_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_object() ? &value->get_object() : nullptr;
-}
-
-std::string text_at(const json::object& object, std::string_view name) {
-    const auto* value = object.if_contains(name);
-    return value && value->is_string() ? std::string(value->get_string()) : "";
-}
 
 Status refused(const Call& call, Cause cause) {
     auto status = invalid(call.kind, call.name, {cause});
@@ -62,18 +53,19 @@ public:
         claims.issued_at = now_wall().seconds();
         claims.expires_at = claims.issued_at + seconds;
         claims.id = random_uuid();
-        if (const auto* bound = object_at(spec, "boundObjectRef")) TRY(bind(claims, *bound));
+        if (const auto* bound = kinds::object_at(spec, "boundObjectRef")) TRY(bind(claims, *bound));
         return claims;
     }
 
 private:
     Outcome<void> bind(access::Claims& claims, const json::object& reference) {
-        auto kind = text_at(reference, "kind"), name = text_at(reference, "name"), uid = text_at(reference, "uid");
+        auto kind = kinds::text_at(reference, "kind"), uid = kinds::text_at(reference, "uid");
+        std::string name(kinds::text_at(reference, "name"));
         auto plural = kind == "Pod" ? "pods" : kind == "Secret" ? "secrets" : kind == "Node" ? "nodes" : "";
         const auto* found = schema::Catalogue::builtin().find_resource({"", "v1"}, plural);
-        if (text_at(reference, "apiVersion") != "v1" || !found)
-            return bad_request(
-                fmt::format("cannot bind token to object of type {}, Kind={}", text_at(reference, "apiVersion"), kind));
+        if (kinds::text_at(reference, "apiVersion") != "v1" || !found)
+            return bad_request(fmt::format("cannot bind token to object of type {}, Kind={}",
+                                           kinds::text_at(reference, "apiVersion"), kind));
         auto object = state_.get(key_of(*found, call_.name_space, name));
         if (!object) return not_found(*found, name);
         std::string real(access::uid_of(*object));
@@ -90,9 +82,9 @@ private:
 
     // A pod's token may be of its own account only; it tells the node the pod is on.
     Outcome<void> bind_pod(access::Claims& claims, const state::Object& object, access::NamedObject named) {
-        auto pod = TRY(codec::read_json(object.bytes, call_.memory, nullptr, {.max_bytes = object.bytes.size() + 1}));
-        const auto* spec = object_at(pod.get_object(), "spec");
-        auto account = spec ? text_at(*spec, "serviceAccountName") : "";
+        auto pod = TRY(codec::read_stored(object.bytes, call_.memory));
+        const auto* spec = kinds::object_at(pod.get_object(), "spec");
+        auto account = spec ? kinds::text_at(*spec, "serviceAccountName") : std::string_view();
         if (account.empty()) account = "default";
         if (account != call_.name)
             return bad_request(
@@ -100,7 +92,7 @@ private:
                             "serviceaccount name.",
                             json_quote(call_.name)));
         claims.pod = std::move(named);
-        auto node = spec ? text_at(*spec, "nodeName") : "";
+        std::string node(spec ? kinds::text_at(*spec, "nodeName") : std::string_view());
         if (node.empty()) return {};
         auto live = state_.get("core/nodes/" + node);
         claims.node = access::NamedObject{node, live ? std::string(access::uid_of(*live)) : ""};
@@ -118,9 +110,9 @@ Outcome<json::value> answer_token_request(const access::Authenticator& authentic
     TRY(fit_question(request, "io.k8s.api.authentication.v1.TokenRequest"));
     auto& object = request.get_object();
     static const json::object none;
-    const auto* spec = object_at(object, "spec");
-    const auto* head = object_at(object, "metadata");
-    auto given = head ? text_at(*head, "name") : "";
+    const auto* spec = kinds::object_at(object, "spec");
+    const auto* head = kinds::object_at(object, "metadata");
+    auto given = head ? kinds::text_at(*head, "name") : std::string_view();
     if (!given.empty() && given != call.name)
         return bad_request(
             fmt::format("the name of the object ({}) does not match the name on the URL ({})", given, call.name));

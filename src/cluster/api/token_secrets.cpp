@@ -29,12 +29,6 @@ const schema::Kind& secret_kind() {
     return kind;
 }
 
-Outcome<json::object> read(const state::Object& object) {
-    auto tree = TRY(codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1}));
-    if (!tree.is_object()) return Status(500, "InternalError", object.key + " is no object");
-    return std::move(tree.get_object());
-}
-
 std::string note_of(const json::object& object, std::string_view name) {
     const auto* notes = kinds::object_at(object, "metadata.annotations");
     return std::string(notes ? kinds::text_at(*notes, name) : std::string_view());
@@ -43,14 +37,14 @@ std::string note_of(const json::object& object, std::string_view name) {
 }  // namespace
 
 Outcome<void> TokenSecrets::fill(const state::Object& stored) const {
-    auto secret = TRY(read(stored));
+    auto secret = TRY(read_object(stored));
     const auto* data = kinds::object_at(secret, "data");
     if (kinds::text_at(secret, "type") != type || is_going(secret) || (data && data->contains("token"))) return {};
     std::string space(meta_text(secret, "namespace"));
     auto name = note_of(secret, account_note), wanted = note_of(secret, uid_note);
     auto found = registry_.state().get("core/serviceaccounts/" + space + "/" + name);
     if (name.empty() || !found) return {};
-    auto account = TRY(read(*found));
+    auto account = TRY(read_object(*found));
     std::string uid(meta_text(account, "uid"));
     if (!wanted.empty() && wanted != uid) return {};
     access::Claims claims;

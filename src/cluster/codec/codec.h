@@ -33,6 +33,8 @@ struct Faults {
 // JSON as Go reads it, but duplicate names are told (the last one holds) and text must be UTF-8. Invalid says where.
 Result<json::value> read_json(std::string_view text, json::storage_ptr memory, Faults* faults = nullptr,
                               const Limits& limits = {});
+// Of an object that the registry has written: it is as long as it is.
+Result<json::value> read_stored(std::string_view bytes, json::storage_ptr memory = {});
 // One YAML document, its scalars as sigs.k8s.io/yaml has them: YAML 1.1 (yes, no, on, off, y, n are booleans, 0o17,
 // 017, 0x1f and 1_000 numbers, ~ and null null, times text), and what is whole is an integer (1.0, 1e3). Names must be
 // scalars, which become strings. Aliases count as what they stand for; merge keys give way to the map's own names.

@@ -219,4 +219,8 @@ Result<json::value> read_json(std::string_view text, json::storage_ptr memory, F
     return parser.handler().release();
 }
 
+Result<json::value> read_stored(std::string_view bytes, json::storage_ptr memory) {
+    return read_json(bytes, std::move(memory), nullptr, {.max_bytes = bytes.size() + 1});
+}
+
 }  // namespace pila::cluster::codec

@@ -30,11 +30,7 @@ api::Call Client::call(const schema::Kind& kind, std::string_view space, std::st
             .validation = api::FieldValidation::Ignore};
 }
 
-Outcome<json::object> Client::read(const state::Object& object) {
-    auto tree = TRY(codec::read_json(object.bytes, {}, nullptr, {.max_bytes = object.bytes.size() + 1}));
-    if (!tree.is_object()) return api::Status(500, "InternalError", object.key + " is no object");
-    return std::move(tree.get_object());
-}
+Outcome<json::object> Client::read(const state::Object& object) { return api::read_object(object); }
 
 Outcome<json::object> Client::get(const schema::Kind& kind, const std::string& space, const std::string& name) const {
     auto asked = call(kind, space, name);

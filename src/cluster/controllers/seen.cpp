@@ -31,8 +31,7 @@ thread_local Shelf shelf;
 std::shared_ptr<const json::object> seen(const state::Object& object) {
     for (const auto& place : shelf.places)
         if (place.object == &object && place.revision == object.revision) return place.tree;
-    auto read = codec::read_json(object.bytes, json::make_shared_resource<json::monotonic_resource>(), nullptr,
-                                 {.max_bytes = object.bytes.size() + 1});
+    auto read = codec::read_stored(object.bytes, json::make_shared_resource<json::monotonic_resource>());
     if (!read || !read->is_object()) {
         log::error("{} cannot be read", object.key);  // the registry wrote it, so this is not possible
         return nullptr;

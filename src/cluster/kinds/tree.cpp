@@ -79,6 +79,14 @@ bool has_items(const json::object& object, std::string_view dotted) {
     return map && !map->empty();
 }
 
+std::vector<std::string> texts_at(const json::object& object, std::string_view dotted) {
+    std::vector<std::string> texts;
+    if (const auto* list = list_at(object, dotted))
+        for (const auto& one : *list)
+            if (one.is_string()) texts.emplace_back(text_of(one));
+    return texts;
+}
+
 std::size_t count_of(const json::object& object, std::initializer_list<std::string_view> names) {
     return static_cast<std::size_t>(
         std::count_if(names.begin(), names.end(), [&](std::string_view name) { return has(object, name); }));

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -30,6 +32,7 @@ json::object* object_at(json::object& object, std::string_view dotted);
 const json::array* list_at(const json::object& object, std::string_view dotted);
 json::array* list_at(json::object& object, std::string_view dotted);
 bool has_items(const json::object& object, std::string_view dotted);  // a list or a map with something in it
+std::vector<std::string> texts_at(const json::object& object, std::string_view dotted);           // its strings
 std::size_t count_of(const json::object& object, std::initializer_list<std::string_view> names);  // how many are there
 
 // Calls with each element that is an object, and its index.

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "base/json.h"
+#include "cluster/codec/codec.h"
 #include "cluster/kinds/rules.h"
 #include "cluster/kinds/tree.h"
 #include "crypto/base64.h"
@@ -11,13 +11,6 @@
 namespace pila::cluster::webhooks {
 
 namespace {
-
-std::vector<std::string> texts_at(const json::object& object, std::string_view name) {
-    std::vector<std::string> texts;
-    if (const auto* list = kinds::list_at(object, name))
-        for (const auto& one : *list) texts.emplace_back(kinds::text_of(one));
-    return texts;
-}
 
 bool names(const std::vector<std::string>& list, std::string_view wanted) {
     return std::any_of(list.begin(), list.end(), [&](const auto& one) { return one == "*" || one == wanted; });
@@ -49,20 +42,20 @@ std::string_view text_of(Operation operation) {
     return "DELETE";
 }
 
-Hook::Hook(std::string configuration, const json::object& description)
-    : configuration_(std::move(configuration)),
-      name_(kinds::text_at(description, "name")),
+Hook::Hook(const json::object& description)
+    : name_(kinds::text_at(description, "name")),
       is_vital_(kinds::text_at(description, "failurePolicy") != "Ignore"),
       is_exact_(kinds::text_at(description, "matchPolicy") == "Exact"),
       may_be_asked_again_(kinds::text_at(description, "reinvocationPolicy") == "IfNeeded"),
       timeout_(kinds::integer_at(description, "timeoutSeconds").value_or(10)) {
-    auto versions = texts_at(description, "admissionReviewVersions");
+    auto versions = kinds::texts_at(description, "admissionReviewVersions");
     auto known = std::find_if(versions.begin(), versions.end(),
                               [](const auto& version) { return version == "v1" || version == "v1beta1"; });
     review_version_ = known == versions.end() ? "v1" : *known;
     kinds::each_object(kinds::list_at(description, "rules"), [&](const json::object& rule, std::size_t) {
-        rules_.push_back({texts_at(rule, "operations"), texts_at(rule, "apiGroups"), texts_at(rule, "apiVersions"),
-                          texts_at(rule, "resources"), std::string(kinds::text_at(rule, "scope", "*"))});
+        rules_.push_back({kinds::texts_at(rule, "operations"), kinds::texts_at(rule, "apiGroups"),
+                          kinds::texts_at(rule, "apiVersions"), kinds::texts_at(rule, "resources"),
+                          std::string(kinds::text_at(rule, "scope", "*"))});
     });
     if (const auto* selector = kinds::object_at(description, "namespaceSelector")) spaces_ = *selector;
     if (const auto* selector = kinds::object_at(description, "objectSelector")) objects_ = *selector;
@@ -106,7 +99,7 @@ bool Hook::selects_namespace(const Subject& subject, const state::State& state) 
     auto name = is_space ? subject.name : subject.name_space;
     if (name.empty()) return true;
     auto stored = state.get("core/namespaces/" + std::string(name));
-    auto tree = stored ? parse_json(stored->bytes) : Error(Errc::NotFound, "");
+    auto tree = stored ? codec::read_stored(stored->bytes) : Error(Errc::NotFound, "");
     return tree && tree->is_object() && kinds::is_selected(&spaces_, labels_of(&tree->get_object()));
 }
 

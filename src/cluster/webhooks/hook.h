@@ -33,10 +33,9 @@ struct Subject {
 class Hook {
 public:
     // An element of `webhooks` with its defaults in place.
-    Hook(std::string configuration, const json::object& description);
+    explicit Hook(const json::object& description);
 
     const std::string& name() const { return name_; }
-    const std::string& configuration() const { return configuration_; }
     bool is_vital() const { return is_vital_; }  // what it was to say cannot be done without
     bool may_be_asked_again() const { return may_be_asked_again_; }
     std::string_view review_version() const { return review_version_; }
@@ -69,7 +68,7 @@ private:
                                  const std::string& body) const;
     std::unique_ptr<http::Client> take_idle(const http::Endpoint& endpoint) const;
 
-    std::string configuration_, name_, review_version_;
+    std::string name_, review_version_;
     bool is_vital_ = true, is_exact_ = false, may_be_asked_again_ = false;
     std::chrono::seconds timeout_{10};
     std::vector<Rule> rules_;

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
-#include "base/json.h"
+#include "cluster/codec/codec.h"
 #include "cluster/kinds/tree.h"
 #include "cluster/webhooks/hook.h"
 
@@ -16,7 +16,7 @@ constexpr std::size_t max_idle = 8;  // connections of one webhook
 
 json::value object_of(const state::State& state, const std::string& key) {
     auto stored = state.get(key);
-    auto tree = stored ? parse_json(stored->bytes) : Error(Errc::NotFound, "");
+    auto tree = stored ? codec::read_stored(stored->bytes) : Error(Errc::NotFound, "");
     return tree && tree->is_object() ? tree.take() : json::value(nullptr);
 }
 

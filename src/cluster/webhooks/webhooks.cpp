@@ -7,9 +7,9 @@
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "cluster/codec/codec.h"
 #include "cluster/kinds/tree.h"
 #include "cluster/patch/patch.h"
 #include "cluster/webhooks/hook.h"
@@ -93,13 +93,11 @@ std::shared_ptr<const Webhooks::Table> Webhooks::table() const {
         }
         auto& hooks = prefix == prefixes[0] ? made->mutating : made->validating;
         for (const auto& object : page->objects) {
-            auto tree = parse_json(object->bytes);
+            auto tree = codec::read_stored(object->bytes);
             if (!tree || !tree->is_object()) continue;
             kinds::each_object(
                 kinds::list_at(std::as_const(*tree).get_object(), "webhooks"),
-                [&](const json::object& one, std::size_t) {
-                    hooks.push_back(std::make_shared<const Hook>(object->key.substr(prefix.size()), one));
-                });
+                [&](const json::object& one, std::size_t) { hooks.push_back(std::make_shared<const Hook>(one)); });
         }
     }
     std::shared_ptr<const Table> table = made;

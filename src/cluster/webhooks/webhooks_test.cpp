@@ -20,7 +20,7 @@ const schema::Kind& kind_of(std::string_view group, std::string_view version, st
 Hook hook_for(const std::string& rule, const std::string& more = "") {
     auto text = R"({"name":"h.example.com","rules":[)" + rule + R"(],"clientConfig":{"url":"https://127.0.0.1:1/"})" +
                 (more.empty() ? "" : "," + more) + "}";
-    return Hook("c", parse_json(text).take().get_object());
+    return Hook(parse_json(text).take().get_object());
 }
 
 bool matches(const std::string& rule, const schema::Kind& kind, std::string_view subresource = "",
