@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/access/token.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 
 #include <fmt/core.h>
 #include <boost/json.hpp>
 
 #include "base/json.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cluster/access/user.h"
 #include "cluster/kinds/tree.h"
@@ -101,32 +104,46 @@ Result<Claims> read_claims(const json::object& payload) {
     return claims;
 }
 
-Result<crypto::SigningKey> keep_key(const std::string& directory) {
-    if (directory.empty()) return crypto::SigningKey::make();
-    auto path = directory + "/sa.key";
-    if (os::exists(path)) {
-        auto text = TRY(os::read_file(path, max_key_file));
-        auto key = TRY(crypto::SigningKey::read(text).in(path));
-        if (!key.is_private()) return Error(Errc::Invalid, fmt::format("{}: it is no private key", path));
-        return key;
-    }
-    auto key = TRY(crypto::SigningKey::make());
+Result<crypto::SigningKey> read_key(const std::string& path) {
+    auto text = TRY(os::read_file(path, max_key_file));
+    auto key = TRY(crypto::SigningKey::read(text).in(path));
+    if (!key.is_private()) return Error(Errc::Invalid, fmt::format("{}: it is no private key", path));
+    return key;
+}
+
+// In this order: where there is a private key, the public one is there, too.
+Result<void> keep(const crypto::SigningKey& key, const std::string& directory) {
     auto own = TRY(key.private_pem());
     auto everybodys = TRY(key.public_pem());
     TRY(os::replace_file(directory + "/sa.pub", everybodys, 0644));
-    TRY(os::replace_file(path, own, 0600));
+    return os::replace_file(directory + "/sa.key", own, 0600);
+}
+
+Result<crypto::SigningKey> make_key(const std::string& directory) {
+    ::pthread_setname_np(::pthread_self(), "token-key");
+    auto key = crypto::SigningKey::make();
+    if (!key || directory.empty()) return key;
+    if (auto kept = keep(*key, directory); !kept) {
+        log::error("tokens of service accounts cannot be signed: {}", kept.error().message());
+        return kept.take_error();
+    }
     return key;
 }
 
 }  // namespace
 
 Result<TokenKeys> TokenKeys::open(const std::string& directory, std::string issuer) {
-    auto key = TRY(keep_key(directory));
-    return TokenKeys(std::move(key), std::move(issuer));
+    auto path = directory + "/sa.key";
+    if (directory.empty() || !os::exists(path))
+        return TokenKeys(std::async(std::launch::async, make_key, directory), std::move(issuer));
+    std::promise<Result<crypto::SigningKey>> known;
+    known.set_value(TRY(read_key(path)));
+    return TokenKeys(known.get_future(), std::move(issuer));
 }
 
 Result<std::string> TokenKeys::issue(const Claims& claims) const {
-    json::object header{{"alg", "RS256"}, {"kid", key_.id()}};
+    auto key = TRY(this->key());
+    json::object header{{"alg", "RS256"}, {"kid", key.id()}};
     json::object own{{"namespace", claims.name_space}};
     if (claims.node) own["node"] = written(*claims.node);
     if (claims.pod) own["pod"] = written(*claims.pod);
@@ -142,7 +159,7 @@ Result<std::string> TokenKeys::issue(const Claims& claims) const {
     payload[own_claims] = std::move(own);
     auto text =
         crypto::base64_url_encode(json::serialize(header)) + "." + crypto::base64_url_encode(json::serialize(payload));
-    auto signature = TRY(key_.sign(text));
+    auto signature = TRY(key.sign(text));
     return text + "." + crypto::base64_url_encode(signature);
 }
 
@@ -154,13 +171,14 @@ bool TokenKeys::is_ours(std::string_view token) const {
 Result<Claims> TokenKeys::check(std::string_view token, const std::vector<std::string>& audiences,
                                 std::int64_t now) const {
     auto parts = TRY(split_token(token));
+    auto key = TRY(this->key());
     // The form is ours to say, not the token's (RFC 8725 section 3.1): none and HS256 under our public key are
     // forgeries.
     if (kinds::text_at(parts.header, "alg") != "RS256") return refused("the token is not signed by RS256");
     if (parts.header.contains("crit")) return refused("the token asks for extensions");
-    if (parts.header.contains("kid") && kinds::text_at(parts.header, "kid") != key_.id())
+    if (parts.header.contains("kid") && kinds::text_at(parts.header, "kid") != key.id())
         return refused("the token is signed by an unknown key");
-    if (!key_.verifies(parts.signed_text, parts.signature)) return refused("the token's signature is wrong");
+    if (!key.verifies(parts.signed_text, parts.signature)) return refused("the token's signature is wrong");
     if (kinds::text_at(parts.payload, "iss") != issuer_) return refused("the token is another issuer's");
     auto claims = TRY(read_claims(parts.payload));
     if (claims.expires_at <= now) return refused("service account token has expired");
@@ -184,15 +202,16 @@ std::string TokenKeys::configuration_json(const std::string& server) const {
 }
 
 Result<std::string> TokenKeys::key_set_json() const {
-    auto numbers = TRY(key_.numbers());
-    json::object key{{"use", "sig"},
-                     {"kty", "RSA"},
-                     {"kid", key_.id()},
-                     {"alg", "RS256"},
-                     {"n", crypto::base64_url_encode(numbers.modulus)},
-                     {"e", crypto::base64_url_encode(numbers.exponent)}};
+    auto key = TRY(this->key());
+    auto numbers = TRY(key.numbers());
+    json::object entry{{"use", "sig"},
+                       {"kty", "RSA"},
+                       {"kid", key.id()},
+                       {"alg", "RS256"},
+                       {"n", crypto::base64_url_encode(numbers.modulus)},
+                       {"e", crypto::base64_url_encode(numbers.exponent)}};
     json::array keys;
-    keys.push_back(std::move(key));
+    keys.push_back(std::move(entry));
     return json::serialize(json::object{{"keys", std::move(keys)}});
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 // Tokens of service accounts: JSON Web Tokens (RFC 7519, RFC 8725) under the cluster's own key. Threads: any.
 
+#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,7 +28,8 @@ struct Claims {
 
 class TokenKeys {
 public:
-    // The key in DIRECTORY/sa.key (0600) and sa.pub, made if it is not there. "": a key that nobody keeps (tests).
+    // The key in DIRECTORY/sa.key (0600) and sa.pub. If it is not there it is made and kept on a thread of its own,
+    // which takes a tenth of a second: who needs it waits. "": a key that nobody keeps (tests).
     static Result<TokenKeys> open(const std::string& directory, std::string issuer);
 
     Result<std::string> issue(const Claims& claims) const;
@@ -37,13 +39,14 @@ public:
     bool is_ours(std::string_view token) const;
 
     const std::string& issuer() const { return issuer_; }
-    const crypto::SigningKey& key() const { return key_; }
+    Result<crypto::SigningKey> key() const { return key_.get(); }
     std::string configuration_json(const std::string& server) const;  // /.well-known/openid-configuration
     Result<std::string> key_set_json() const;                         // RFC 7517: /openid/v1/jwks
 
 private:
-    TokenKeys(crypto::SigningKey key, std::string issuer) : key_(std::move(key)), issuer_(std::move(issuer)) {}
-    crypto::SigningKey key_;
+    using Key = std::shared_future<Result<crypto::SigningKey>>;
+    TokenKeys(Key key, std::string issuer) : key_(std::move(key)), issuer_(std::move(issuer)) {}
+    Key key_;
     std::string issuer_;
 };
 

@@ -3,15 +3,19 @@
 
 #include <boost/json.hpp>
 
+#include "base/random.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "cluster/access/authenticator.h"
 #include "cluster/access/testing_internal.h"
 #include "crypto/base64.h"
 #include "crypto/hmac.h"
+#include "os/file.h"
 
 using namespace pila::cluster::access;
+using pila::random_hex;
 namespace crypto = pila::crypto;
+namespace os = pila::os;
 
 namespace {
 
@@ -91,12 +95,12 @@ TEST_CASE("tokens that are refused") {
         auto forged = *theirs->issue(claims());
         CHECK(refusal(forged) == "the token is signed by an unknown key");
         // ... that claims to be ours
-        auto header = encoded(R"({"alg":"RS256","kid":")" + keys().key().id() + "\"}");
+        auto header = encoded(R"({"alg":"RS256","kid":")" + keys().key()->id() + "\"}");
         auto text = header + "." + payload;
-        CHECK(refusal(text + "." + encoded(*theirs->key().sign(text))) == "the token's signature is wrong");
+        CHECK(refusal(text + "." + encoded(*theirs->key()->sign(text))) == "the token's signature is wrong");
         text = encoded(R"({"alg":"RS256"})") + "." + payload;
-        CHECK(refusal(text + "." + encoded(*theirs->key().sign(text))) == "the token's signature is wrong");
-        CHECK(refusal(text + "." + encoded(*keys().key().sign(text))) == "");
+        CHECK(refusal(text + "." + encoded(*theirs->key()->sign(text))) == "the token's signature is wrong");
+        CHECK(refusal(text + "." + encoded(*keys().key()->sign(text))) == "");
     }
     SUBCASE("unsigned") {
         for (auto alg : {"none", "None", "NONE", ""}) {
@@ -107,14 +111,14 @@ TEST_CASE("tokens that are refused") {
         CHECK(refusal(encoded("{}") + "." + payload + ".") == "the token is not signed by RS256");
     }
     SUBCASE("the public key as a shared secret") {
-        auto text = encoded(R"({"alg":"HS256","kid":")" + keys().key().id() + "\"}") + "." + payload;
-        auto forged = text + "." + encoded(crypto::hmac_sha256(*keys().key().public_pem(), text));
+        auto text = encoded(R"({"alg":"HS256","kid":")" + keys().key()->id() + "\"}") + "." + payload;
+        auto forged = text + "." + encoded(crypto::hmac_sha256(*keys().key()->public_pem(), text));
         CHECK(refusal(forged) == "the token is not signed by RS256");
     }
     SUBCASE("extensions and odd claims, well signed") {
         auto sign = [](const std::string& header, const std::string& body) {
             auto text = encoded(header) + "." + encoded(body);
-            return text + "." + encoded(*keys().key().sign(text));
+            return text + "." + encoded(*keys().key()->sign(text));
         };
         const std::string header = R"({"alg":"RS256"})";
         auto body = [](const std::string& more) {
@@ -217,11 +221,26 @@ TEST_CASE("tokens for nodes that join") {
     CHECK_FALSE(who.identify(token).ok());
 }
 
+TEST_CASE("a key that is made is kept, and a token that is given out can be checked after a restart") {
+    auto directory = "/tmp/pila-token-" + random_hex(12);
+    auto lost = TokenKeys::open(directory, issuer);  // nobody has made it
+    REQUIRE(lost);
+    CHECK_FALSE(lost->issue(claims()).ok());
+    REQUIRE(os::make_directory(directory));
+    auto text = TokenKeys::open(directory, issuer)->issue(claims());
+    REQUIRE(text);
+    auto later = TokenKeys::open(directory, issuer);
+    CHECK(later->check(*text, here, 1000).ok());
+    REQUIRE(os::replace_file(directory + "/sa.key", "rubbish", 0600));
+    CHECK_FALSE(TokenKeys::open(directory, issuer).ok());
+    REQUIRE(os::remove_tree(directory));
+}
+
 TEST_CASE("what others check tokens by") {
     auto set = boost::json::parse(*keys().key_set_json());
     const auto& key = set.at("keys").at(0);
     CHECK(key.at("alg") == "RS256");
-    CHECK(key.at("kid").get_string() == keys().key().id());
+    CHECK(key.at("kid").get_string() == keys().key()->id());
     CHECK(key.at("e") == "AQAB");
     auto about = boost::json::parse(keys().configuration_json("127.0.0.1:6443"));
     CHECK(about.at("issuer") == "https://cluster");

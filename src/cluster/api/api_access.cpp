@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the API needs to know people, and what it does by itself so that they may do things.
-#include <future>
-
 #include <fmt/core.h>
 
 #include "base/log.h"
@@ -42,11 +40,8 @@ Result<void> Api::start_access() {
         audit_->policy = TRY(audit::Policy::read(policy).in("--audit-policy-file"));
         audit_->log = TRY(audit::Log::open(options_.audit_log_path).in("--audit-log-path"));
     }
-    // A key takes as long to make as all the roles to write: both at once.
-    auto making = std::async(std::launch::async,
-                             [this] { return access::TokenKeys::open(options_.pki_directory, std::string(issuer)); });
+    auto keys = TRY(access::TokenKeys::open(options_.pki_directory, std::string(issuer)));
     if (auto made = ensure_standing_roles(registry_); !made) log::error("{}", made.error().message());
-    auto keys = TRY(making.get());
     authority_ = TRY(read_authority(options_.pki_directory));
     access_ = std::make_unique<Access>(state_, access::Authenticator(state_, std::move(keys), std::move(tokens)));
     registry_.add_gate([this](Call& call, json::object& object, const json::object* before) {
