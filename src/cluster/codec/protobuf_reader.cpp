@@ -151,7 +151,7 @@ private:
     // {1 key, 2 value}; what is absent is zero.
     bool entry(Cursor& cursor, std::uint32_t wire, const Field& field, const Type& type, json::object& object,
                std::size_t depth) {
-        std::string_view bytes, key;
+        std::string_view bytes, key = "";  // never null: it is copied
         if (wire != Length || !cursor.bytes(bytes)) return malformed(field, type);
         const auto& node = *field.node.items;
         json::value value = zero(node, object.storage());
