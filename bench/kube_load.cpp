@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Load for a Kubernetes API server: connections that are kept, a thread each, TLS 1.3 with a client's certificate.
+// Load for a Kubernetes API server: connections that are kept, TLS 1.3 with a client's certificate; one thread for all
+// of them, so that what is measured is the server and not the threads of its clients (watchers have one each).
 //   kube_load PORT CERTIFICATE KEY MODE CONNECTIONS ARGUMENT
 //   create SECONDS   config maps of 1 KB            get SECONDS      one config map, again and again
 //   fill COUNT       pods of some 4 KB              list TIMES       all pods
 //   watch CHANGES    CONNECTIONS watchers of config maps see them all
 // Prints "NAME NUMBER" lines.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <algorithm>
@@ -17,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -61,6 +65,28 @@ public:
             text += "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
         text += "\r\n" + body;
         if (SSL_write(ssl_, text.data(), static_cast<int>(text.size())) <= 0) fail("write");
+    }
+    // Nothing blocks any more: readiness is for `poller` to tell, as `index`.
+    void join(int poller, std::size_t index) {
+        ::fcntl(socket_, F_SETFL, O_NONBLOCK);
+        epoll_event event{EPOLLIN, {.u64 = index}};
+        if (::epoll_ctl(poller, EPOLL_CTL_ADD, socket_, &event) < 0) fail("epoll");
+    }
+    // 0: its answer, which has a length, is not whole yet.
+    int poll_answer() {
+        char buffer[16384];
+        int got;
+        while ((got = SSL_read(ssl_, buffer, sizeof buffer)) > 0) input_.append(buffer, static_cast<std::size_t>(got));
+        if (SSL_get_error(ssl_, got) != SSL_ERROR_WANT_READ) fail("read");
+        auto end = input_.find("\r\n\r\n");
+        if (end == std::string::npos) return 0;
+        auto at = input_.find("Content-Length: ");
+        if (at > end) fail("an answer without Content-Length");
+        auto size = end + 4 + std::strtoull(input_.c_str() + at + 16, nullptr, 10);
+        if (input_.size() < size) return 0;
+        int status = std::atoi(input_.c_str() + 9);
+        input_.erase(0, size);
+        return status;
     }
     // Status; the body's size in `size`.
     int answer(std::size_t& size) {
@@ -142,9 +168,7 @@ static std::string pod_named(const std::string& name) {
            R"(],"volumes":[{"name":"data","emptyDir":{}}],"nodeName":"node-1","tolerations":[{"key":"node.kubernetes.io/not-ready","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}})";
 }
 
-static void report(std::vector<std::vector<double>>& times, double seconds) {
-    std::vector<double> all;
-    for (auto& part : times) all.insert(all.end(), part.begin(), part.end());
+static void report(std::vector<double>& all, double seconds) {
     if (all.empty()) fail("no answers");
     std::sort(all.begin(), all.end());
     std::printf("requests %zu\nper_second %.0f\np50_ms %.3f\np99_ms %.3f\nmax_ms %.3f\n", all.size(),
@@ -211,42 +235,42 @@ int main(int argc, char** argv) {
         std::printf("events %ld\nevents_per_second %.0f\n", seen.load(), static_cast<double>(seen) / took);
         return 0;
     }
-    std::atomic<int> next = 0;
-    std::atomic<bool> stop = false;
-    std::vector<std::vector<double>> times(static_cast<std::size_t>(connections));
-    std::vector<std::thread> threads;
-    std::atomic<int> connected = 0;
-    std::atomic<bool> go = false;
+    std::vector<std::unique_ptr<Connection>> clients;
+    std::vector<Clock::time_point> begins(static_cast<std::size_t>(connections));
+    std::vector<double> times;
+    int poller = ::epoll_create1(EPOLL_CLOEXEC), next = 0, pending = 0;
     for (int index = 0; index < connections; ++index) {
-        threads.emplace_back([&, index] {
-            Connection connection;
-            ++connected;
-            while (!go) std::this_thread::yield();
-            while (!stop) {
-                auto begin = Clock::now();
-                int status = 0, number = next++;
-                if (mode == "get") {
-                    status = connection.call("GET", maps + "/seen");
-                } else if (mode == "create") {
-                    auto name = "c" + unique + "-" + std::to_string(number);
-                    status = connection.call("POST", maps, map_named(name, 900));
-                } else {
-                    if (number >= argument) return;
-                    status = connection.call("POST", pods, pod_named("p" + std::to_string(number)));
-                }
-                if (status != (mode == "get" ? 200 : 201)) fail(mode + ": status " + std::to_string(status));
-                times[static_cast<std::size_t>(index)].push_back(seconds_since(begin));
-            }
-        });
+        clients.push_back(std::make_unique<Connection>());
+        clients.back()->call("GET", "/version");  // whatever comes with a handshake has come
+        clients.back()->join(poller, static_cast<std::size_t>(index));
     }
-    while (connected < connections) std::this_thread::sleep_for(std::chrono::milliseconds(2));
     auto begin = Clock::now();
-    go = true;
-    if (mode != "fill") {
-        std::this_thread::sleep_for(std::chrono::seconds(argument));
-        stop = true;
+    auto ask = [&](std::size_t index) {
+        if (mode == "fill" ? next >= argument : seconds_since(begin) >= argument) return;
+        int number = next++;
+        begins[index] = Clock::now();
+        if (mode == "get")
+            clients[index]->send("GET", maps + "/seen", "");
+        else if (mode == "create")
+            clients[index]->send("POST", maps, map_named("c" + unique + "-" + std::to_string(number), 900));
+        else
+            clients[index]->send("POST", pods, pod_named("p" + std::to_string(number)));
+        ++pending;
+    };
+    for (std::size_t index = 0; index < clients.size(); ++index) ask(index);
+    epoll_event events[256];
+    while (pending > 0) {
+        int count = ::epoll_wait(poller, events, 256, -1);
+        for (int at = 0; at < count; ++at) {
+            auto index = static_cast<std::size_t>(events[at].data.u64);
+            int status = clients[index]->poll_answer();
+            if (status == 0) continue;
+            if (status != (mode == "get" ? 200 : 201)) fail(mode + ": status " + std::to_string(status));
+            times.push_back(seconds_since(begins[index]));
+            --pending;
+            ask(index);
+        }
     }
-    for (auto& thread : threads) thread.join();
     report(times, seconds_since(begin));
     return 0;
 }

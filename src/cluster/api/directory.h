@@ -4,7 +4,6 @@
 // is about and keeps it, whatever becomes of its definition meanwhile. Threads: any; definitions are written one at a
 // time.
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +12,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "base/published.h"
 #include "cluster/api/registry.h"
 #include "cluster/custom/custom.h"
 #include "cluster/discovery/documents.h"
@@ -82,7 +82,7 @@ private:
     state::State& state_;
     const discovery::About about_;
     std::function<void(const std::string&)> on_going_, on_names_free_;
-    std::atomic<std::shared_ptr<const Kinds>> kinds_;
+    Published<Kinds> kinds_;
     mutable Mutex writing_;
     std::map<std::string, Named, std::less<>> named_ GUARDED_BY(writing_);  // all definitions, served or not
 };

@@ -101,14 +101,15 @@ std::shared_ptr<const Webhooks::Table> Webhooks::table() const {
         }
     }
     std::shared_ptr<const Table> table = made;
+    any_.store(!table->mutating.empty() || !table->validating.empty());
     table_.store(table);
     read_.store(written);
     return table;
 }
 
 bool Webhooks::any() const {
-    auto now = table();
-    return !now->mutating.empty() || !now->validating.empty();
+    if (read_.load() != written_->load()) table();
+    return any_.load();
 }
 
 std::optional<Refusal> Webhooks::ask_to_mutate(const Hook& hook, const Request& request, json::value& object,

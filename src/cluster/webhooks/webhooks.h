@@ -15,6 +15,7 @@
 
 #include "base/context.h"
 #include "base/mutex.h"
+#include "base/published.h"
 #include "cluster/access/user.h"
 #include "cluster/schema/schema.h"
 #include "cluster/state/state.h"
@@ -75,7 +76,8 @@ private:
     mutable std::atomic<std::uint64_t> read_{0};
     mutable Mutex reading_;
     mutable std::vector<std::unique_ptr<state::Watch>> watches_ GUARDED_BY(reading_);
-    mutable std::atomic<std::shared_ptr<const Table>> table_;
+    mutable std::atomic<bool> any_{false};  // in the table
+    mutable Published<Table> table_;
 };
 
 }  // namespace pila::cluster::webhooks
