@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from lib import cluster
 from lib.engines import wait_until
+from lib.objects import pod, signing_request
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
 kubectls = cluster.find_kubectls()
@@ -242,8 +243,7 @@ def test_tokens_of_service_accounts(plane, kubectl, space):
 def test_tokens_of_pods(plane, kubectl, space):
     kubectl("-n", space, "create", "serviceaccount", "robot")
     kubectl("-n", space, "create", "serviceaccount", "other")
-    pod = {"metadata": {"name": "web"}, "spec": {"serviceAccountName": "robot", "containers": [{"name": "c", "image": "busybox"}]}}
-    made = plane.request("POST", f"/api/v1/namespaces/{space}/pods", pod).json
+    made = plane.request("POST", f"/api/v1/namespaces/{space}/pods", pod("web", serviceAccountName="robot")).json
     path = f"/api/v1/namespaces/{space}/serviceaccounts"
     wanted = {"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": made["metadata"]["uid"]}}}
     token = plane.request("POST", f"{path}/robot/token", wanted).json["status"]["token"]
@@ -332,21 +332,9 @@ def test_what_anybody_may(plane):
         assert plane.request("GET", path, headers=bearer("sesame"), certificate=False).status == status, path
 
 
-def request_for(directory, subject, names=None):
-    more = ["-addext", f"subjectAltName={names}"] if names else []
-    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", directory / "key",
-                    "-out", directory / "csr", "-subj", subject, *more], check=True, capture_output=True)
-    return base64.b64encode((directory / "csr").read_bytes()).decode()
-
-
-def csr(name, request, signer, usages, **more):
-    return json.dumps({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": name},
-                       "spec": {"request": request, "signerName": f"kubernetes.io/{signer}", "usages": usages, **more}})
-
-
 def test_certificates(plane, kubectl, tmp_path):
-    request = request_for(tmp_path, "/O=staff/CN=cleo")
-    kubectl("create", "-f", "-", stdin=csr("cleo", request, "kube-apiserver-client", ["client auth"], expirationSeconds=3600, username="forged"))
+    wish = signing_request("cleo", tmp_path, "/O=staff/CN=cleo", "kube-apiserver-client", ["client auth"], expirationSeconds=3600, username="forged")
+    kubectl("create", "-f", "-", stdin=json.dumps(wish))
     assert kubectl("get", "csr", "cleo", "-o", "jsonpath={.spec.username} {.spec.groups}") == 'pila-admin ["system:masters","system:authenticated"]'
     assert "Pending" in kubectl("get", "csr", "cleo")
     # Not by whoever may write requests alone.
@@ -383,7 +371,7 @@ def test_certificates(plane, kubectl, tmp_path):
 ])
 def test_what_signers_sign(plane, tmp_path, signer, subject, names, usages, why):
     path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-    body = csr("one", request_for(tmp_path, subject, names), signer, usages)
+    body = signing_request("one", tmp_path, subject, signer, usages, names)
     made = plane.request("POST", path, body)
     assert made.status == 201, made
     if why or signer != "kube-apiserver-client-kubelet":  # whose requests are approved without us if they are right
@@ -407,7 +395,7 @@ def test_what_signers_sign(plane, tmp_path, signer, subject, names, usages, why)
 
 
 def test_masters_are_not_made_by_requests(plane, tmp_path):
-    body = csr("king", request_for(tmp_path, "/O=system:masters/CN=king"), "kube-apiserver-client", ["client auth"])
+    body = signing_request("king", tmp_path, "/O=system:masters/CN=king", "kube-apiserver-client", ["client auth"])
     refused = plane.request("POST", "/apis/certificates.k8s.io/v1/certificatesigningrequests", body)
     assert refused.status == 403 and "system:masters" in refused.json["message"]
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 from lib import cluster
 from lib.engines import wait_until
+from lib.objects import pod
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
 kubectls = cluster.find_kubectls()
@@ -43,11 +44,6 @@ def space(plane):
     assert plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).status == 201
     yield name
     plane.request("DELETE", f"/api/v1/namespaces/{name}")
-
-
-def pod(name, **spec):
-    spec.setdefault("containers", [{"name": "c", "image": "busybox"}])
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def post(plane, space, resource, body, prefix="/api/v1"):

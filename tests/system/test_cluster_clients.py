@@ -8,7 +8,7 @@ import threading
 
 import pytest
 from lib import cluster
-from lib.engines import wait_until
+from lib.objects import pod
 from node_support import Outcomes, names, needs_packages
 
 kubernetes = pytest.importorskip("kubernetes")
@@ -224,7 +224,7 @@ def test_python_leader_election(plane, api, space, monkeypatch):
 
 
 def test_python_exec_is_not_there_yet(core, space):
-    core.create_namespaced_pod(space, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}})
+    core.create_namespaced_pod(space, pod("p"))
     with pytest.raises(ApiException) as caught:
         stream(core.connect_get_namespaced_pod_exec, "p", space, command=["true"], stdout=True, stderr=True)
     assert "501" in str(caught.value)

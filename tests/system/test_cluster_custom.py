@@ -9,6 +9,7 @@ import pytest
 import yaml
 from lib import cluster
 from lib.engines import wait_until
+from lib.objects import config_map
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
 kubectls = cluster.find_kubectls()
@@ -298,10 +299,6 @@ def owned(thing, owner, blocks=False):
     reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
     thing["metadata"]["ownerReferences"] = [reference | ({"blockOwnerDeletion": True} if blocks else {})]
     return thing
-
-
-def config_map(name):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
 
 
 def test_custom_objects_own_and_are_owned(plane, admin, group):

@@ -8,6 +8,7 @@ import tempfile
 import pytest
 from lib import cluster
 from lib.engines import wait_until
+from lib.objects import pod
 from lib.pods import Pods
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
@@ -267,11 +268,11 @@ def test_cordon_and_taint(run, node):
 
 
 def test_drain_obeys_budgets(run, node, plane):
-    pod = {"metadata": {"labels": {"app": "kept"}},
-           "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "nginx"}]}}
+    pods = f"/api/v1/namespaces/{run.space}/pods"
     for name in ("one", "two"):  # what a scheduler would have placed
-        made = plane.request("POST", f"/api/v1/namespaces/{run.space}/pods", pod | {
-            "metadata": pod["metadata"] | {"name": name}, "spec": pod["spec"] | {"nodeName": node}})
+        wish = pod(name, terminationGracePeriodSeconds=0, nodeName=node)
+        wish["metadata"]["labels"] = {"app": "kept"}
+        made = plane.request("POST", pods, wish)
         assert made.status == 201, made
     run("wait", "pod", "-l", "app=kept", "--for=condition=Ready", "--timeout=60s")
     run("create", "poddisruptionbudget", "kept", "--selector=app=kept", "--min-available=2")
@@ -279,18 +280,16 @@ def test_drain_obeys_budgets(run, node, plane):
     refused = run.fails("drain", node, "--force", "--timeout=2s")
     assert "Cannot evict pod as it would violate the pod's disruption budget" in refused
     assert value(run, "pods -l app=kept", ".items[*].metadata.name") == "one two"
-    answer = plane.request("POST", f"/api/v1/namespaces/{run.space}/pods/one/eviction",
-                           {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}})
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}}
+    answer = plane.request("POST", f"{pods}/one/eviction", eviction)
     assert (answer.status, answer.json["reason"]) == (429, "TooManyRequests")
     assert answer.json["details"]["causes"] == [{"reason": "DisruptionBudget", "message": "The disruption budget kept needs 2 healthy pods and has 2 currently"}]
     run("patch", "pdb", "kept", "-p", '{"spec":{"minAvailable":1}}')
     wait_until(lambda: value(run, "pdb kept", ".status.disruptionsAllowed") == "1", "one may go", 30)
     assert "one" in run("delete", "pod", "one", "--dry-run=server", "-o", "name")
-    tried = plane.request("POST", f"/api/v1/namespaces/{run.space}/pods/one/eviction?dryRun=All",
-                          {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}})
+    tried = plane.request("POST", f"{pods}/one/eviction?dryRun=All", eviction)
     assert tried.status == 201 and value(run, "pdb kept", ".status.disruptionsAllowed") == "1"
-    assert plane.request("POST", f"/api/v1/namespaces/{run.space}/pods/one/eviction",
-                         {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}}).status == 201
+    assert plane.request("POST", f"{pods}/one/eviction", eviction).status == 201
     run("delete", "pdb", "kept")
     assert f"node/{node} drained" in run("drain", node, "--force", "--timeout=60s")
     assert value(run, "pods -l app=kept", ".items[*].metadata.name") == ""

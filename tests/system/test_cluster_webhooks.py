@@ -14,6 +14,7 @@ import pytest
 import yaml
 from lib import cluster
 from lib.engines import wait_until
+from lib.objects import config_map, pod
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
 kubectls = cluster.find_kubectls()
@@ -105,10 +106,6 @@ def patch(*operations):
     return {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(operations).encode()).decode()}
 
 
-def config_map(name, space="default", **data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": space}, "data": data or {"a": "1"}}
-
-
 maps = "/api/v1/namespaces/default/configmaps"
 
 
@@ -178,8 +175,7 @@ def test_what_is_asked_for(plane, service):
     assert asked_by("POST", "/api/v1/namespaces", space) == [("CREATE", "namespaces", "")] * 2  # by its labels, and by its scope
     inside = asked_by("POST", "/api/v1/namespaces/seen/configmaps", config_map("inside", "seen"))
     assert inside == [("CREATE", "configmaps", "")]
-    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    assert asked_by("POST", "/api/v1/namespaces/default/pods", pod) == []
+    assert asked_by("POST", "/api/v1/namespaces/default/pods", pod("p")) == []
     assert asked_by("PATCH", "/api/v1/namespaces/default/pods/p/status", {"status": {"phase": "Running"}}, merge) == [("UPDATE", "pods", "status")]
     plane.request("DELETE", "/api/v1/namespaces/default/pods/p?gracePeriodSeconds=0")
     # Deletions of a whole collection are asked about one by one; a namespace's end, too.
@@ -304,11 +300,10 @@ def test_plug_ins_look_again(plane, service):
     configure(plane, "mutating", "class", service.hook("class", "/class", rules=rules))
     configure(plane, "mutating", "volume", service.hook("volume", "/volume", rules=rules))
     pods = "/api/v1/namespaces/default/pods"
-    body = {"metadata": {"name": "system-node-critical"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    made = plane.request("POST", pods, body)
+    made = plane.request("POST", pods, pod("system-node-critical"))
     assert made.status == 201 and made.json["spec"]["priority"] == 2000001000, made
     assert [volume["name"] for volume in made.json["spec"]["volumes"]][1:] == ["s"]
-    refused = plane.request("POST", pods, body | {"metadata": {"name": "none"}})
+    refused = plane.request("POST", pods, pod("none"))
     assert refused.status == 403 and "no PriorityClass with name none was found" in refused.json["message"], refused
     plane.request("DELETE", f"{pods}/system-node-critical")
 

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stateful sets, daemon sets, policies of jobs and volumes with the real kubectl. There is no node: a thread of the test says of
 pods what a kubelet would, unless it is told to leave them alone."""
-import base64
 import http.client
 import itertools
 import json
 import re
 import shutil
-import subprocess
 import tempfile
 import threading
 
 import pytest
 from lib import cluster
 from lib.engines import wait_until
+from lib.objects import pod, signing_request
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
 kubectls = cluster.find_kubectls()
@@ -285,11 +284,7 @@ def test_a_thousand_pods(run):
 
 
 def test_certificates_of_nodes_are_approved(run, tmp_path):
-    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "key",
-                    "-out", tmp_path / "csr", "-subj", "/O=system:nodes/CN=system:node:n1"], check=True, capture_output=True)
-    request = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "n1"},
-               "spec": {"request": base64.b64encode((tmp_path / "csr").read_bytes()).decode(),
-                        "signerName": "kubernetes.io/kube-apiserver-client-kubelet", "usages": ["digital signature", "client auth"]}}
+    request = signing_request("n1", tmp_path, "/O=system:nodes/CN=system:node:n1", "kube-apiserver-client-kubelet", ["digital signature", "client auth"])
     roles = {"joining": "system:node-bootstrapper", "approved": "system:certificates.k8s.io:certificatesigningrequests:nodeclient"}
     bootstrapper = ("--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers", "--as-group=system:authenticated")
     try:
@@ -310,14 +305,14 @@ def test_binding(plane):
     pods = "/api/v1/namespaces/default/pods"
     wait_until(lambda: plane.request("GET", "/api/v1/namespaces/default/serviceaccounts/default").status == 200, "the account is there")
 
-    def pod(name, **spec):
-        return plane.request("POST", pods, {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}).json
+    def create(name, **spec):
+        return plane.request("POST", pods, pod(name, **spec)).json
 
     def bind(name, node="n1", path=None, **more):
         body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name} | more.pop("metadata", {}), "target": {"kind": "Node", "name": node} | more}
         return plane.request("POST", path or f"{pods}/{name}/binding", body)
 
-    made = pod("to-bind")
+    made = create("to-bind")
     assert bind("to-bind", metadata={"uid": "other"}).status == 409
     assert bind("to-bind", "").status == 422 and bind("to-bind", kind="Pod").status == 422
     assert bind("other", path=f"{pods}/to-bind/binding").status == 400
@@ -330,10 +325,10 @@ def test_binding(plane):
     assert [one["status"] for one in scheduled] == ["True"]
     again = bind("to-bind", "n2")
     assert again.status == 409 and again.json["message"] == 'Operation cannot be fulfilled on pods/binding "to-bind": pod to-bind is already assigned to node "n1"'
-    pod("old-way")
+    create("old-way")
     assert bind("old-way", path="/api/v1/namespaces/default/bindings").status == 201
     assert plane.request("GET", f"{pods}/old-way").json["spec"]["nodeName"] == "n1"
-    pod("gated", schedulingGates=[{"name": "example.com/wait"}])
+    create("gated", schedulingGates=[{"name": "example.com/wait"}])
     assert "schedulingGates" in bind("gated").json["message"]
     for name in ("to-bind", "old-way", "gated"):
         plane.request("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
