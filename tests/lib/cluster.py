@@ -17,6 +17,8 @@ from pathlib import Path
 import yaml
 from lib.engines import Pila, wait_until
 
+merge_patch = {"Content-Type": "application/merge-patch+json"}
+
 
 def find_kubectls():
     """Version ("1.33") to program: that of $PATH, and those that the Google Cloud SDK brings beside it."""

@@ -27,10 +27,8 @@ def plane(major):
     """For each helm one of its own: what a chart defines for the whole cluster is there only once."""
     directory = tempfile.mkdtemp(prefix="pila-helm-")
     made = cluster.ControlPlane(directory).start()
-    pods = Pods(made)
-    pods.start()
-    yield made
-    pods.stop()
+    with Pods(made):
+        yield made
     made.stop()
     shutil.rmtree(directory)
 

@@ -19,10 +19,8 @@ kubectls = cluster.find_kubectls()
 def plane():
     directory = tempfile.mkdtemp(prefix="pila-kubectl-")
     made = cluster.ControlPlane(directory).start()
-    pods = Pods(made)
-    pods.start()
-    yield made
-    pods.stop()
+    with Pods(made):
+        yield made
     made.stop()
     shutil.rmtree(directory)
 

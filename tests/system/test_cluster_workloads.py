@@ -1,62 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stateful sets, daemon sets, policies of jobs and volumes with the real kubectl. There is no node: a thread of the test says of
-pods what a kubelet would, unless it is told to leave them alone."""
-import http.client
-import itertools
+"""Stateful sets, daemon sets, policies of jobs and volumes with the real kubectl."""
 import json
 import re
 import shutil
 import tempfile
-import threading
 
 import pytest
 from lib import cluster
 from lib.engines import wait_until
 from lib.objects import pod, signing_request
+from lib.pods import Pods, say
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
 kubectls = cluster.find_kubectls()
-
-
-class Kubelet(threading.Thread):
-    """Every pod that is there runs and is ready, but for those labelled kubelet=none."""
-
-    def __init__(self, plane):
-        super().__init__(daemon=True)
-        self.plane, self.ending, self.addresses = plane, threading.Event(), itertools.count(1)
-
-    def run(self):
-        connection = self.plane.connect()
-        while not self.ending.wait(0.1):
-            try:
-                pods = self.plane.request("GET", "/api/v1/pods?labelSelector=kubelet!%3Dnone", connection=connection)
-                for pod in pods.json["items"]:
-                    if pod["status"].get("phase", "Pending") == "Pending":
-                        say(self.plane, pod["metadata"], connection, phase="Running",
-                            podIP=f"10.200.0.{next(self.addresses) % 250 + 1}",
-                            conditions=[{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}])
-            except (OSError, http.client.HTTPException):
-                connection = self.plane.connect()
-
-    def stop(self):
-        self.ending.set()
-        self.join(20)
-
-
-def say(plane, metadata, connection=None, **status):
-    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
-    return plane.request("PATCH", path, {"status": status}, {"Content-Type": "application/merge-patch+json"},
-                         connection=connection)
 
 
 @pytest.fixture(scope="module")
 def plane():
     directory = tempfile.mkdtemp(prefix="pila-cluster-")
     made = cluster.ControlPlane(directory).start()
-    kubelet = Kubelet(made)
-    kubelet.start()
-    yield made
-    kubelet.stop()
+    with Pods(made):
+        yield made
     made.stop()
     shutil.rmtree(directory)
 
