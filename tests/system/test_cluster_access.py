@@ -2,47 +2,28 @@
 """Who may do what in a cluster: roles, tokens, impersonation, certificates, with the real kubectl."""
 import base64
 import json
-import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from lib import cluster
+from lib.cluster import ControlPlane, apply_patch, json_patch, merge_patch
+from lib.cluster_fixtures import kubectl, space  # noqa: F401
 from lib.engines import wait_until
 from lib.objects import pod, signing_request
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 issuer = "https://kubernetes.default.svc.cluster.local"
 
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = Path(tempfile.mkdtemp(prefix="pila-access-"))
-    (directory / "tokens").write_text('sesame,ada,42,"staff,dev"\n')
-    made = cluster.ControlPlane(directory, "--token-auth-file", directory / "tokens").start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or ["none"])
-def kubectl(request, plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    made = plane.kubectl(kubectls[request.param])
-    made.version = [int(part) for part in request.param.split(".")]
-    return made
-
-
-@pytest.fixture
-def space(kubectl):
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name)
+    with tempfile.TemporaryDirectory(prefix="pila-cluster-") as directory:
+        tokens = Path(directory, "tokens")
+        tokens.write_text('sesame,ada,42,"staff,dev"\n')
+        with ControlPlane(directory, "--token-auth-file", tokens) as made:
+            yield made
 
 
 def can(kubectl, *question):
@@ -90,12 +71,11 @@ def test_single_names_and_new_objects(plane, kubectl, space):
     assert status("GET", path) == 403 and status("GET", f"{path}?fieldSelector=metadata.name%3Down") == 200
     assert status("GET", f"{path}?fieldSelector=metadata.name%3Dother") == 403
     kubectl("-n", space, "delete", "configmap", "own")
-    apply = {"Content-Type": "application/apply-patch+yaml"}
     wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}}
-    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply) == 403
+    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply_patch) == 403
     kubectl("-n", space, "create", "role", "maker", "--verb=create", "--resource=configmaps")
     kubectl("-n", space, "create", "rolebinding", "maker", "--role=maker", "--user=ada")
-    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply) == 201
+    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply_patch) == 201
 
 
 def test_the_people_of_a_namespace(kubectl, space):
@@ -178,7 +158,7 @@ subjects: [{{kind: User, name: ada, apiGroup: rbac.authorization.k8s.io}}]
 
 
 def test_who_am_i(plane, kubectl):
-    if kubectl.version >= [1, 28]:
+    if kubectl.minor >= 28:
         said = json.loads(kubectl("auth", "whoami", "-o", "json"))["status"]["userInfo"]
         assert said == {"username": "pila-admin", "groups": ["system:masters", "system:authenticated"]}
         said = json.loads(kubectl("auth", "whoami", "-o", "json", "--as", "eve", "--as-group", "g", "--as-uid", "7"))["status"]["userInfo"]
@@ -354,7 +334,7 @@ def test_certificates(plane, kubectl, tmp_path):
     shown = subprocess.run(["openssl", "x509", "-in", tmp_path / "crt", "-noout", "-text", "-checkend", "3700"], capture_output=True, text=True).stdout
     assert "TLS Web Client Authentication" in shown and "CA:FALSE" in shown and "will expire" in shown
     denied = plane.request("PATCH", "/apis/certificates.k8s.io/v1/certificatesigningrequests/cleo/approval", [{"op": "add", "path": "/status/conditions/-", "value": {"type": "Denied", "status": "True"}}],
-                           {"Content-Type": "application/json-patch+json"})
+                           json_patch)
     assert denied.status == 422 and "mutually exclusive" in denied.json["message"]
     kubectl("delete", "clusterrole/approver", "clusterrolebinding/approver", "clusterrolebinding/signers")
     kubectl("delete", "csr", "cleo")
@@ -402,12 +382,11 @@ def test_masters_are_not_made_by_requests(plane, tmp_path):
 
 def test_standing_roles_come_back(plane):
     roles, bindings = ("/apis/rbac.authorization.k8s.io/v1/" + kind for kind in ("clusterroles", "clusterrolebindings"))
-    merge = {"Content-Type": "application/merge-patch+json"}
     keys = plane.request("GET", "/openid/v1/jwks").json
-    assert plane.request("PATCH", f"{roles}/system:basic-user", {"rules": []}, merge).status == 200
-    assert plane.request("PATCH", f"{roles}/system:discovery", {"rules": [], "metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}}, merge).status == 200
+    assert plane.request("PATCH", f"{roles}/system:basic-user", {"rules": []}, merge_patch).status == 200
+    assert plane.request("PATCH", f"{roles}/system:discovery", {"rules": [], "metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}}, merge_patch).status == 200
     assert plane.request("DELETE", f"{roles}/system:auth-delegator").status == 200
-    assert plane.request("PATCH", f"{bindings}/cluster-admin", {"subjects": []}, merge).status == 200
+    assert plane.request("PATCH", f"{bindings}/cluster-admin", {"subjects": []}, merge_patch).status == 200
     sum_before = plane.request("GET", f"{roles}/edit").json
     plane.stop()
     plane.start()

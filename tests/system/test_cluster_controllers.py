@@ -2,38 +2,25 @@
 """Controllers of the cluster with the real kubectl."""
 import json
 import re
-import shutil
-import tempfile
 
 import pytest
-from lib import cluster
+from lib.cluster import control_plane
+from lib.cluster_fixtures import admin, space  # noqa: F401
 from lib.engines import wait_until
 from lib.pods import Pods
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    made = cluster.ControlPlane(directory).start()
-    with Pods(made):
+    with control_plane() as made, Pods(made):
         yield made
-    made.stop()
-    shutil.rmtree(directory)
 
 
 @pytest.fixture
-def run(plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    kubectl = plane.kubectl(list(kubectls.values())[-1])
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    kubectl("create", "namespace", name)
-    yield lambda *arguments, **more: kubectl("-n", name, *arguments, **more)
-    kubectl("delete", "namespace", name, "--timeout=30s")
-    assert "not found" in kubectl.fails("get", "namespace", name)
+def run(admin, space):
+    return admin.within(space)
 
 
 def names(run, kind):

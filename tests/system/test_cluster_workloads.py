@@ -2,38 +2,21 @@
 """Stateful sets, daemon sets, policies of jobs and volumes with the real kubectl."""
 import json
 import re
-import shutil
-import tempfile
 
 import pytest
-from lib import cluster
+from lib.cluster import control_plane
+from lib.cluster_fixtures import kubectl, run, space  # noqa: F401
 from lib.engines import wait_until
 from lib.objects import pod, signing_request
 from lib.pods import Pods, say
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    made = cluster.ControlPlane(directory).start()
-    with Pods(made):
+    with control_plane() as made, Pods(made):
         yield made
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or [None])
-def run(plane, request):
-    if not request.param:
-        pytest.skip("no kubectl on this machine")
-    kubectl = plane.kubectl(kubectls[request.param])
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    kubectl("create", "namespace", name)
-    yield lambda *arguments, **more: kubectl("-n", name, *arguments, **more)
-    kubectl("delete", "namespace", name, "--timeout=30s")
 
 
 @pytest.fixture
