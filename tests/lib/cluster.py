@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """A control plane of pila's own, and the clients that talk to it: every kubectl that this machine has, and plain requests."""
 import base64
+import contextlib
+import copy
 import glob
 import http.client
 import json
 import os
-import re
 import shutil
 import socket
 import ssl
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import yaml
 from lib.engines import Pila, wait_until
+
+maps = "/api/v1/namespaces/default/configmaps"
+merge_patch = {"Content-Type": "application/merge-patch+json"}
+apply_patch = {"Content-Type": "application/apply-patch+yaml"}
+json_patch = {"Content-Type": "application/json-patch+json"}
 
 
 def find_kubectls():
@@ -48,6 +53,8 @@ class Answer:
 
 
 class ControlPlane:
+    """start() may be called again after kill() or stop(). `with` starts it, and stops it however the body ends."""
+
     def __init__(self, directory, *arguments):
         self.directory, self.port, self.process = Path(directory), free_port(), None
         self.arguments = arguments
@@ -59,13 +66,17 @@ class ControlPlane:
         return self.directory / "data/cluster/pki/admin.kubeconfig"
 
     def start(self, interval=0.05, failpoints=""):
-        self.log = open(self.directory / "log", "ab")
-        self.process = subprocess.Popen(
-            [Pila.program, "daemon", "--role", "control-plane", "--data-dir", self.directory / "data",
-             "--kube-listen", f"127.0.0.1:{self.port}", *self.arguments], stdout=self.log, stderr=self.log,
-            env=os.environ | ({"PILA_FAILPOINTS": failpoints} if failpoints else {}))
-        wait_until(lambda: self.process.poll() is not None or self.answers(), "the control plane answers", 30, interval)
-        assert self.process.poll() is None, (self.directory / "log").read_text()
+        with open(self.directory / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [Pila.program, "daemon", "--role", "control-plane", "--data-dir", self.directory / "data",
+                 "--kube-listen", f"127.0.0.1:{self.port}", *self.arguments], stdout=log, stderr=log,
+                env=os.environ | ({"PILA_FAILPOINTS": failpoints} if failpoints else {}))
+        try:
+            wait_until(lambda: self.process.poll() is not None or self.answers(), "the control plane answers", 30, interval)
+            assert self.process.poll() is None, (self.directory / "log").read_text()
+        except AssertionError:
+            self.kill()
+            raise
         return self
 
     def answers(self):
@@ -75,14 +86,22 @@ class ControlPlane:
             return False
 
     def stop(self):
-        if self.process and self.process.poll() is None:
+        if self.process.poll() is None:
             self.process.terminate()
-            assert self.process.wait(20) == 0
-        self.log.close()
+            try:
+                assert self.process.wait(20) == 0
+            finally:
+                self.kill()
 
     def kill(self):
         self.process.kill()
         self.process.wait()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
 
     def context(self, certificate=True):
         config = yaml.safe_load(self.kubeconfig.read_text())
@@ -115,24 +134,34 @@ class ControlPlane:
         connection.request(method, path, body, headers)
         return Answer(connection.getresponse())
 
-    def kubectl(self, program):
-        return Kubectl(self, program)
+
+@contextlib.contextmanager
+def control_plane():
+    """One in a directory of its own, which goes with it."""
+    with tempfile.TemporaryDirectory(prefix="pila-cluster-") as directory, ControlPlane(directory) as made:
+        yield made
 
 
-class Kubectl:
-    """kubectl(...) is what it prints; a failure is an AssertionError with what it said."""
+class Program:
+    """A client: program(...) is what it prints; a failure is an AssertionError with what it said."""
 
-    def __init__(self, plane, program):
-        self.program = program
-        self.environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "HOME": str(plane.home)}
+    def __init__(self, plane, program, **environment):
+        self.command = [program]
+        self.environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig), "HOME": str(plane.home), **environment}
+
+    def within(self, space):
+        """kubectl in a namespace."""
+        made = copy.copy(self)
+        made.space, made.command = space, [*self.command, "-n", space]
+        return made
 
     def run(self, *arguments, stdin=None):
-        return subprocess.run([self.program, *arguments], input=stdin, capture_output=True, text=True, timeout=120,
+        return subprocess.run([*self.command, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=120,
                               env=self.environment)
 
     def __call__(self, *arguments, stdin=None):
         done = self.run(*arguments, stdin=stdin)
-        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}{done.stdout}"
+        assert done.returncode == 0, f"{' '.join(map(str, done.args))}: {done.stderr}{done.stdout}"
         return done.stdout.strip()
 
     def fails(self, *arguments, stdin=None):
@@ -141,5 +170,5 @@ class Kubectl:
         return done.stderr.strip()
 
     def start(self, *arguments):
-        return subprocess.Popen([self.program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        return subprocess.Popen([*self.command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                 env=self.environment)

@@ -2,17 +2,15 @@
 """The Kubernetes API with the real kubectl, each version that this machine has from 1.27 to 1.33."""
 import json
 import re
-import shutil
+import secrets
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
-from lib import cluster
+from lib.cluster import maps, merge_patch
+from lib.cluster_fixtures import admin, kubectl, plane, run  # noqa: F401
 from lib.engines import Pila, wait_until
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 
 shop = """
 apiVersion: apps/v1
@@ -37,36 +35,13 @@ spec: {selector: {app: shop}, ports: [{port: 80, targetPort: 80}]}
 """
 
 
-@pytest.fixture(scope="module")
-def plane():
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    made = cluster.ControlPlane(directory).start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or ["none"])
-def kubectl(request, plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(kubectls[request.param])
-
-
 @pytest.fixture
-def space(plane, kubectl):
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
+def space(kubectl):
+    name = f"t-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
     yield name
     kubectl("delete", "namespace", name)
     assert "not found" in kubectl.fails("get", "namespace", name)
-
-
-@pytest.fixture
-def admin(plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(list(kubectls.values())[-1])
 
 
 def test_what_there_is(kubectl):
@@ -81,15 +56,12 @@ def test_what_there_is(kubectl):
     assert kubectl("get", "--raw", "/readyz") == "ok"
 
 
-def test_the_life_of_a_deployment(kubectl, space):
-    def run(*arguments, **more):
-        return kubectl("-n", space, *arguments, **more)
-
+def test_the_life_of_a_deployment(run, space):
     assert run("apply", "-f", "-", stdin=shop) == "deployment.apps/shop created\nservice/shop created"
     assert run("apply", "-f", "-", stdin=shop) == "deployment.apps/shop unchanged\nservice/shop unchanged"
     changed = shop.replace("nginx:1.27", "nginx:1.28")
     assert run("apply", "-f", "-", stdin=changed) == "deployment.apps/shop configured\nservice/shop unchanged"
-    assert "nginx:1.27" in kubectl.run("-n", space, "diff", "-f", "-", stdin=shop).stdout
+    assert "nginx:1.27" in run.run("diff", "-f", "-", stdin=shop).stdout
     assert re.search(r"^shop\s+0/2\s+[012]\s+0\s+\d+s$", run("get", "deploy", "--no-headers"), re.M)
     assert "Replicas:               2 desired" in re.sub("Replicas: +", "Replicas:               ", run("describe", "deploy", "shop"))
     run("scale", "deploy", "shop", "--replicas=5")
@@ -105,14 +77,11 @@ def test_the_life_of_a_deployment(kubectl, space):
     assert found[0]["metadata"]["generation"] == 6
     assert found[0]["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": "25%"}
     assert run("delete", "deploy", "shop") in ('deployment.apps "shop" deleted', f'deployment.apps "shop" deleted from {space} namespace')
-    assert "deployments.apps \"shop\" not found" in kubectl.fails("-n", space, "get", "deploy", "shop")
+    assert "deployments.apps \"shop\" not found" in run.fails("get", "deploy", "shop")
 
 
-def test_typed_commands(kubectl, space):
+def test_typed_commands(run):
     """From 1.32 on these bodies are protobuf."""
-    def run(*arguments):
-        return kubectl("-n", space, *arguments)
-
     run("create", "deployment", "none", "--image=nginx", "--replicas=0")
     run("create", "configmap", "settings", "--from-literal=a=1", "--from-literal=b=two")
     run("create", "secret", "generic", "keys", "--from-literal=user=me")
@@ -135,14 +104,11 @@ def test_typed_commands(kubectl, space):
     assert run("auth", "can-i", "create", "pods") == "yes"
 
 
-def test_apply_on_the_server(kubectl, space):
-    def run(*arguments, **more):
-        return kubectl("-n", space, *arguments, **more)
-
+def test_apply_on_the_server(run):
     one = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\ndata: {a: '1', b: '2'}\n"
     assert "serverside-applied" in run("apply", "--server-side", "-f", "-", stdin=one)
     other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\ndata: {b: '3', c: '4'}\n"
-    refused = kubectl.fails("-n", space, "apply", "--server-side", "--field-manager=other", "-f", "-", stdin=other)
+    refused = run.fails("apply", "--server-side", "--field-manager=other", "-f", "-", stdin=other)
     assert 'conflict with "kubectl"' in refused and ".data.b" in refused
     run("apply", "--server-side", "--field-manager=other", "--force-conflicts", "-f", "-", stdin=other)
     assert run("get", "cm", "shared", "-o", "jsonpath={.data}") == '{"a":"1","b":"3","c":"4"}'
@@ -152,31 +118,31 @@ def test_apply_on_the_server(kubectl, space):
     assert {entry["manager"]: sorted(entry["fieldsV1"]["f:data"]) for entry in fields} == {"kubectl": ["f:a"], "other": ["f:b"]}
 
 
-def test_what_is_wrong_is_said(kubectl, space):
+def test_what_is_wrong_is_said(run, kubectl):
     def fails(text):
-        return kubectl.fails("-n", space, "create", "-f", "-", stdin=text)
+        return run.fails("create", "-f", "-", stdin=text)
 
     assert 'unknown field "spec.template.spec.containers[0].imge"' in fails(shop.split("---")[0].replace("image:", "imge:"))
     bad = shop.split("---")[0].replace("name: web", "name: Web!")
     assert 'The Deployment "shop" is invalid: spec.template.spec.containers[0].name: Invalid value: "Web!"' in fails(bad)
     assert "spec.selector: Required value" in fails(shop.split("---")[0].replace("selector: {matchLabels: {app: shop}}", ""))
-    kubectl("-n", space, "create", "configmap", "there")
-    assert 'configmaps "there" already exists' in kubectl.fails("-n", space, "create", "configmap", "there")
+    run("create", "configmap", "there")
+    assert 'configmaps "there" already exists' in run.fails("create", "configmap", "there")
     assert 'namespaces "nowhere" not found' in kubectl.fails("-n", "nowhere", "create", "configmap", "x")
     assert "field label not supported" in kubectl.fails("get", "pods", "--field-selector", "spec.what=1")
 
 
-def test_watching(kubectl, space):
-    watcher = kubectl.start("-n", space, "get", "secrets", "--watch", "--output-watch-events", "--no-headers")
+def test_watching(run):
+    watcher = run.start("get", "secrets", "--watch", "--output-watch-events", "--no-headers")
     try:
-        kubectl("-n", space, "create", "secret", "generic", "seen", "--from-literal=a=1")
-        kubectl("-n", space, "label", "secret", "seen", "new=1")
-        kubectl("-n", space, "delete", "secret", "seen")
+        run("create", "secret", "generic", "seen", "--from-literal=a=1")
+        run("label", "secret", "seen", "new=1")
+        run("delete", "secret", "seen")
         lines = [watcher.stdout.readline().split()[:2] for _ in range(3)]
         assert lines == [["ADDED", "seen"], ["MODIFIED", "seen"], ["DELETED", "seen"]]
-        waiting = kubectl.start("-n", space, "wait", "--for=delete", "configmap/late", "--timeout=60s")
-        kubectl("-n", space, "create", "configmap", "late")
-        kubectl("-n", space, "delete", "configmap", "late")
+        waiting = run.start("wait", "--for=delete", "configmap/late", "--timeout=60s")
+        run("create", "configmap", "late")
+        run("delete", "configmap", "late")
         assert waiting.wait(60) == 0 or "not found" in waiting.stderr.read()
     finally:
         watcher.kill()
@@ -238,9 +204,9 @@ def test_who_may(plane):
     (b'{"metadata":{"name":"x","namespace":"other"}}', 400, "BadRequest"), (b'{"metadata":{"name":"x"},"data":{"a":1}}', 400, "BadRequest"),
 ])
 def test_bad_bodies(plane, body, status, reason):
-    answer = plane.request("POST", "/api/v1/namespaces/default/configmaps", body)
+    answer = plane.request("POST", maps, body)
     assert (answer.status, answer.json["reason"], answer.json["kind"]) == (status, reason, "Status"), answer
-    there = plane.request("GET", "/api/v1/namespaces/default/configmaps").json["items"]
+    there = plane.request("GET", maps).json["items"]
     assert {item["metadata"]["name"] for item in there} <= {"kube-root-ca.crt"}
 
 
@@ -252,29 +218,27 @@ def test_odd_paths(plane):
 
 
 def test_optimistic_concurrency(plane):
-    path = "/api/v1/namespaces/default/configmaps"
-    made = plane.request("POST", path, {"metadata": {"name": "once"}, "data": {"n": "0"}}).json
-    first = plane.request("PUT", f"{path}/once", {**made, "data": {"n": "1"}})
+    made = plane.request("POST", maps, {"metadata": {"name": "once"}, "data": {"n": "0"}}).json
+    first = plane.request("PUT", f"{maps}/once", {**made, "data": {"n": "1"}})
     assert first.status == 200 and first.json["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]
-    second = plane.request("PUT", f"{path}/once", {**made, "data": {"n": "2"}})
+    second = plane.request("PUT", f"{maps}/once", {**made, "data": {"n": "2"}})
     assert second.status == 409 and "the object has been modified" in second.json["message"]
-    same = plane.request("PUT", f"{path}/once", first.json)
+    same = plane.request("PUT", f"{maps}/once", first.json)
     assert same.json["metadata"]["resourceVersion"] == first.json["metadata"]["resourceVersion"], "a write without a change is none"
-    dry = plane.request("PUT", f"{path}/once?dryRun=All", {**first.json, "data": {"n": "3"}})
-    assert dry.json["data"]["n"] == "3" and plane.request("GET", f"{path}/once").json["data"]["n"] == "1"
-    wrong = plane.request("DELETE", f"{path}/once", {"preconditions": {"uid": "other"}})
+    dry = plane.request("PUT", f"{maps}/once?dryRun=All", {**first.json, "data": {"n": "3"}})
+    assert dry.json["data"]["n"] == "3" and plane.request("GET", f"{maps}/once").json["data"]["n"] == "1"
+    wrong = plane.request("DELETE", f"{maps}/once", {"preconditions": {"uid": "other"}})
     assert wrong.status == 409
-    assert plane.request("DELETE", f"{path}/once").json["status"] == "Success"
+    assert plane.request("DELETE", f"{maps}/once").json["status"] == "Success"
 
 
 def test_finalizers(plane):
-    path = "/api/v1/namespaces/default/configmaps"
-    plane.request("POST", path, {"metadata": {"name": "held", "finalizers": ["example.com/wait"]}})
-    going = plane.request("DELETE", f"{path}/held").json
+    plane.request("POST", maps, {"metadata": {"name": "held", "finalizers": ["example.com/wait"]}})
+    going = plane.request("DELETE", f"{maps}/held").json
     assert going["metadata"]["deletionTimestamp"] and going["kind"] == "ConfigMap"
-    assert plane.request("GET", f"{path}/held").status == 200
-    plane.request("PATCH", f"{path}/held", {"metadata": {"finalizers": None}}, {"Content-Type": "application/merge-patch+json"})
-    assert plane.request("GET", f"{path}/held").status == 404
+    assert plane.request("GET", f"{maps}/held").status == 200
+    plane.request("PATCH", f"{maps}/held", {"metadata": {"finalizers": None}}, merge_patch)
+    assert plane.request("GET", f"{maps}/held").status == 404
 
 
 def test_a_namespace_takes_everything_with_it(plane, admin):
@@ -289,7 +253,7 @@ def test_a_namespace_takes_everything_with_it(plane, admin):
     assert "because it is being terminated" in refused
     wait_until(lambda: plane.request("GET", "/api/v1/namespaces/full/configmaps/inside").status == 404, "what is in it goes")
     assert plane.request("GET", "/api/v1/namespaces/full").status == 200, "a finalizer holds it"
-    plane.request("PATCH", "/api/v1/namespaces/full/secrets/held", {"metadata": {"finalizers": []}}, {"Content-Type": "application/merge-patch+json"})
+    plane.request("PATCH", "/api/v1/namespaces/full/secrets/held", {"metadata": {"finalizers": []}}, merge_patch)
     wait_until(lambda: plane.request("GET", "/api/v1/namespaces/full").status == 404, "then it goes")
     assert "this namespace may not be deleted" in admin.fails("delete", "namespace", "default")
 
@@ -298,9 +262,8 @@ def test_a_name_in_a_namespace_does_not_delete_it(plane, admin):
     """Only metadata.deletionTimestamp says that it goes: not a label of that name, nor one that went and came back."""
     admin("create", "namespace", "lives")
     admin("-n", "lives", "create", "configmap", "inside")
-    merge = {"Content-Type": "application/merge-patch+json"}
     labels = {"metadata": {"labels": {"deletionTimestamp": "no"}, "annotations": {"deletionTimestamp": "no"}}}
-    assert plane.request("PATCH", "/api/v1/namespaces/lives", labels, merge).status == 200
+    assert plane.request("PATCH", "/api/v1/namespaces/lives", labels, merge_patch).status == 200
     plane.request("POST", "/api/v1/namespaces/lives/secrets", {"metadata": {"name": "s"}})
     plane.request("DELETE", "/api/v1/namespaces/lives/secrets/s")
     plane.stop()
@@ -319,13 +282,13 @@ def test_a_name_in_a_namespace_does_not_delete_it(plane, admin):
 def test_it_is_still_there(plane, admin):
     """After an end and after kill -9: objects, revisions, certificates."""
     admin("create", "configmap", "kept", "--from-literal=a=1")
-    before = plane.request("GET", "/api/v1/namespaces/default/configmaps/kept").json
+    before = plane.request("GET", f"{maps}/kept").json
     for end in (plane.stop, plane.kill):
         end()
         plane.start()
-        assert plane.request("GET", "/api/v1/namespaces/default/configmaps/kept").json == before
+        assert plane.request("GET", f"{maps}/kept").json == before
         admin("get", "nodes")
-    later = plane.request("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "later-"}}).json
+    later = plane.request("POST", maps, {"metadata": {"generateName": "later-"}}).json
     assert int(later["metadata"]["resourceVersion"]) > int(before["metadata"]["resourceVersion"])
     assert re.fullmatch("later-[bcdfghjklmnpqrstvwxz2456789]{5}", later["metadata"]["name"])
     gone = plane.request("GET", "/api/v1/configmaps?watch=true&resourceVersion=1")

@@ -2,46 +2,28 @@
 """Who may do what in a cluster: roles, tokens, impersonation, certificates, with the real kubectl."""
 import base64
 import json
-import shutil
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
-from lib import cluster
+from lib.cluster import ControlPlane, apply_patch, json_patch, merge_patch
+from lib.cluster_fixtures import kubectl, space  # noqa: F401
 from lib.engines import wait_until
+from lib.objects import pod, signing_request
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 issuer = "https://kubernetes.default.svc.cluster.local"
 
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = Path(tempfile.mkdtemp(prefix="pila-access-"))
-    (directory / "tokens").write_text('sesame,ada,42,"staff,dev"\n')
-    made = cluster.ControlPlane(directory, "--token-auth-file", directory / "tokens").start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or ["none"])
-def kubectl(request, plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    made = plane.kubectl(kubectls[request.param])
-    made.version = [int(part) for part in request.param.split(".")]
-    return made
-
-
-@pytest.fixture
-def space(kubectl):
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name)
+    with tempfile.TemporaryDirectory(prefix="pila-cluster-") as directory:
+        tokens = Path(directory, "tokens")
+        tokens.write_text('sesame,ada,42,"staff,dev"\n')
+        with ControlPlane(directory, "--token-auth-file", tokens) as made:
+            yield made
 
 
 def can(kubectl, *question):
@@ -89,12 +71,11 @@ def test_single_names_and_new_objects(plane, kubectl, space):
     assert status("GET", path) == 403 and status("GET", f"{path}?fieldSelector=metadata.name%3Down") == 200
     assert status("GET", f"{path}?fieldSelector=metadata.name%3Dother") == 403
     kubectl("-n", space, "delete", "configmap", "own")
-    apply = {"Content-Type": "application/apply-patch+yaml"}
     wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "own"}}
-    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply) == 403
+    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply_patch) == 403
     kubectl("-n", space, "create", "role", "maker", "--verb=create", "--resource=configmaps")
     kubectl("-n", space, "create", "rolebinding", "maker", "--role=maker", "--user=ada")
-    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply) == 201
+    assert status("PATCH", f"{path}/own?fieldManager=me", wanted, **apply_patch) == 201
 
 
 def test_the_people_of_a_namespace(kubectl, space):
@@ -177,7 +158,7 @@ subjects: [{{kind: User, name: ada, apiGroup: rbac.authorization.k8s.io}}]
 
 
 def test_who_am_i(plane, kubectl):
-    if kubectl.version >= [1, 28]:
+    if kubectl.minor >= 28:
         said = json.loads(kubectl("auth", "whoami", "-o", "json"))["status"]["userInfo"]
         assert said == {"username": "pila-admin", "groups": ["system:masters", "system:authenticated"]}
         said = json.loads(kubectl("auth", "whoami", "-o", "json", "--as", "eve", "--as-group", "g", "--as-uid", "7"))["status"]["userInfo"]
@@ -242,8 +223,7 @@ def test_tokens_of_service_accounts(plane, kubectl, space):
 def test_tokens_of_pods(plane, kubectl, space):
     kubectl("-n", space, "create", "serviceaccount", "robot")
     kubectl("-n", space, "create", "serviceaccount", "other")
-    pod = {"metadata": {"name": "web"}, "spec": {"serviceAccountName": "robot", "containers": [{"name": "c", "image": "busybox"}]}}
-    made = plane.request("POST", f"/api/v1/namespaces/{space}/pods", pod).json
+    made = plane.request("POST", f"/api/v1/namespaces/{space}/pods", pod("web", serviceAccountName="robot")).json
     path = f"/api/v1/namespaces/{space}/serviceaccounts"
     wanted = {"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": made["metadata"]["uid"]}}}
     token = plane.request("POST", f"{path}/robot/token", wanted).json["status"]["token"]
@@ -332,21 +312,9 @@ def test_what_anybody_may(plane):
         assert plane.request("GET", path, headers=bearer("sesame"), certificate=False).status == status, path
 
 
-def request_for(directory, subject, names=None):
-    more = ["-addext", f"subjectAltName={names}"] if names else []
-    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", directory / "key",
-                    "-out", directory / "csr", "-subj", subject, *more], check=True, capture_output=True)
-    return base64.b64encode((directory / "csr").read_bytes()).decode()
-
-
-def csr(name, request, signer, usages, **more):
-    return json.dumps({"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": name},
-                       "spec": {"request": request, "signerName": f"kubernetes.io/{signer}", "usages": usages, **more}})
-
-
 def test_certificates(plane, kubectl, tmp_path):
-    request = request_for(tmp_path, "/O=staff/CN=cleo")
-    kubectl("create", "-f", "-", stdin=csr("cleo", request, "kube-apiserver-client", ["client auth"], expirationSeconds=3600, username="forged"))
+    wish = signing_request("cleo", tmp_path, "/O=staff/CN=cleo", "kube-apiserver-client", ["client auth"], expirationSeconds=3600, username="forged")
+    kubectl("create", "-f", "-", stdin=json.dumps(wish))
     assert kubectl("get", "csr", "cleo", "-o", "jsonpath={.spec.username} {.spec.groups}") == 'pila-admin ["system:masters","system:authenticated"]'
     assert "Pending" in kubectl("get", "csr", "cleo")
     # Not by whoever may write requests alone.
@@ -366,7 +334,7 @@ def test_certificates(plane, kubectl, tmp_path):
     shown = subprocess.run(["openssl", "x509", "-in", tmp_path / "crt", "-noout", "-text", "-checkend", "3700"], capture_output=True, text=True).stdout
     assert "TLS Web Client Authentication" in shown and "CA:FALSE" in shown and "will expire" in shown
     denied = plane.request("PATCH", "/apis/certificates.k8s.io/v1/certificatesigningrequests/cleo/approval", [{"op": "add", "path": "/status/conditions/-", "value": {"type": "Denied", "status": "True"}}],
-                           {"Content-Type": "application/json-patch+json"})
+                           json_patch)
     assert denied.status == 422 and "mutually exclusive" in denied.json["message"]
     kubectl("delete", "clusterrole/approver", "clusterrolebinding/approver", "clusterrolebinding/signers")
     kubectl("delete", "csr", "cleo")
@@ -383,7 +351,7 @@ def test_certificates(plane, kubectl, tmp_path):
 ])
 def test_what_signers_sign(plane, tmp_path, signer, subject, names, usages, why):
     path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-    body = csr("one", request_for(tmp_path, subject, names), signer, usages)
+    body = signing_request("one", tmp_path, subject, signer, usages, names)
     made = plane.request("POST", path, body)
     assert made.status == 201, made
     if why or signer != "kube-apiserver-client-kubelet":  # whose requests are approved without us if they are right
@@ -407,19 +375,18 @@ def test_what_signers_sign(plane, tmp_path, signer, subject, names, usages, why)
 
 
 def test_masters_are_not_made_by_requests(plane, tmp_path):
-    body = csr("king", request_for(tmp_path, "/O=system:masters/CN=king"), "kube-apiserver-client", ["client auth"])
+    body = signing_request("king", tmp_path, "/O=system:masters/CN=king", "kube-apiserver-client", ["client auth"])
     refused = plane.request("POST", "/apis/certificates.k8s.io/v1/certificatesigningrequests", body)
     assert refused.status == 403 and "system:masters" in refused.json["message"]
 
 
 def test_standing_roles_come_back(plane):
     roles, bindings = ("/apis/rbac.authorization.k8s.io/v1/" + kind for kind in ("clusterroles", "clusterrolebindings"))
-    merge = {"Content-Type": "application/merge-patch+json"}
     keys = plane.request("GET", "/openid/v1/jwks").json
-    assert plane.request("PATCH", f"{roles}/system:basic-user", {"rules": []}, merge).status == 200
-    assert plane.request("PATCH", f"{roles}/system:discovery", {"rules": [], "metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}}, merge).status == 200
+    assert plane.request("PATCH", f"{roles}/system:basic-user", {"rules": []}, merge_patch).status == 200
+    assert plane.request("PATCH", f"{roles}/system:discovery", {"rules": [], "metadata": {"annotations": {"rbac.authorization.kubernetes.io/autoupdate": "false"}}}, merge_patch).status == 200
     assert plane.request("DELETE", f"{roles}/system:auth-delegator").status == 200
-    assert plane.request("PATCH", f"{bindings}/cluster-admin", {"subjects": []}, merge).status == 200
+    assert plane.request("PATCH", f"{bindings}/cluster-admin", {"subjects": []}, merge_patch).status == 200
     sum_before = plane.request("GET", f"{roles}/edit").json
     plane.stop()
     plane.start()

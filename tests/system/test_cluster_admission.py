@@ -2,52 +2,15 @@
 """Admission of the Kubernetes API: what objects get and what they are refused for because of other objects."""
 import json
 import re
-import shutil
-import tempfile
 import threading
 
 import pytest
-from lib import cluster
+from lib.cluster import merge_patch
+from lib.cluster_fixtures import admin, kubectl, plane, run, space  # noqa: F401
 from lib.engines import wait_until
+from lib.objects import pod
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
-
-
-@pytest.fixture(scope="module")
-def plane():
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    made = cluster.ControlPlane(directory).start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or ["none"])
-def kubectl(request, plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(kubectls[request.param])
-
-
-@pytest.fixture
-def admin(plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(list(kubectls.values())[-1])
-
-
-@pytest.fixture
-def space(plane):
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    assert plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).status == 201
-    yield name
-    plane.request("DELETE", f"/api/v1/namespaces/{name}")
-
-
-def pod(name, **spec):
-    spec.setdefault("containers", [{"name": "c", "image": "busybox"}])
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def post(plane, space, resource, body, prefix="/api/v1"):
@@ -65,11 +28,8 @@ def used(plane, space, name):
     return plane.request("GET", f"/api/v1/namespaces/{space}/resourcequotas/{name}").json.get("status", {}).get("used", {})
 
 
-def test_a_pod_at_once_in_a_new_namespace(plane, kubectl, space):
+def test_a_pod_at_once_in_a_new_namespace(space, run):
     """Its account is a controller's to make: admission waits for it."""
-    def run(*arguments):
-        return kubectl("-n", space, *arguments)
-
     run("run", "web", "--image=busybox")
     made = json.loads(run("get", "pod", "web", "-o", "json"))["spec"]
     assert (made["serviceAccountName"], made["priority"], made["preemptionPolicy"]) == ("default", 0, "PreemptLowerPriority")
@@ -79,7 +39,7 @@ def test_a_pod_at_once_in_a_new_namespace(plane, kubectl, space):
         {"name": volume["name"], "readOnly": True, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]
     assert [one["key"] for one in made["tolerations"]] == ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]
     assert "kube-api-access" in run("describe", "pod", "web")
-    refused = kubectl.fails("-n", space, "run", "two", "--image=busybox", "--overrides", '{"spec":{"serviceAccountName":"nobody"}}')
+    refused = run.fails("run", "two", "--image=busybox", "--overrides", '{"spec":{"serviceAccountName":"nobody"}}')
     assert f'pods "two" is forbidden: error looking up service account {space}/nobody: serviceaccount "nobody" not found' in refused
 
 
@@ -99,10 +59,7 @@ def test_priority_classes(plane, kubectl, space):
     kubectl("delete", "priorityclass", name)
 
 
-def test_ranges_by_kubectl(plane, kubectl, space):
-    def run(*arguments, **more):
-        return kubectl("-n", space, *arguments, **more)
-
+def test_ranges_by_kubectl(plane, space, run):
     run("apply", "-f", "-", stdin="""
 apiVersion: v1
 kind: LimitRange
@@ -119,15 +76,12 @@ spec:
     assert refused["message"] == 'pods "big" is forbidden: maximum cpu usage per Container is 1, but limit is 2'
 
 
-def test_a_quota_by_kubectl(plane, kubectl, space):
-    def run(*arguments):
-        return kubectl("-n", space, *arguments)
-
+def test_a_quota_by_kubectl(plane, space, run):
     run("create", "quota", "few", "--hard=pods=2,configmaps=3")
     wait_until(lambda: used(plane, space, "few").get("configmaps") == "1", "kube-root-ca.crt is counted", 10)
     run("run", "a", "--image=busybox")
     run("run", "b", "--image=busybox")
-    refused = kubectl.fails("-n", space, "run", "c", "--image=busybox")
+    refused = run.fails("run", "c", "--image=busybox")
     assert 'pods "c" is forbidden: exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2' in refused
     assert re.search(r"pods\s+2\s+2", run("describe", "quota", "few"))
     assert "pods: 2/2" in run("get", "quota", "few")
@@ -170,10 +124,7 @@ def test_a_quota_holds_against_many_clients(plane, space):
     assert used(plane, space, "few") == {"pods": "20"}
 
 
-def test_levels_of_security(plane, kubectl, space):
-    def run(*arguments):
-        return kubectl("-n", space, *arguments)
-
+def test_levels_of_security(plane, kubectl, space, run):
     def label(level, value):
         return kubectl.run("label", "--overwrite", "namespace", space, f"pod-security.kubernetes.io/{level}={value}").stderr
 
@@ -184,9 +135,9 @@ def test_levels_of_security(plane, kubectl, space):
     assert "must be one of privileged, baseline, restricted" in label("enforce", "strict")
     run("run", "plain", "--image=busybox")
     assert 'pods "root" is forbidden: violates PodSecurity "baseline:latest": privileged (container "root" must not set ' \
-        "securityContext.privileged=true)" in kubectl.fails("-n", space, "run", "root", "--image=busybox", "--privileged")
+        "securityContext.privileged=true)" in run.fails("run", "root", "--image=busybox", "--privileged")
     label("warn", "restricted")
-    warned = kubectl.run("-n", space, "create", "deployment", "web", "--image=nginx")
+    warned = run.run("create", "deployment", "web", "--image=nginx")
     assert warned.returncode == 0
     assert 'Warning: would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "nginx" must set ' \
         'securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container "nginx" must set ' \
@@ -205,25 +156,26 @@ provisioner: example.com/none
     made = post(plane, space, "persistentvolumeclaims", claim).json
     assert made["spec"]["storageClassName"] == name
     assert made["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
-    merge = {"Content-Type": "application/merge-patch+json"}
     path = f"/api/v1/namespaces/{space}/persistentvolumeclaims/data"
     volume = {"metadata": {"name": name}, "spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": name,
                                                    "hostPath": {"path": "/data"}}}
     assert plane.request("POST", "/api/v1/persistentvolumes", volume).status == 201
     wait_until(lambda: plane.request("GET", path).json["status"]["phase"] == "Bound", "the claim is bound", 10)
     bigger = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
-    refused = plane.request("PATCH", path, bigger, merge).json
+    refused = plane.request("PATCH", path, bigger, merge_patch).json
     assert refused["message"] == ('persistentvolumeclaims "data" is forbidden: only dynamically provisioned pvc can be resized and the '
                                   "storageclass that provisions the pvc must support resize")
-    plane.request("PATCH", f"/apis/storage.k8s.io/v1/storageclasses/{name}", {"allowVolumeExpansion": True}, merge)
-    assert plane.request("PATCH", path, bigger, merge).status == 200
+    plane.request("PATCH", f"/apis/storage.k8s.io/v1/storageclasses/{name}", {"allowVolumeExpansion": True}, merge_patch)
+    assert plane.request("PATCH", path, bigger, merge_patch).status == 200
     kubectl("delete", "storageclass", name)
     plane.request("DELETE", path)
     wait_until(lambda: plane.request("GET", path).status == 404, "nobody uses the claim: it goes", 10)
     kubectl("delete", "pv", name)
 
 
-def test_nothing_comes_into_a_namespace_that_goes(plane, space):
+def test_nothing_comes_into_a_namespace_that_goes(plane):
+    space = "going"
+    assert plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": space}}).status == 201
     held = {"metadata": {"name": "held", "finalizers": ["example.com/held"]}}
     assert post(plane, space, "configmaps", held).status == 201
     assert plane.request("DELETE", f"/api/v1/namespaces/{space}").status == 200
@@ -233,6 +185,5 @@ def test_nothing_comes_into_a_namespace_that_goes(plane, space):
                                              "field": "metadata.namespace"}]
     missing = post(plane, "nowhere", "pods", pod("web"))
     assert missing.status == 404 and missing.json["message"] == 'namespaces "nowhere" not found'
-    plane.request("PATCH", f"/api/v1/namespaces/{space}/configmaps/held", {"metadata": {"finalizers": None}},
-                  {"Content-Type": "application/merge-patch+json"})
+    plane.request("PATCH", f"/api/v1/namespaces/{space}/configmaps/held", {"metadata": {"finalizers": None}}, merge_patch)
     wait_until(lambda: plane.request("GET", f"/api/v1/namespaces/{space}").status == 404, "the namespace goes", 20)

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The audit log of the Kubernetes API: which requests are told of, and how much."""
 import json
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
-from lib import cluster
+from lib.cluster import ControlPlane, free_port, maps, merge_patch
+from lib.cluster_fixtures import kubectl  # noqa: F401
 from lib.engines import Pila, wait_until
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 policy = """
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -27,12 +26,11 @@ rules:
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = Path(tempfile.mkdtemp(prefix="pila-cluster-"))
-    (directory / "policy").write_text(policy)
-    made = cluster.ControlPlane(directory, "--audit-policy-file", directory / "policy", "--audit-log-path", directory / "audit").start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
+    with tempfile.TemporaryDirectory(prefix="pila-cluster-") as name:
+        directory = Path(name)
+        (directory / "policy").write_text(policy)
+        with ControlPlane(directory, "--audit-policy-file", directory / "policy", "--audit-log-path", directory / "audit") as made:
+            yield made
 
 
 def events(plane, **wanted):
@@ -55,20 +53,19 @@ def one(plane, **wanted):
 
 def test_what_is_told_of_a_write(plane):
     settings = {"metadata": {"name": "settings"}, "data": {"a": "1"}}
-    answer = plane.request("POST", "/api/v1/namespaces/default/configmaps", settings, {"User-Agent": "tester/1"})
+    answer = plane.request("POST", maps, settings, {"User-Agent": "tester/1"})
     told = one(plane, resource="configmaps", verb="create", userAgent="tester/1")
     assert (told["kind"], told["apiVersion"], told["level"], told["stage"]) == ("Event", "audit.k8s.io/v1", "RequestResponse", "ResponseComplete")
     assert told["auditID"] == answer.headers["Audit-Id"]
-    assert told["requestURI"] == "/api/v1/namespaces/default/configmaps" and told["sourceIPs"] == ["127.0.0.1"]
+    assert told["requestURI"] == maps and told["sourceIPs"] == ["127.0.0.1"]
     assert told["objectRef"]["namespace"] == "default" and told["objectRef"]["apiVersion"] == "v1"
     assert told["user"]["username"] and "system:masters" in told["user"]["groups"]
     assert told["requestObject"] == settings and told["responseObject"] == answer.json and told["responseStatus"]["code"] == 201
     assert told["requestReceivedTimestamp"] <= told["stageTimestamp"]
-    merge = {"Content-Type": "application/merge-patch+json"}
-    plane.request("PATCH", "/api/v1/namespaces/default/configmaps/settings", {"data": {"a": "2"}}, merge)
+    plane.request("PATCH", f"{maps}/settings", {"data": {"a": "2"}}, merge_patch)
     told = one(plane, verb="patch", name="settings")
     assert told["requestObject"] == {"data": {"a": "2"}} and "responseObject" not in told
-    plane.request("GET", "/api/v1/namespaces/default/configmaps?limit=500")
+    plane.request("GET", maps + "?limit=500")
     assert "settings" in json.dumps(one(plane, verb="list", resource="configmaps", namespace="default")["responseObject"])
 
 
@@ -85,25 +82,23 @@ def test_what_is_not_told(plane):
 
 
 def test_refusals_and_borrowed_names(plane):
-    plane.request("DELETE", "/api/v1/namespaces/default/configmaps/nothing", headers={"Impersonate-User": "ann"})
+    plane.request("DELETE", f"{maps}/nothing", headers={"Impersonate-User": "ann"})
     told = one(plane, verb="delete", name="nothing")
     assert told["impersonatedUser"]["username"] == "ann" and told["user"]["username"] != "ann"
     assert told["responseStatus"]["code"] == 403 and told["responseStatus"]["reason"] == "Forbidden"
 
 
 def test_a_watch_has_a_beginning_and_an_end(plane):
-    path = "/api/v1/namespaces/default/configmaps?watch=1&timeoutSeconds=1"
+    path = maps + "?watch=1&timeoutSeconds=1"
     plane.request("GET", path)
     wait_until(lambda: len(events(plane, requestURI=path)) == 2, "the watch has ended", 10)
     assert [event["stage"] for event in events(plane, requestURI=path)] == ["ResponseStarted", "ResponseComplete"]
 
 
-@pytest.mark.skipif(not kubectls, reason="no kubectl on this machine")
-@pytest.mark.parametrize("version", kubectls or ["none"])
-def test_what_kubectl_creates(plane, version):
+def test_what_kubectl_creates(plane, kubectl):
     """From 1.32 on its bodies are protobuf."""
-    name = "by-" + version.replace(".", "-")
-    plane.kubectl(kubectls[version])("create", "configmap", name, "--from-literal=b=two")
+    name = f"by-{kubectl.minor}"
+    kubectl("create", "configmap", name, "--from-literal=b=two")
     wait_until(lambda: any(event["requestObject"]["metadata"]["name"] == name for event in events(plane, verb="create", resource="configmaps")),
                "the log tells of it", 10)
 
@@ -111,7 +106,7 @@ def test_what_kubectl_creates(plane, version):
 def test_a_policy_that_cannot_be_read(tmp_path):
     (tmp_path / "policy").write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Loud}]\n")
     daemon = [Pila.program, "daemon", "--role", "control-plane", "--data-dir", tmp_path / "data", "--kube-listen",
-              f"127.0.0.1:{cluster.free_port()}"]
+              f"127.0.0.1:{free_port()}"]
     failed = subprocess.run([*daemon, "--audit-policy-file", tmp_path / "policy", "--audit-log-path", tmp_path / "log"],
                             capture_output=True, text=True, timeout=30)
     assert failed.returncode != 0 and "--audit-policy-file: rules[0].level: there is no level Loud" in failed.stderr

@@ -2,13 +2,12 @@
 """Programs that use other clients of the Kubernetes API than kubectl's: Python's (Debian) and JavaScript's (node/kubernetes.js)."""
 import datetime
 import json
-import shutil
-import tempfile
+import secrets
 import threading
 
 import pytest
-from lib import cluster
-from lib.engines import wait_until
+from lib.cluster_fixtures import plane  # noqa: F401
+from lib.objects import pod
 from node_support import Outcomes, names, needs_packages
 
 kubernetes = pytest.importorskip("kubernetes")
@@ -21,15 +20,6 @@ from kubernetes.stream import stream  # noqa: E402
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
 script = "kubernetes.js"
-
-
-@pytest.fixture(scope="module")
-def plane():
-    directory = tempfile.mkdtemp(prefix="pila-clients-")
-    made = cluster.ControlPlane(directory).start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +47,7 @@ def core(api):
 
 @pytest.fixture
 def space(core):
-    name = "py-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
+    name = f"py-{secrets.token_hex(4)}"
     core.create_namespace({"metadata": {"name": name}})
     yield name
     core.delete_namespace(name)
@@ -224,7 +214,7 @@ def test_python_leader_election(plane, api, space, monkeypatch):
 
 
 def test_python_exec_is_not_there_yet(core, space):
-    core.create_namespaced_pod(space, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "busybox"}]}})
+    core.create_namespaced_pod(space, pod("p"))
     with pytest.raises(ApiException) as caught:
         stream(core.connect_get_namespaced_pod_exec, "p", space, command=["true"], stdout=True, stderr=True)
     assert "501" in str(caught.value)

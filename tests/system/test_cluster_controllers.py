@@ -1,73 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Controllers of the cluster with the real kubectl. There is no node: a thread of the test says of pods what a kubelet would."""
-import http.client
-import itertools
+"""Controllers of the cluster with the real kubectl."""
 import json
 import re
-import shutil
-import tempfile
-import threading
 
 import pytest
-from lib import cluster
+from lib.cluster import control_plane
+from lib.cluster_fixtures import admin, space  # noqa: F401
 from lib.engines import wait_until
+from lib.pods import Pods
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
-
-
-class Kubelet(threading.Thread):
-    """Every pod that is there runs and is ready; none of them ever ends by itself."""
-
-    def __init__(self, plane):
-        super().__init__(daemon=True)
-        self.plane, self.ending, self.addresses = plane, threading.Event(), itertools.count(1)
-
-    def run(self):
-        connection = self.plane.connect()
-        while not self.ending.wait(0.1):
-            try:
-                for pod in self.plane.request("GET", "/api/v1/pods", connection=connection).json["items"]:
-                    if pod["status"].get("phase", "Pending") == "Pending":
-                        self.say_ready(pod["metadata"], connection)
-            except (OSError, http.client.HTTPException):  # it was killed, and will be there again
-                connection = self.plane.connect()
-
-    def say_ready(self, metadata, connection):
-        number = next(self.addresses)
-        status = {"phase": "Running", "podIP": f"10.200.{number // 250}.{number % 250 + 1}",
-                  "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}
-        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
-        self.plane.request("PATCH", path, {"status": status}, {"Content-Type": "application/merge-patch+json"},
-                           connection=connection)
-
-    def stop(self):
-        self.ending.set()
-        self.join(20)
 
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    made = cluster.ControlPlane(directory).start()
-    kubelet = Kubelet(made)
-    kubelet.start()
-    yield made
-    kubelet.stop()
-    made.stop()
-    shutil.rmtree(directory)
+    with control_plane() as made, Pods(made):
+        yield made
 
 
 @pytest.fixture
-def run(plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    kubectl = plane.kubectl(list(kubectls.values())[-1])
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    kubectl("create", "namespace", name)
-    yield lambda *arguments, **more: kubectl("-n", name, *arguments, **more)
-    kubectl("delete", "namespace", name, "--timeout=30s")
-    assert "not found" in kubectl.fails("get", "namespace", name)
+def run(admin, space):
+    return admin.within(space)
 
 
 def names(run, kind):

@@ -5,27 +5,21 @@ import http.client
 import json
 import os
 import random
-import shutil
 import subprocess
-import tempfile
 import threading
 import time
 
 import pytest
-from lib import cluster
+from lib.cluster import ControlPlane, control_plane, maps, merge_patch
 from lib.engines import wait_until
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-maps = "/api/v1/namespaces/default/configmaps"
 
 
 @pytest.fixture
 def plane():
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    made = cluster.ControlPlane(directory).start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
+    with control_plane() as made:
+        yield made
 
 
 class Writer(threading.Thread):
@@ -143,7 +137,7 @@ def test_no_change_is_lost(plane):
             assert answer.status in (200, 409), answer
             done += answer.status == 200
         patch = {"metadata": {"annotations": {f"client{number}": "was here"}}}
-        answer = plane.request("PATCH", f"{maps}/counter", patch, {"Content-Type": "application/merge-patch+json"}, connection=connection)
+        answer = plane.request("PATCH", f"{maps}/counter", patch, merge_patch, connection=connection)
         assert answer.status == 200, answer
 
     threads = [threading.Thread(target=count, args=(number,)) for number in range(clients)]
@@ -213,14 +207,18 @@ def test_watchers_see_every_change_once(plane):
     assert problems == []
 
 
-def test_full_disk(tmp_path):
+@pytest.fixture
+def disk(tmp_path):
+    path = tmp_path / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "pila-full", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_full_disk(disk):
     """Writes are refused in words, reads and watches go on, nothing acknowledged is lost, and with room it goes on by itself."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "pila-full", disk], check=True)
-    made = cluster.ControlPlane(disk)
-    try:
-        made.start()
+    with ControlPlane(disk) as made:
         filler, connection, sure, refused = disk / "filler", made.connect(), {}, None
         with open(filler, "wb") as file:
             room = os.statvfs(disk)
@@ -241,7 +239,7 @@ def test_full_disk(tmp_path):
         check()
         assert made.request("GET", "/readyz").status == 200
         for _ in range(20):  # again and again: refused, never half
-            assert made.request("PATCH", f"{maps}/c0", {"data": {"more": "y" * 50_000}}, {"Content-Type": "application/merge-patch+json"}).status != 200
+            assert made.request("PATCH", f"{maps}/c0", {"data": {"more": "y" * 50_000}}, merge_patch).status != 200
         check()
         filler.unlink()
         wait_until(lambda: made.request("POST", maps, {"metadata": {"name": "later"}}).status in (201, 409), "there is room again", 10)
@@ -249,6 +247,3 @@ def test_full_disk(tmp_path):
         made.start()
         check()
         assert made.request("GET", f"{maps}/later").status == 200
-    finally:
-        made.stop()
-        subprocess.run(["umount", disk], check=True)

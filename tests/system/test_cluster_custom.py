@@ -2,39 +2,16 @@
 """Custom resources with the real kubectl: definitions, their schemas, versions and subresources, and their end."""
 import json
 import re
-import shutil
-import tempfile
+import secrets
 
 import pytest
 import yaml
-from lib import cluster
+from lib.cluster import apply_patch, control_plane, json_patch, maps, merge_patch
+from lib.cluster_fixtures import admin, kubectl, kubectl_of, plane, versions  # noqa: F401
 from lib.engines import wait_until
+from lib.objects import config_map
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
-
-
-@pytest.fixture(scope="module")
-def plane():
-    directory = tempfile.mkdtemp(prefix="pila-custom-")
-    made = cluster.ControlPlane(directory).start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or ["none"])
-def kubectl(request, plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(kubectls[request.param])
-
-
-@pytest.fixture
-def admin(plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(list(kubectls.values())[-1])
 
 
 def version(name, storage=False, **more):
@@ -71,8 +48,7 @@ def text(*objects):
 @pytest.fixture
 def group(kubectl):
     """A group of this test's own; its definitions go at the end."""
-    name = next(tempfile._get_candidate_names()).replace("_", "x").lower() + ".example.com"
-    name = "g" + name
+    name = f"g{secrets.token_hex(4)}.example.com"
     yield name
     found = json.loads(kubectl("get", "crd", "-o", "json"))["items"]
     for one in found:
@@ -266,32 +242,24 @@ def test_objects_with_finalizers_hold_their_definition(plane, admin, group):
     path = f"/apis/{group}/v1/namespaces/default/crontabs"
     wait_until(lambda: "deletionTimestamp" in plane.request("GET", path + "/mine").json["metadata"], "the object goes", 10)
     assert plane.request("POST", path, crontab(group, "late")).status == 405
-    assert plane.request("PATCH", path + "/late?fieldManager=me", crontab(group, "late"),
-                         {"Content-Type": "application/apply-patch+yaml"}).status == 405
+    assert plane.request("PATCH", path + "/late?fieldManager=me", crontab(group, "late"), apply_patch).status == 405
     conditions = json.loads(admin("get", "crd", f"crontabs.{group}", "-o", "json"))["status"]["conditions"]
     assert any(one["type"] == "Terminating" and one["status"] == "True" for one in conditions)
     body = json.dumps([{"op": "remove", "path": "/metadata/finalizers"}])
-    assert plane.request("PATCH", path + "/mine", body, {"Content-Type": "application/json-patch+json"}).status == 200
+    assert plane.request("PATCH", path + "/mine", body, json_patch).status == 200
     wait_until(lambda: plane.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/crontabs.{group}").status
                == 404, "the definition goes", 10)
 
 
 def test_after_a_restart():
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    directory = tempfile.mkdtemp(prefix="pila-custom-")
-    plane = cluster.ControlPlane(directory).start()
-    try:
-        admin = plane.kubectl(list(kubectls.values())[-1])
+    with control_plane() as plane:
+        admin = kubectl_of(plane, versions[-1])
         admin("create", "-f", "-", stdin=text(definition("again.example.com")))
         admin("create", "-f", "-", stdin=text(crontab("again.example.com")))
         plane.kill()
         plane.start()
         assert admin("get", "crontabs.again.example.com", "-o", "name") == "crontab.again.example.com/mine"
         assert admin("get", "crd", "-o", "name") == "customresourcedefinition.apiextensions.k8s.io/crontabs.again.example.com"
-    finally:
-        plane.stop()
-        shutil.rmtree(directory)
 
 
 def owned(thing, owner, blocks=False):
@@ -300,14 +268,10 @@ def owned(thing, owner, blocks=False):
     return thing
 
 
-def config_map(name):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
-
-
 def test_custom_objects_own_and_are_owned(plane, admin, group):
     """As operators do it: what a custom object owns goes with it, and it goes with its owner, also after a restart."""
     plane.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(group))
-    path, maps = f"/apis/{group}/v1/namespaces/default/crontabs", "/api/v1/namespaces/default/configmaps"
+    path = f"/apis/{group}/v1/namespaces/default/crontabs"
 
     def goes(what):
         wait_until(lambda: plane.request("GET", what).status == 404, f"{what} goes", 10)
@@ -335,7 +299,7 @@ def test_custom_objects_own_and_are_owned(plane, admin, group):
     plane.request("DELETE", f"{path}/boss", {"propagationPolicy": "Foreground"})
     wait_until(lambda: "deletionTimestamp" in plane.request("GET", f"{maps}/held").json["metadata"], "the map goes", 10)
     assert plane.request("GET", f"{path}/boss").status == 200
-    plane.request("PATCH", f"{maps}/held", {"metadata": {"finalizers": None}}, {"Content-Type": "application/merge-patch+json"})
+    plane.request("PATCH", f"{maps}/held", {"metadata": {"finalizers": None}}, merge_patch)
     goes(f"{path}/boss")
     boss = plane.request("POST", path, crontab(group, "boss")).json
     plane.request("POST", maps, owned(config_map("left"), boss))
@@ -362,5 +326,5 @@ def test_a_namespace_takes_custom_objects_along(plane, admin, group):
     wait_until(lambda: plane.request("GET", f"{path}/free").status == 404, "what is free goes", 10)
     space = "/api/v1/namespaces/taken"
     wait_until(lambda: f"crontabs.{group} has 1 resource instances" in json.dumps(plane.request("GET", space).json), "it says what is left", 10)
-    plane.request("PATCH", f"{path}/held", {"metadata": {"finalizers": None}}, {"Content-Type": "application/merge-patch+json"})
+    plane.request("PATCH", f"{path}/held", {"metadata": {"finalizers": None}}, merge_patch)
     wait_until(lambda: plane.request("GET", space).status == 404, "the namespace goes", 10)

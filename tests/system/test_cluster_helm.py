@@ -2,13 +2,12 @@
 """helm 3 and helm 4 as they are published, with a chart of what charts usually have: hooks, a definition, tests, waiting."""
 import json
 import re
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
-from lib import cluster, npm
-from lib.helm import Helm, find_helms, unpack
+from lib import npm
+from lib.cluster import Program, apply_patch, control_plane
+from lib.helm import find_helms, unpack
 from lib.pods import Pods
 
 helms, (_, reason_without) = find_helms(), npm.modules()
@@ -25,19 +24,13 @@ def major(request):
 @pytest.fixture(scope="module")
 def plane(major):
     """For each helm one of its own: what a chart defines for the whole cluster is there only once."""
-    directory = tempfile.mkdtemp(prefix="pila-helm-")
-    made = cluster.ControlPlane(directory).start()
-    pods = Pods(made)
-    pods.start()
-    yield made
-    pods.stop()
-    made.stop()
-    shutil.rmtree(directory)
+    with control_plane() as made, Pods(made):
+        yield made
 
 
 @pytest.fixture(scope="module")
 def helm(major, plane):
-    return Helm(unpack(helms[major], plane.directory), plane, "shops", plane.home)
+    return Program(plane, unpack(helms[major], plane.directory), HELM_NAMESPACE="shops")
 
 
 def get(plane, path):
@@ -117,7 +110,7 @@ def test_fields_that_others_took_over(helm, plane, major, installed):
         pytest.skip("helm 3 merges by itself")
     path = "/api/v1/namespaces/shops/configmaps/one-settings"
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one-settings"}, "data": {"greeting": "mine"}}
-    taken = plane.request("PATCH", path + "?fieldManager=me&force=true", body, {"Content-Type": "application/apply-patch+yaml"})
+    taken = plane.request("PATCH", path + "?fieldManager=me&force=true", body, apply_patch)
     assert taken.status == 200, taken
     assert 'conflict with "me"' in helm.fails("upgrade", "one", chart, "--set", "greeting=yours")
     assert settings(plane) == "mine"

@@ -5,18 +5,14 @@ import bisect
 import collections
 import json
 import random
-import shutil
-import tempfile
 import threading
 import time
 
 import pytest
-from lib import cluster
+from lib.cluster import control_plane, maps, merge_patch
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-maps = "/api/v1/namespaces/default/configmaps"
 names = [f"h{number}" for number in range(6)]
-merge = {"Content-Type": "application/merge-patch+json"}
 
 # One question and its answer; revision: of what was written or seen (0: it was not there), uid: of what was deleted.
 Event = collections.namedtuple("Event", "revision name kind uid tree")
@@ -53,7 +49,7 @@ class Client(threading.Thread):
             expected = int(known["metadata"]["resourceVersion"])
             body["metadata"]["resourceVersion"] = str(expected)
         request = {"create": ("POST", maps, body), "replace": ("PUT", f"{maps}/{name}", body), "overwrite": ("PUT", f"{maps}/{name}", body),
-                   "patch": ("PATCH", f"{maps}/{name}", body, merge), "delete": ("DELETE", f"{maps}/{name}"), "get": ("GET", f"{maps}/{name}"),
+                   "patch": ("PATCH", f"{maps}/{name}", body, merge_patch), "delete": ("DELETE", f"{maps}/{name}"), "get": ("GET", f"{maps}/{name}"),
                    "list": ("GET", maps)}[action]
         start = time.monotonic_ns()
         answer = self.plane.request(*request, connection=self.connection)
@@ -69,15 +65,12 @@ class Client(threading.Thread):
         self.told.append(told)
 
 
-def witness(plane, stop, events):
+def witness(plane, events):
     connection = plane.connect()
     connection.request("GET", maps + "?watch=1&resourceVersion=0&sendInitialEvents=false&resourceVersionMatch=NotOlderThan")
     response = connection.getresponse()
     assert response.status == 200
-    while not stop.is_set():
-        line = response.readline()
-        if not line:
-            break
+    while line := response.readline():
         event = json.loads(line)
         metadata = event["object"]["metadata"]
         if metadata["name"] == "end":
@@ -172,11 +165,9 @@ def check_lists(told, everything, histories):
 
 @pytest.mark.parametrize("clients", [3, 12])
 def test_histories(clients):
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    plane = cluster.ControlPlane(directory).start()
-    try:
-        events, stop = [], threading.Event()
-        watcher = threading.Thread(target=witness, args=(plane, stop, events))
+    with control_plane() as plane:
+        events = []
+        watcher = threading.Thread(target=witness, args=(plane, events))
         watcher.start()
         until = time.monotonic() + 4
         threads = [Client(plane, number, until) for number in range(clients)]
@@ -187,10 +178,6 @@ def test_histories(clients):
         assert plane.request("POST", maps, {"metadata": {"name": "end"}}).status == 201
         watcher.join(20)
         assert not watcher.is_alive()
-    finally:
-        stop.set()
-        plane.stop()
-        shutil.rmtree(directory)
     everything = [one for thread in threads for one in thread.told]
     assert len(everything) > 500 and [event.revision for event in events] == sorted({event.revision for event in events})
     histories = {}

@@ -11,20 +11,17 @@ import time
 import urllib.parse
 
 import pytest
-from lib import cluster
+from lib.cluster import apply_patch, control_plane, maps, merge_patch
 from lib.engines import wait_until
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-maps = "/api/v1/namespaces/default/configmaps"
 
 
 @pytest.fixture(scope="module")
-def plane(tmp_path_factory):
-    plane = cluster.ControlPlane(tmp_path_factory.mktemp("hostile"))
-    plane.start()
-    plane.request("POST", maps, {"metadata": {"name": "kept"}, "data": {"a": "1"}})
-    yield plane
-    plane.stop()
+def plane():
+    with control_plane() as made:
+        made.request("POST", maps, {"metadata": {"name": "kept"}, "data": {"a": "1"}})
+        yield made
 
 
 def memory(plane):
@@ -113,8 +110,7 @@ def test_broken_managed_fields(plane, fields):
         assert plane.request("GET", f"{maps}/{name}").status == 404
         return
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "2"}}
-    apply = {"Content-Type": "application/apply-patch+yaml"}
-    assert plane.request("PATCH", f"{maps}/{name}?fieldManager=me&force=true", body, apply).status == 200
+    assert plane.request("PATCH", f"{maps}/{name}?fieldManager=me&force=true", body, apply_patch).status == 200
     managers = plane.request("GET", f"{maps}/{name}").json["metadata"]["managedFields"]
     assert any(one["manager"] == "me" and one["operation"] == "Apply" and one["fieldsV1"] == {"f:data": {"f:a": {}}} for one in managers)
     changed = plane.request("PUT", f"{maps}/{name}", {"metadata": {"name": name, "managedFields": fields}, "data": {"a": "3"}})
@@ -168,7 +164,7 @@ def test_readers_that_do_not_read(plane):
     plane.request("POST", maps, {"metadata": {"name": "loud"}}, connection=connection)
     for number in range(400):
         change = {"data": {"n": str(number), "filler": "x" * 100_000}}
-        assert plane.request("PATCH", f"{maps}/loud", change, {"Content-Type": "application/merge-patch+json"}, connection=connection).status == 200
+        assert plane.request("PATCH", f"{maps}/loud", change, merge_patch, connection=connection).status == 200
     plane.request("DELETE", f"{maps}/loud", connection=connection)
     thread.join(30)
     awake.close()

@@ -2,53 +2,21 @@
 """What people do with kubectl beyond the everyday, with each version that this machine has."""
 import json
 import re
-import shutil
-import tempfile
 
 import pytest
-from lib import cluster
+from lib.cluster import control_plane
+from lib.cluster_fixtures import kubectl, run, space  # noqa: F401
 from lib.engines import wait_until
+from lib.objects import pod
 from lib.pods import Pods
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = tempfile.mkdtemp(prefix="pila-kubectl-")
-    made = cluster.ControlPlane(directory).start()
-    pods = Pods(made)
-    pods.start()
-    yield made
-    pods.stop()
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or ["none"])
-def kubectl(request, plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(kubectls[request.param])
-
-
-@pytest.fixture
-def space(kubectl):
-    name = "k-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture
-def run(kubectl, space):
-    def made(*arguments, **more):
-        return kubectl("-n", space, *arguments, **more)
-    made.fails = lambda *arguments, **more: kubectl.fails("-n", space, *arguments, **more)
-    made.space = space
-    made.minor = int(json.loads(kubectl("version", "--client", "-o", "json"))["clientVersion"]["minor"].rstrip("+"))
-    return made
+    with control_plane() as made, Pods(made):
+        yield made
 
 
 @pytest.fixture
@@ -79,24 +47,24 @@ def test_prune_by_label(run):
     assert "configmap/b pruned" in said and names(run) == ["a"]
 
 
-def test_prune_by_set(run, kubectl, monkeypatch):
+def test_prune_by_set(run):
     if run.minor < 27:
         pytest.skip("came with 1.27")
-    kubectl.environment = kubectl.environment | {"KUBECTL_APPLYSET": "true"}
+    run.environment |= {"KUBECTL_APPLYSET": "true"}
     run("apply", "-f", "-", "--prune", "--applyset=configmaps/mine", stdin=config_maps("ab"))
     said = run("apply", "-f", "-", "--prune", "--applyset=configmaps/mine", stdin=config_maps("a"))
     assert "configmap/b pruned" in said and names(run) == ["a", "mine"]
 
 
-def test_edit_and_replace(run, kubectl, plane):
+def test_edit_and_replace(run, plane):
     editor = plane.directory / "editor"
     editor.write_text("#!/bin/sh\nsed -i 's/colour: red/colour: blue/' \"$1\"\n")
     editor.chmod(0o755)
-    kubectl.environment = kubectl.environment | {"KUBE_EDITOR": str(editor)}
+    run.environment |= {"KUBE_EDITOR": str(editor)}
     run("create", "configmap", "paint", "--from-literal=colour=red")
     assert run("edit", "configmap", "paint") == "configmap/paint edited"
     assert value(run, "cm paint", ".data.colour") == "blue"
-    assert "Edit cancelled, no changes made" in kubectl.run("-n", run.space, "edit", "configmap", "paint").stderr + run("edit", "configmap", "paint")
+    assert "Edit cancelled, no changes made" in run.run("edit", "configmap", "paint").stderr + run("edit", "configmap", "paint")
     uid = value(run, "cm paint", ".metadata.uid")
     text = run("get", "cm", "paint", "-o", "yaml").replace("blue", "green")
     assert run("replace", "-f", "-", stdin=text) == "configmap/paint replaced"
@@ -267,11 +235,11 @@ def test_cordon_and_taint(run, node):
 
 
 def test_drain_obeys_budgets(run, node, plane):
-    pod = {"metadata": {"labels": {"app": "kept"}},
-           "spec": {"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "nginx"}]}}
+    pods = f"/api/v1/namespaces/{run.space}/pods"
     for name in ("one", "two"):  # what a scheduler would have placed
-        made = plane.request("POST", f"/api/v1/namespaces/{run.space}/pods", pod | {
-            "metadata": pod["metadata"] | {"name": name}, "spec": pod["spec"] | {"nodeName": node}})
+        wish = pod(name, terminationGracePeriodSeconds=0, nodeName=node)
+        wish["metadata"]["labels"] = {"app": "kept"}
+        made = plane.request("POST", pods, wish)
         assert made.status == 201, made
     run("wait", "pod", "-l", "app=kept", "--for=condition=Ready", "--timeout=60s")
     run("create", "poddisruptionbudget", "kept", "--selector=app=kept", "--min-available=2")
@@ -279,18 +247,16 @@ def test_drain_obeys_budgets(run, node, plane):
     refused = run.fails("drain", node, "--force", "--timeout=2s")
     assert "Cannot evict pod as it would violate the pod's disruption budget" in refused
     assert value(run, "pods -l app=kept", ".items[*].metadata.name") == "one two"
-    answer = plane.request("POST", f"/api/v1/namespaces/{run.space}/pods/one/eviction",
-                           {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}})
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}}
+    answer = plane.request("POST", f"{pods}/one/eviction", eviction)
     assert (answer.status, answer.json["reason"]) == (429, "TooManyRequests")
     assert answer.json["details"]["causes"] == [{"reason": "DisruptionBudget", "message": "The disruption budget kept needs 2 healthy pods and has 2 currently"}]
     run("patch", "pdb", "kept", "-p", '{"spec":{"minAvailable":1}}')
     wait_until(lambda: value(run, "pdb kept", ".status.disruptionsAllowed") == "1", "one may go", 30)
     assert "one" in run("delete", "pod", "one", "--dry-run=server", "-o", "name")
-    tried = plane.request("POST", f"/api/v1/namespaces/{run.space}/pods/one/eviction?dryRun=All",
-                          {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}})
+    tried = plane.request("POST", f"{pods}/one/eviction?dryRun=All", eviction)
     assert tried.status == 201 and value(run, "pdb kept", ".status.disruptionsAllowed") == "1"
-    assert plane.request("POST", f"/api/v1/namespaces/{run.space}/pods/one/eviction",
-                         {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}}).status == 201
+    assert plane.request("POST", f"{pods}/one/eviction", eviction).status == 201
     run("delete", "pdb", "kept")
     assert f"node/{node} drained" in run("drain", node, "--force", "--timeout=60s")
     assert value(run, "pods -l app=kept", ".items[*].metadata.name") == ""

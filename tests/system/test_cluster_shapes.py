@@ -3,42 +3,16 @@
 import gzip
 import json
 import re
-import shutil
 import struct
-import tempfile
 
 import pytest
 import yaml
-from lib import cluster
+from lib.cluster import apply_patch, merge_patch
+from lib.cluster_fixtures import kubectl, plane, run, space  # noqa: F401
 from lib.engines import wait_until
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
 protobuf = "application/vnd.kubernetes.protobuf"
-
-
-@pytest.fixture(scope="module")
-def plane():
-    directory = tempfile.mkdtemp(prefix="pila-shapes-")
-    made = cluster.ControlPlane(directory).start()
-    yield made
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture
-def space(plane):
-    name = "s-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    assert plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).status == 201
-    yield name
-    assert plane.request("DELETE", f"/api/v1/namespaces/{name}").status == 200
-
-
-@pytest.fixture(params=kubectls or ["none"])
-def kubectl(request, plane):
-    if not kubectls:
-        pytest.skip("no kubectl on this machine")
-    return plane.kubectl(kubectls[request.param])
 
 
 def scalers(version, space, name=""):
@@ -51,31 +25,30 @@ def scaler(version, **spec):
 
 
 def apply(plane, path, body, manager="me", force=False):
-    return plane.request("PATCH", f"{path}?fieldManager={manager}&force={str(force).lower()}", body,
-                         {"Content-Type": "application/apply-patch+yaml"})
+    return plane.request("PATCH", f"{path}?fieldManager={manager}&force={str(force).lower()}", body, apply_patch)
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
-def test_kubectl_scales_and_shows(kubectl, space):
-    kubectl("-n", space, "create", "deployment", "web", "--image=nginx")
-    kubectl("-n", space, "autoscale", "deployment", "web", "--min=2", "--max=7", "--cpu-percent=60")
-    assert re.search(r"cpu: <unknown>/60%\s+2\s+7\s", kubectl("-n", space, "get", "hpa", "--no-headers"))
+def test_kubectl_scales_and_shows(run):
+    run("create", "deployment", "web", "--image=nginx")
+    run("autoscale", "deployment", "web", "--min=2", "--max=7", "--cpu-percent=60")
+    assert re.search(r"cpu: <unknown>/60%\s+2\s+7\s", run("get", "hpa", "--no-headers"))
     for version, wish in (("v1", ".spec.targetCPUUtilizationPercentage"), ("v2", ".spec.metrics[0].resource.target.averageUtilization")):
         kind = f"horizontalpodautoscalers.{version}.autoscaling"
-        assert kubectl("-n", space, "get", kind, "web", "-o", f"jsonpath={{.apiVersion}} {{{wish}}}") == f"autoscaling/{version} 60"
-        assert "cpu: <unknown>/60%" in kubectl("-n", space, "get", kind)
-    assert "60%" in kubectl("-n", space, "describe", "hpa", "web")
-    assert "targetCPUUtilizationPercentage" in kubectl("explain", "hpa.spec", "--api-version=autoscaling/v1")
+        assert run("get", kind, "web", "-o", f"jsonpath={{.apiVersion}} {{{wish}}}") == f"autoscaling/{version} 60"
+        assert "cpu: <unknown>/60%" in run("get", kind)
+    assert "60%" in run("describe", "hpa", "web")
+    assert "targetCPUUtilizationPercentage" in run("explain", "hpa.spec", "--api-version=autoscaling/v1")
 
 
-def test_kubectl_shows_events(kubectl, space):
-    kubectl("-n", space, "create", "deployment", "web", "--image=nginx")
-    wait_until(lambda: "ScalingReplicaSet" in kubectl("-n", space, "get", "events"), "the event is there", 20)
-    assert "Scaled up replica set" in kubectl("-n", space, "get", "events.v1.events.k8s.io", "--field-selector", "regarding.kind=Deployment", "--no-headers")
-    assert "Deployment/web" in kubectl("-n", space, "events", "--for", "deployment/web")
-    assert kubectl("-n", space, "get", "events.v1.events.k8s.io", "-o", "jsonpath={.items[*].note}") != ""
-    assert "Scaled up replica set" in kubectl("-n", space, "describe", "deployment", "web")
+def test_kubectl_shows_events(run):
+    run("create", "deployment", "web", "--image=nginx")
+    wait_until(lambda: "ScalingReplicaSet" in run("get", "events"), "the event is there", 20)
+    assert "Scaled up replica set" in run("get", "events.v1.events.k8s.io", "--field-selector", "regarding.kind=Deployment", "--no-headers")
+    assert "Deployment/web" in run("events", "--for", "deployment/web")
+    assert run("get", "events.v1.events.k8s.io", "-o", "jsonpath={.items[*].note}") != ""
+    assert "Scaled up replica set" in run("describe", "deployment", "web")
 
 
 def test_events_in_both_groups(plane, space):
@@ -95,7 +68,7 @@ def test_events_in_both_groups(plane, space):
         assert plane.request("GET", f"{path}?fieldSelector={label}%3Dq").json["items"] == []
     assert "field label not supported" in plane.request("GET", f"{two}?fieldSelector=involvedObject.name%3Dp").json["message"]
     begin = core["metadata"]["resourceVersion"]
-    patched = plane.request("PATCH", f"{two}/e", {"note": "it fell twice"}, {"Content-Type": "application/merge-patch+json"})
+    patched = plane.request("PATCH", f"{two}/e", {"note": "it fell twice"}, merge_patch)
     assert patched.json["note"] == "it fell twice" and plane.request("GET", f"{one}/e").json["message"] == "it fell twice"
     assert plane.request("DELETE", f"{one}/e").status == 200
     lines = plane.request("GET", f"{two}?watch=1&resourceVersion={begin}&timeoutSeconds=1").body.splitlines()

@@ -12,12 +12,12 @@ import time
 
 import pytest
 import yaml
-from lib import cluster
+from lib.cluster import control_plane, maps, merge_patch
+from lib.cluster_fixtures import admin, plane  # noqa: F401
 from lib.engines import wait_until
+from lib.objects import config_map, pod
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
-merge = {"Content-Type": "application/merge-patch+json"}
 
 
 class Service:
@@ -76,14 +76,6 @@ class Service:
         return hook | more
 
 
-@pytest.fixture(scope="module")
-def plane(tmp_path_factory):
-    plane = cluster.ControlPlane(tmp_path_factory.mktemp("hooks"))
-    plane.start()
-    yield plane
-    plane.stop()
-
-
 @pytest.fixture
 def service(tmp_path, plane):
     service = Service(tmp_path)
@@ -103,13 +95,6 @@ def configure(plane, kind, name, *hooks):
 
 def patch(*operations):
     return {"allowed": True, "patchType": "JSONPatch", "patch": base64.b64encode(json.dumps(operations).encode()).decode()}
-
-
-def config_map(name, space="default", **data):
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": space}, "data": data or {"a": "1"}}
-
-
-maps = "/api/v1/namespaces/default/configmaps"
 
 
 def test_completed_and_judged(plane, service):
@@ -133,7 +118,7 @@ def test_completed_and_judged(plane, service):
     assert (asked["name"], asked["namespace"], asked["operation"]) == ("good", "default", "CREATE")
     assert asked["userInfo"]["username"] == "kubernetes-admin" or "system:masters" in asked["userInfo"]["groups"]
     assert asked["options"]["kind"] == "CreateOptions"
-    refused = plane.request("PATCH", maps + "/good", {"data": {"bad": "x"}}, merge)
+    refused = plane.request("PATCH", maps + "/good", {"data": {"bad": "x"}}, merge_patch)
     assert refused.status == 403 and refused.json["reason"] == "Forbidden"
     assert refused.json["message"] == 'admission webhook "judge.example.com" denied the request: bad is bad'
     asked = service.asked[-1][1]["request"]
@@ -171,16 +156,15 @@ def test_what_is_asked_for(plane, service):
     watched = config_map("watched")
     watched["metadata"]["labels"] = {"watched": "yes"}
     assert asked_by("POST", maps, watched) == [("CREATE", "configmaps", "")]
-    assert asked_by("PATCH", maps + "/watched", {"metadata": {"labels": None}}, merge) == [("UPDATE", "configmaps", "")]  # the old one had it
-    assert asked_by("PATCH", maps + "/watched", {"data": {"b": "2"}}, merge) == []
+    assert asked_by("PATCH", maps + "/watched", {"metadata": {"labels": None}}, merge_patch) == [("UPDATE", "configmaps", "")]  # the old one had it
+    assert asked_by("PATCH", maps + "/watched", {"data": {"b": "2"}}, merge_patch) == []
     plane.request("DELETE", maps + "/watched")
     space = {"metadata": {"name": "seen", "labels": {"seen": ""}}}
     assert asked_by("POST", "/api/v1/namespaces", space) == [("CREATE", "namespaces", "")] * 2  # by its labels, and by its scope
     inside = asked_by("POST", "/api/v1/namespaces/seen/configmaps", config_map("inside", "seen"))
     assert inside == [("CREATE", "configmaps", "")]
-    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    assert asked_by("POST", "/api/v1/namespaces/default/pods", pod) == []
-    assert asked_by("PATCH", "/api/v1/namespaces/default/pods/p/status", {"status": {"phase": "Running"}}, merge) == [("UPDATE", "pods", "status")]
+    assert asked_by("POST", "/api/v1/namespaces/default/pods", pod("p")) == []
+    assert asked_by("PATCH", "/api/v1/namespaces/default/pods/p/status", {"status": {"phase": "Running"}}, merge_patch) == [("UPDATE", "pods", "status")]
     plane.request("DELETE", "/api/v1/namespaces/default/pods/p?gracePeriodSeconds=0")
     # Deletions of a whole collection are asked about one by one; a namespace's end, too.
     plane.request("POST", maps, config_map("one"))
@@ -270,26 +254,24 @@ def test_by_service(plane, tmp_path):
         service.stop()
 
 
-@pytest.mark.skipif(not kubectls, reason="no kubectl on this machine")
-def test_with_kubectl(plane, service):
-    kubectl = plane.kubectl(list(kubectls.values())[-1])
+def test_with_kubectl(admin, service):
     service.answers = {"/team": lambda request: {"allowed": "team" in request["object"]["metadata"].get("labels", {}), "status": {"message": "every deployment has a team"}}}
     rules = [{"operations": ["CREATE", "UPDATE"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}]
     configuration = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "team"},
                      "webhooks": [service.hook("team", "/team", rules=rules)]}
     conditions = copy.deepcopy(configuration)
     conditions["webhooks"][0]["matchConditions"] = [{"name": "some", "expression": "true"}]
-    warned = kubectl.run("create", "-f", "-", "--dry-run=server", stdin=yaml.safe_dump(conditions)).stderr
+    warned = admin.run("create", "-f", "-", "--dry-run=server", stdin=yaml.safe_dump(conditions)).stderr
     assert "Warning: webhooks[0].matchConditions: CEL expressions are not evaluated" in warned
-    kubectl("apply", "-f", "-", stdin=yaml.safe_dump(configuration))
-    said = kubectl.fails("create", "deployment", "web", "--image=nginx")
+    admin("apply", "-f", "-", stdin=yaml.safe_dump(configuration))
+    said = admin.fails("create", "deployment", "web", "--image=nginx")
     assert 'admission webhook "team.example.com" denied the request: every deployment has a team' in said
-    deployment = yaml.safe_load(kubectl("create", "deployment", "web", "--image=nginx", "--dry-run=client", "-o", "yaml"))
+    deployment = yaml.safe_load(admin("create", "deployment", "web", "--image=nginx", "--dry-run=client", "-o", "yaml"))
     deployment["metadata"]["labels"]["team"] = "shop"
-    assert kubectl("apply", "-f", "-", stdin=yaml.safe_dump(deployment)) == "deployment.apps/web created"
+    assert admin("apply", "-f", "-", stdin=yaml.safe_dump(deployment)) == "deployment.apps/web created"
     # The controller's own updates are asked about, too: it goes on.
-    wait_until(lambda: json.loads(kubectl("get", "deploy", "web", "-o", "json"))["status"].get("replicas") == 1, "its pods are made")
-    kubectl("delete", "deployment", "web")
+    wait_until(lambda: json.loads(admin("get", "deploy", "web", "-o", "json"))["status"].get("replicas") == 1, "its pods are made")
+    admin("delete", "deployment", "web")
 
 
 def test_plug_ins_look_again(plane, service):
@@ -304,19 +286,17 @@ def test_plug_ins_look_again(plane, service):
     configure(plane, "mutating", "class", service.hook("class", "/class", rules=rules))
     configure(plane, "mutating", "volume", service.hook("volume", "/volume", rules=rules))
     pods = "/api/v1/namespaces/default/pods"
-    body = {"metadata": {"name": "system-node-critical"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    made = plane.request("POST", pods, body)
+    made = plane.request("POST", pods, pod("system-node-critical"))
     assert made.status == 201 and made.json["spec"]["priority"] == 2000001000, made
     assert [volume["name"] for volume in made.json["spec"]["volumes"]][1:] == ["s"]
-    refused = plane.request("POST", pods, body | {"metadata": {"name": "none"}})
+    refused = plane.request("POST", pods, pod("none"))
     assert refused.status == 403 and "no PriorityClass with name none was found" in refused.json["message"], refused
     plane.request("DELETE", f"{pods}/system-node-critical")
 
 
-def test_a_webhook_of_everything_does_not_keep_the_server_down(tmp_path):
+def test_a_webhook_of_everything_does_not_keep_the_server_down():
     """Its service is gone, and all writes want it: the server starts, and its configuration can be taken away."""
-    plane = cluster.ControlPlane(tmp_path).start()
-    try:
+    with control_plane() as plane:
         everything = [{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}]
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
@@ -329,5 +309,3 @@ def test_a_webhook_of_everything_does_not_keep_the_server_down(tmp_path):
             assert plane.request("POST", maps, config_map("late")).status == 500
             assert plane.request("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/all").status == 200
             assert plane.request("POST", maps, config_map("late")).status == 201
-    finally:
-        plane.stop()

@@ -1,76 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stateful sets, daemon sets, policies of jobs and volumes with the real kubectl. There is no node: a thread of the test says of
-pods what a kubelet would, unless it is told to leave them alone."""
-import base64
-import http.client
-import itertools
+"""Stateful sets, daemon sets, policies of jobs and volumes with the real kubectl."""
 import json
 import re
-import shutil
-import subprocess
-import tempfile
-import threading
 
 import pytest
-from lib import cluster
+from lib.cluster import control_plane
+from lib.cluster_fixtures import kubectl, run, space  # noqa: F401
 from lib.engines import wait_until
+from lib.objects import pod, signing_request
+from lib.pods import Pods, say
 
 pytestmark = [pytest.mark.slice1, pytest.mark.only_pila("dockerd has no such API")]
-kubectls = cluster.find_kubectls()
-
-
-class Kubelet(threading.Thread):
-    """Every pod that is there runs and is ready, but for those labelled kubelet=none."""
-
-    def __init__(self, plane):
-        super().__init__(daemon=True)
-        self.plane, self.ending, self.addresses = plane, threading.Event(), itertools.count(1)
-
-    def run(self):
-        connection = self.plane.connect()
-        while not self.ending.wait(0.1):
-            try:
-                pods = self.plane.request("GET", "/api/v1/pods?labelSelector=kubelet!%3Dnone", connection=connection)
-                for pod in pods.json["items"]:
-                    if pod["status"].get("phase", "Pending") == "Pending":
-                        say(self.plane, pod["metadata"], connection, phase="Running",
-                            podIP=f"10.200.0.{next(self.addresses) % 250 + 1}",
-                            conditions=[{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}])
-            except (OSError, http.client.HTTPException):
-                connection = self.plane.connect()
-
-    def stop(self):
-        self.ending.set()
-        self.join(20)
-
-
-def say(plane, metadata, connection=None, **status):
-    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
-    return plane.request("PATCH", path, {"status": status}, {"Content-Type": "application/merge-patch+json"},
-                         connection=connection)
 
 
 @pytest.fixture(scope="module")
 def plane():
-    directory = tempfile.mkdtemp(prefix="pila-cluster-")
-    made = cluster.ControlPlane(directory).start()
-    kubelet = Kubelet(made)
-    kubelet.start()
-    yield made
-    kubelet.stop()
-    made.stop()
-    shutil.rmtree(directory)
-
-
-@pytest.fixture(params=kubectls or [None])
-def run(plane, request):
-    if not request.param:
-        pytest.skip("no kubectl on this machine")
-    kubectl = plane.kubectl(kubectls[request.param])
-    name = "t-" + next(tempfile._get_candidate_names()).replace("_", "x").lower()
-    kubectl("create", "namespace", name)
-    yield lambda *arguments, **more: kubectl("-n", name, *arguments, **more)
-    kubectl("delete", "namespace", name, "--timeout=30s")
+    with control_plane() as made, Pods(made):
+        yield made
 
 
 @pytest.fixture
@@ -285,11 +231,7 @@ def test_a_thousand_pods(run):
 
 
 def test_certificates_of_nodes_are_approved(run, tmp_path):
-    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", tmp_path / "key",
-                    "-out", tmp_path / "csr", "-subj", "/O=system:nodes/CN=system:node:n1"], check=True, capture_output=True)
-    request = {"apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "n1"},
-               "spec": {"request": base64.b64encode((tmp_path / "csr").read_bytes()).decode(),
-                        "signerName": "kubernetes.io/kube-apiserver-client-kubelet", "usages": ["digital signature", "client auth"]}}
+    request = signing_request("n1", tmp_path, "/O=system:nodes/CN=system:node:n1", "kube-apiserver-client-kubelet", ["digital signature", "client auth"])
     roles = {"joining": "system:node-bootstrapper", "approved": "system:certificates.k8s.io:certificatesigningrequests:nodeclient"}
     bootstrapper = ("--as=system:bootstrap:abcdef", "--as-group=system:bootstrappers", "--as-group=system:authenticated")
     try:
@@ -310,14 +252,14 @@ def test_binding(plane):
     pods = "/api/v1/namespaces/default/pods"
     wait_until(lambda: plane.request("GET", "/api/v1/namespaces/default/serviceaccounts/default").status == 200, "the account is there")
 
-    def pod(name, **spec):
-        return plane.request("POST", pods, {"metadata": {"name": name}, "spec": {"containers": [{"name": "c", "image": "i"}], **spec}}).json
+    def create(name, **spec):
+        return plane.request("POST", pods, pod(name, **spec)).json
 
     def bind(name, node="n1", path=None, **more):
         body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name} | more.pop("metadata", {}), "target": {"kind": "Node", "name": node} | more}
         return plane.request("POST", path or f"{pods}/{name}/binding", body)
 
-    made = pod("to-bind")
+    made = create("to-bind")
     assert bind("to-bind", metadata={"uid": "other"}).status == 409
     assert bind("to-bind", "").status == 422 and bind("to-bind", kind="Pod").status == 422
     assert bind("other", path=f"{pods}/to-bind/binding").status == 400
@@ -330,10 +272,10 @@ def test_binding(plane):
     assert [one["status"] for one in scheduled] == ["True"]
     again = bind("to-bind", "n2")
     assert again.status == 409 and again.json["message"] == 'Operation cannot be fulfilled on pods/binding "to-bind": pod to-bind is already assigned to node "n1"'
-    pod("old-way")
+    create("old-way")
     assert bind("old-way", path="/api/v1/namespaces/default/bindings").status == 201
     assert plane.request("GET", f"{pods}/old-way").json["spec"]["nodeName"] == "n1"
-    pod("gated", schedulingGates=[{"name": "example.com/wait"}])
+    create("gated", schedulingGates=[{"name": "example.com/wait"}])
     assert "schedulingGates" in bind("gated").json["message"]
     for name in ("to-bind", "old-way", "gated"):
         plane.request("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
