@@ -10,22 +10,19 @@ namespace pila {
 
 TimerQueue::TimerQueue() : thread_([this] { run(); }) { ::pthread_setname_np(thread_.native_handle(), "timers"); }
 
-TimerQueue::~TimerQueue() {
+void TimerQueue::stop() {
     {
         Lock lock(mutex_);
         stopping_ = true;
+        changed_.notify_all();
     }
-    changed_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
 }
 
 std::uint64_t TimerQueue::post_at(Clock::time_point when, std::function<void()> task) {
-    std::uint64_t key;
-    {
-        Lock lock(mutex_);
-        key = next_key_++;
-        tasks_.emplace(std::pair{when, key}, std::move(task));
-    }
+    Lock lock(mutex_);
+    auto key = next_key_++;
+    tasks_.emplace(std::pair{when, key}, std::move(task));
     changed_.notify_one();
     return key;
 }

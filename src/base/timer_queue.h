@@ -17,7 +17,7 @@ class TimerQueue {
 public:
     using Clock = std::chrono::steady_clock;
     TimerQueue();
-    ~TimerQueue();
+    ~TimerQueue() { stop(); }
     TimerQueue(const TimerQueue&) = delete;
     TimerQueue& operator=(const TimerQueue&) = delete;
 
@@ -26,6 +26,7 @@ public:
         return post_at(Clock::now() + delay, std::move(task));
     }
     void cancel(std::uint64_t key);  // too late is fine
+    void stop();                     // nothing runs any more; for who owns what tasks refer to. One thread.
 
 private:
     void run();

@@ -25,11 +25,9 @@ WorkQueue::~WorkQueue() {
 }
 
 void WorkQueue::post(std::function<void()> task) {
-    {
-        Lock lock(mutex_);
-        tasks_.push_back(std::move(task));
-    }
-    changed_.notify_one();
+    Lock lock(mutex_);
+    tasks_.push_back(std::move(task));
+    changed_.notify_one();  // under the lock: the task may be run, and the queue be gone, as soon as it is let go
 }
 
 void WorkQueue::run() {

@@ -54,6 +54,7 @@ Api::Api(state::State& state, ApiOptions options)
 }
 
 Api::~Api() {
+    timers_.stop();  // what they run posts to queues that end before them
     for (auto& follower : followers_) follower->stop();
 }
 
