@@ -3,6 +3,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <thread>
+
 #include <fmt/core.h>
 
 #include "app/process.h"
@@ -48,7 +51,8 @@ std::vector<std::string> names_of_server(const ControlPlaneOptions& options, con
 http::ServerLimits limits() {
     http::ServerLimits limits;
     limits.max_body_bytes = 64U << 20;  // the API refuses more than 3 MiB in its own words
-    limits.max_threads = 128;           // each waits for its write to be on disk
+    limits.max_threads = 128;
+    limits.max_busy = std::max(24U, 4 * std::thread::hardware_concurrency());  // each waits for its write's commit
     limits.max_connections = 10'000;
     return limits;
 }

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "http/waiting.h"
+
 namespace pila::http {
 
 int advance(iovec* parts, int count, std::size_t done) {
@@ -62,6 +64,7 @@ Result<short> Channel::wait(short events, const Patience& patience) {
     // Shutting the socket down makes poll return at once; nobody uses the connection after a cancelled wait.
     auto cut = [socket = socket_.get()] { ::shutdown(socket, SHUT_RDWR); };
     std::stop_callback on_stop(patience.stop, cut);
+    Waiting others_may_go_on;
     for (;;) {
         pollfd waiting{socket_.get(), events, 0};
         int ready = ::poll(&waiting, 1, Context{.deadline = until}.poll_timeout());

@@ -23,8 +23,9 @@ public:
     }
 
     Result<void> start() {
-        core_.pool = std::make_unique<WorkerPool>(
-            core_.limits.max_threads, [this](const ConnectionPointer& connection) { core_.serve(connection); });
+        core_.pool =
+            std::make_unique<WorkerPool>(core_.limits.max_threads, core_.limits.max_busy,
+                                         [this](const ConnectionPointer& connection) { core_.serve(connection); });
         core_.pump = TRY(Pump::create(
             core_.limits, [this](ConnectionPointer connection) { core_.pool->submit(std::move(connection)); }));
         return core_.pump->start();

@@ -17,6 +17,7 @@ struct ServerLimits {
     std::chrono::milliseconds header_timeout{10'000};      // from the first byte of a request to the end of its headers
     std::chrono::milliseconds body_stall_timeout{60'000};  // between two reads of a body, and two writes of a response
     unsigned max_threads = 64;
+    unsigned max_busy = 0;  // of them, those that do not wait for a client or a service (waiting.h); 0: all
     unsigned max_connections = 4096;
 };
 

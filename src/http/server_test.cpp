@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
 #include "base/text.h"
 #include "http/test_support.h"
+#include "http/waiting.h"
 #include "os/file.h"
 
 namespace pila::http {
@@ -221,6 +223,45 @@ TEST_CASE("produced bodies: chunked, with a length, broken off") {
     CHECK(client.ask("GET /fails HTTP/1.1\r\nHost: x\r\n\r\n", "").ends_with("3\r\nabc\r\n"));
     RawClient old(server.port);
     CHECK(old.ask("GET / HTTP/1.0\r\n\r\n", "").ends_with("\r\n\r\nabcdef"));
+}
+
+TEST_CASE("requests that wait for somebody else do not keep others from their turn") {
+    ServerLimits limits;
+    limits.max_threads = 8;
+    limits.max_busy = 2;
+    Flag go;
+    std::atomic<int> busy = 0, most_busy = 0;
+    TestServer server(
+        [&](Request& request) {
+            if (request.path == "/asks") {
+                Waiting others_may_go_on;
+                go.wait();
+            } else if (request.path == "/works") {
+                most_busy = std::max<int>(most_busy, ++busy);
+                std::this_thread::sleep_for(5ms);
+                --busy;
+            }
+            return echo(request);
+        },
+        limits);
+    auto get_path = [](std::string_view path) { return "GET " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n\r\n"; };
+    std::vector<RawClient> slow;
+    for (int i = 0; i < 3; ++i)  // bodies that do not come
+        slow.emplace_back(server.port).send("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab");
+    for (int i = 0; i < 3; ++i) slow.emplace_back(server.port).send(get_path("/asks"));
+    RawClient quick(server.port);
+    CHECK(quick.ask(get, "GET / \n").starts_with("HTTP/1.1 200 "));
+    std::vector<RawClient> many;
+    for (int i = 0; i < 10; ++i) many.emplace_back(server.port).send(get_path("/works"));
+    for (auto& client : many) CHECK(client.receive("GET /works \n").starts_with("HTTP/1.1 200 "));
+    CHECK(most_busy <= 2);
+    go.set();
+    for (int i = 0; i < 3; ++i) slow[static_cast<std::size_t>(i)].send("cd");
+    for (auto& client : slow) CHECK(client.receive(" \n").starts_with("HTTP/1.1 200 "));
+    most_busy = 0;  // those that were more are gone again
+    for (auto& client : many) client.send(get_path("/works"));
+    for (auto& client : many) CHECK(client.receive("GET /works \n").starts_with("HTTP/1.1 200 "));
+    CHECK(most_busy <= 2);
 }
 
 TEST_CASE("parked streams hold no thread, survive their handler, and end") {

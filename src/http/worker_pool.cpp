@@ -4,12 +4,25 @@
 #include <pthread.h>
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "base/log.h"
+#include "http/waiting.h"
 
 namespace pila::http {
 
 static constexpr std::chrono::seconds idle_life{10};
+static thread_local WorkerPool* this_pool = nullptr;  // of a worker that does not wait
+
+Waiting::Waiting() : pool_(std::exchange(this_pool, nullptr)) {
+    if (pool_) pool_->begin_waiting();
+}
+
+Waiting::~Waiting() {
+    if (!pool_) return;
+    pool_->end_waiting();
+    this_pool = pool_;
+}
 
 WorkerPool::~WorkerPool() {
     std::list<Worker> workers;
@@ -35,7 +48,7 @@ void WorkerPool::submit(ConnectionPointer connection) {
             chosen->idle = false;
             chosen->job = std::move(connection);
             chosen->assigned.notify_one();
-        } else if (live_ >= max_threads_ || !start_worker(connection)) {
+        } else if (!start_worker(connection)) {
             queue_.push_back(std::move(connection));
             waiting_ = queue_.size();
         }
@@ -43,7 +56,28 @@ void WorkerPool::submit(ConnectionPointer connection) {
     for (auto& worker : ended) worker.thread.join();
 }
 
+void WorkerPool::begin_waiting() {
+    Lock lock(mutex_);
+    ++waiters_;
+    if (queue_.empty()) return;
+    if (start_worker(queue_.front())) take_waiting();
+}
+
+void WorkerPool::end_waiting() {
+    Lock lock(mutex_);
+    --waiters_;
+}
+
+ConnectionPointer WorkerPool::take_waiting() {
+    auto connection = std::move(queue_.front());
+    queue_.pop_front();
+    waiting_ = queue_.size();
+    return connection;
+}
+
+// False: there are enough, and `job` is as it was.
 bool WorkerPool::start_worker(ConnectionPointer& job) {
+    if (live_ >= max_threads_ || live_ - waiters_ >= max_busy_) return false;
     auto& worker = workers_.emplace_back();
     worker.job = std::move(job);
     try {
@@ -70,6 +104,7 @@ std::list<WorkerPool::Worker> WorkerPool::take_ended() {
 
 void WorkerPool::run(Worker& worker) {
     ::pthread_setname_np(::pthread_self(), "http-worker");
+    this_pool = this;
     ConnectionPointer job;
     while (next_job(worker, job)) {
         serve_(job);
@@ -80,12 +115,9 @@ void WorkerPool::run(Worker& worker) {
 // False: this thread ends.
 bool WorkerPool::next_job(Worker& worker, ConnectionPointer& job) {
     Lock lock(mutex_);
-    if (!worker.job && !queue_.empty()) {
-        worker.job = std::move(queue_.front());
-        queue_.pop_front();
-        waiting_ = queue_.size();
-    }
-    if (!worker.job && !stopping_) {
+    const bool is_spare = live_ - waiters_ > max_busy_;  // those that waited are back
+    if (!worker.job && !queue_.empty() && !is_spare) worker.job = take_waiting();
+    if (!worker.job && !stopping_ && !is_spare) {
         worker.idle = true;
         idle_.push_back(&worker);
         if (idle_.size() == live_) became_idle_.notify_all();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // Threads for busy requests: made on demand up to a limit, the most recently used one first (warm caches), and gone
-// again after a while without work. Every thread is named and joined.
+// again after a while without work. Every thread is named and joined. Those that wait for somebody else (Waiting) make
+// room for others, up to a higher limit.
 
 #include <atomic>
 #include <deque>
@@ -17,7 +18,9 @@ namespace pila::http {
 class WorkerPool {
 public:
     using Serve = std::function<void(const ConnectionPointer&)>;
-    WorkerPool(unsigned max_threads, Serve serve) : max_threads_(max_threads), serve_(std::move(serve)) {}
+    // max_busy: of the threads, those that do not wait; 0: all.
+    WorkerPool(unsigned max_threads, unsigned max_busy, Serve serve)
+        : max_threads_(max_threads), max_busy_(max_busy ? max_busy : max_threads), serve_(std::move(serve)) {}
     ~WorkerPool();  // waits for whoever is busy
 
     void submit(ConnectionPointer connection);
@@ -27,6 +30,10 @@ public:
     unsigned threads() const;
 
 private:
+    friend class Waiting;
+    void begin_waiting();
+    void end_waiting();
+
     struct Worker {
         std::thread thread;
         Condition assigned;
@@ -39,8 +46,9 @@ private:
     bool next_job(Worker& worker, ConnectionPointer& job);
     std::list<Worker> take_ended() REQUIRES(mutex_);
     bool start_worker(ConnectionPointer& job) REQUIRES(mutex_);
+    ConnectionPointer take_waiting() REQUIRES(mutex_);
 
-    const unsigned max_threads_;
+    const unsigned max_threads_, max_busy_;
     const Serve serve_;
     std::atomic<std::size_t> waiting_{0};
 
@@ -49,7 +57,7 @@ private:
     std::list<Worker> workers_ GUARDED_BY(mutex_);
     std::vector<Worker*> idle_ GUARDED_BY(mutex_);  // the last one is the warmest
     std::deque<ConnectionPointer> queue_ GUARDED_BY(mutex_);
-    unsigned live_ GUARDED_BY(mutex_) = 0;
+    unsigned live_ GUARDED_BY(mutex_) = 0, waiters_ GUARDED_BY(mutex_) = 0;
     bool stopping_ GUARDED_BY(mutex_) = false;
 };
 

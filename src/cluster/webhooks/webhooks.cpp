@@ -14,6 +14,7 @@
 #include "cluster/patch/patch.h"
 #include "cluster/webhooks/hook.h"
 #include "cluster/webhooks/review.h"
+#include "http/waiting.h"
 
 namespace pila::cluster::webhooks {
 
@@ -116,7 +117,11 @@ std::optional<Refusal> Webhooks::ask_to_mutate(const Hook& hook, const Request& 
                                                const json::object* before, bool& changed) const {
     const auto* tree = object.if_object();
     auto uid = random_uuid();
-    auto verdict = ask(hook, state_, request.context, uid, write_review(hook, request, uid, tree, before));
+    auto question = write_review(hook, request, uid, tree, before);
+    auto verdict = [&] {
+        http::Waiting others_may_go_on;
+        return ask(hook, state_, request.context, uid, question);
+    }();
     if (!verdict) return failed(hook, verdict.error());
     for (auto& warning : verdict->warnings) request.warnings.push_back(std::move(warning));
     if (verdict->refusal) return std::move(verdict->refusal);
@@ -180,6 +185,7 @@ std::optional<Refusal> Webhooks::validate(const Request& request, const json::ob
     }
     auto ask_one = [&](Asked& one) { one.verdict = ask(*one.hook, state_, request.context, one.uid, one.question); };
     {
+        http::Waiting others_may_go_on;
         std::vector<std::jthread> others;  // joined at the end of this block
         for (std::size_t index = 1; index < asked.size(); ++index)
             others.emplace_back([&, index] { ask_one(asked[index]); });
