@@ -2,6 +2,7 @@
 """Controllers of the cluster with the real kubectl."""
 import json
 import re
+import time
 
 import pytest
 from lib.cluster import control_plane
@@ -129,3 +130,44 @@ def test_controllers_go_on_after_a_kill(plane, run):
     plane.start()
     run("rollout", "status", "deployment/web", "--timeout=30s")
     assert len(names(run, "pods")) == 2
+
+
+# --- who runs them ----------------------------------------------------------------------------------------------------
+
+lease = "lease kube-controller-manager -n kube-system".split()
+
+
+def lease_of(admin):
+    return json.loads(admin("get", *lease, "-o", "json"))["spec"]
+
+
+def test_the_lease(admin):
+    ours = lease_of(admin)
+    assert ours["holderIdentity"].startswith("pila_") and ours["leaseTransitions"] == 0 and ours["leaseDurationSeconds"] == 60
+    assert re.search(r"became leader", admin("get", "events", "-n", "kube-system", "--field-selector=reason=LeaderElection"))
+
+
+def test_another_that_takes_the_lease_runs_the_controllers(run, admin):
+    before = lease_of(admin)["leaseTransitions"]
+    admin("patch", *lease, "--type=merge", "-p", json.dumps({"spec": {"holderIdentity": "other", "leaseDurationSeconds": 4}}))
+    run("create", "deployment", "web", "--image=nginx:1")
+    for _ in range(3):  # three renewals
+        time.sleep(1.5)
+        admin("patch", *lease, "--type=merge", "-p", json.dumps({"spec": {"renewTime": f"2026-01-01T00:00:0{_}.000000Z"}}))
+        assert lease_of(admin)["holderIdentity"] == "other" and names(run, "replicasets") == []
+    wait_until(lambda: names(run, "replicasets") != [], "the lease is over, we go on", 20)
+    now = lease_of(admin)
+    assert now["holderIdentity"].startswith("pila_") and now["leaseTransitions"] == before + 1
+    admin("patch", *lease, "--type=merge", "-p", json.dumps({"spec": {"holderIdentity": "other"}}))
+    admin("patch", *lease, "--type=merge", "-p", json.dumps({"spec": {"holderIdentity": ""}}))
+    wait_until(lambda: lease_of(admin)["holderIdentity"].startswith("pila_"), "what is free is taken", 2)
+
+
+def test_a_restart_goes_on_at_once(plane, run, admin):
+    before = lease_of(admin)
+    plane.kill()
+    plane.start()
+    run("create", "deployment", "web", "--image=nginx:1")
+    wait_until(lambda: names(run, "replicasets") != [], "no term is waited for", 5)
+    now = lease_of(admin)
+    assert (now["holderIdentity"], now["acquireTime"], now["leaseTransitions"]) == (before["holderIdentity"], before["acquireTime"], before["leaseTransitions"])

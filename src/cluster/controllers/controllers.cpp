@@ -3,9 +3,13 @@
 
 #include <pthread.h>
 
+#include <boost/json.hpp>
+
 #include "base/log.h"
 #include "base/time.h"
+#include "cluster/api/metadata.h"
 #include "cluster/controllers/all.h"
+#include "cluster/controllers/fields.h"
 
 namespace pila::cluster::controllers {
 
@@ -17,13 +21,30 @@ std::function<Queue::Time()> steady(const std::function<std::int64_t()>& clock) 
     return [clock] { return Queue::Time(std::chrono::microseconds(clock())); };
 }
 
+std::function<std::int64_t()> wall(const std::function<std::int64_t()>& clock) {
+    if (clock) return clock;
+    return [] { return now_wall().nanoseconds / 1000; };
+}
+
+// As holder of the lease: of this cluster, whichever process serves it.
+std::string identity_of(api::Registry& registry) {
+    auto space = Client(registry, "leader-election").get(api::namespace_kind(), "", "kube-system");
+    return "pila_" + std::string(space ? text_in(*space, "metadata.uid") : std::string_view());
+}
+
 }  // namespace
 
 Controllers::Controllers(api::Registry& registry, const api::Directory& directory, Options options)
-    : options_(std::move(options)), queue_(steady(options_.clock)), informers_(registry.state(), directory) {
-    auto clock = options_.clock;
-    if (!clock) clock = [] { return now_wall().nanoseconds / 1000; };
-    controllers_ = make_all({registry, directory, informers_, queue_, std::move(clock)}, options_.ca_certificate);
+    : options_(std::move(options)),
+      queue_(steady(options_.clock)),
+      informers_(registry.state(), directory),
+      election_(registry, identity_of(registry), wall(options_.clock), steady(options_.clock)) {
+    controllers_ = make_all({registry, directory, informers_, queue_, wall(options_.clock)}, options_.ca_certificate);
+    informers_.of(lease_kind()).add_handler([this](const ObjectPointer&, const ObjectPointer&) {
+        Lock lock(mutex_);
+        is_lease_changed_ = true;
+        lease_changed_.notify_one();
+    });
 }
 
 Controllers::~Controllers() {
@@ -31,6 +52,8 @@ Controllers::~Controllers() {
         Lock lock(mutex_);
         stopping_ = true;
         changed_.notify_all();
+        leads_.notify_all();
+        lease_changed_.notify_all();
     }
     queue_.stop();
     for (auto& thread : threads_) thread.join();
@@ -40,18 +63,37 @@ Result<void> Controllers::prepare() {
     return informers_.start([this](const std::weak_ptr<Informer>& informer) { wake(informer); });
 }
 
+void Controllers::start_thread(const char* name, void (Controllers::*run)()) {
+    threads_.emplace_back([this, name, run] {
+        pthread_setname_np(pthread_self(), name);
+        (this->*run)();
+    });
+}
+
 Result<void> Controllers::start() {
     TRY(prepare());
-    threads_.emplace_back([this] {
-        pthread_setname_np(pthread_self(), "control-watch");
-        take_over_changes();
-    });
-    for (unsigned index = 0; index < options_.workers; ++index)
-        threads_.emplace_back([this] {
-            pthread_setname_np(pthread_self(), "control-work");
-            work();
-        });
+    start_thread("control-lease", &Controllers::keep_lease);
+    start_thread("control-watch", &Controllers::take_over_changes);
+    for (unsigned index = 0; index < options_.workers; ++index) start_thread("control-work", &Controllers::work);
     return {};
+}
+
+void Controllers::keep_lease() {
+    for (;;) {
+        auto next = election_.look();
+        Lock lock(mutex_);
+        leads_until_ = election_.leads_until();
+        leads_.notify_all();
+        while (!stopping_ && !is_lease_changed_ && queue_.now() < next) lease_changed_.wait_until(lock, next);
+        if (stopping_) return;
+        is_lease_changed_ = false;
+    }
+}
+
+bool Controllers::wait_to_lead() {
+    Lock lock(mutex_);
+    while (!stopping_ && leads_until_ <= queue_.now()) leads_.wait(lock);
+    return !stopping_;
 }
 
 // On the state's writer: nothing but a note.
@@ -80,7 +122,10 @@ void Controllers::take_over_changes() {
 }
 
 void Controllers::work() {
-    while (auto task = queue_.take()) run(*task);
+    while (auto task = queue_.take()) {
+        if (!wait_to_lead()) return;
+        run(*task);
+    }
 }
 
 void Controllers::run(const std::string& task) {
