@@ -279,3 +279,41 @@ def test_binding(plane):
     assert "schedulingGates" in bind("gated").json["message"]
     for name in ("to-bind", "old-way", "gated"):
         plane.request("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
+
+
+def test_a_pod_is_resized(run):
+    amounts = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}}
+    run("create", "-f", "-", stdin=json.dumps(pod("p", containers=[{"name": "c", "image": "i", "resources": amounts}])))
+    run("create", "quota", "q", "--hard=requests.cpu=1")
+    run("wait", "quota/q", "--for=jsonpath={.status.used.requests\\.cpu}=100m", "--timeout=20s")
+    before = json.loads(run("get", "pod", "p", "-o", "json"))
+    assert before["status"]["qosClass"] == "Burstable"
+    path = f"/api/v1/namespaces/{before['metadata']['namespace']}/pods/p/resize"
+    assert json.loads(run("get", "--raw", path))["metadata"]["uid"] == before["metadata"]["uid"]
+
+    def resize(**change):
+        body = json.loads(run("get", "--raw", path))
+        container = body["spec"]["containers"][0]
+        container["image"] = "other"  # of no concern here
+        for name, amount in change.items():
+            container["resources"][name] = {**container["resources"][name], **amount}
+        return ("replace", "--raw", path, "-f", "-"), json.dumps(body)
+
+    arguments, body = resize(requests={"cpu": "200m"}, limits={"memory": "256Mi"})
+    run(*arguments, stdin=body)
+    now = json.loads(run("get", "pod", "p", "-o", "json"))
+    assert now["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "200m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}}
+    assert now["spec"]["containers"][0]["image"] == "i" and now["status"]["qosClass"] == "Burstable"
+    assert now["metadata"].get("generation") == before["metadata"].get("generation", 0) + 1
+    run("wait", "quota/q", "--for=jsonpath={.status.used.requests\\.cpu}=200m", "--timeout=20s")
+    arguments, body = resize(limits={"memory": "128Mi"})
+    assert "memory limits cannot be decreased unless resizePolicy is RestartContainer" in run.fails(*arguments, stdin=body)
+    arguments, body = resize(requests={"cpu": "2"})
+    assert "exceeded quota: q, requested: requests.cpu=1800m, used: requests.cpu=200m" in run.fails(*arguments, stdin=body)
+    arguments, body = resize(requests={"cpu": "50m"})
+    run(*arguments, stdin=body)
+    run("wait", "quota/q", "--for=jsonpath={.status.used.requests\\.cpu}=50m", "--timeout=20s")
+    assert "pod updates may not change fields" in run.fails("patch", "pod", "p", "-p", '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"60m"}}}]}}')
+    if run.minor >= 32:
+        run("patch", "pod", "p", "--subresource=resize", "-p", '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"70m"}}}]}}')
+        assert run("get", "pod", "p", "-o", "jsonpath={.spec.containers[0].resources.requests.cpu}") == "70m"

@@ -47,8 +47,9 @@ Amounts masked(const Amounts& amounts, const Amounts& names) {
     return result;
 }
 
-// Whatever may become more by a change; pods' amounts do not.
+// Whatever may become more by a change; pods do by /resize only.
 bool is_measured(const Request& request, std::string_view collection) {
+    if (request.is("", "Pod") && request.subresource == "resize") return true;
     if (!request.subresource.empty() || !request.kind.is_namespaced) return false;
     return request.is_new() || collection == "core/services" || collection == "core/persistentvolumeclaims";
 }

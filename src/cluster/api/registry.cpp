@@ -6,8 +6,8 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "cluster/api/ephemeral.h"
 #include "cluster/api/metadata.h"
+#include "cluster/api/pod_parts.h"
 #include "cluster/api/selectors.h"
 #include "cluster/api/shapes.h"
 #include "cluster/convert/convert.h"
@@ -46,6 +46,7 @@ void keep_other_half(json::object& object, const json::object& live, const Call&
     if (!of_status) return take(object, live, "status");
     json::object changed(live, object.storage());
     take(changed, object, "status");
+    kinds::prepare_for_status(changed, live, call.kind);
     if (const auto* metadata = kinds::object_at(object, "metadata"); metadata && metadata->contains("managedFields"))
         take(meta(changed), *metadata, "managedFields");
     object = std::move(changed);
@@ -356,7 +357,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
                                     meta_text(old, "uid")));
     keep_metadata(object, old);
     keep_other_half(object, old, call);
-    if (is_of_ephemeral(call)) TRY(keep_all_but_ephemeral(object, old, call));
+    if (is_of_pod_part(call)) TRY(keep_all_but_part(object, old, call));
     auto node = node_of(call.kind);
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
@@ -378,7 +379,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     ServiceAddresses::Lease lease;
     if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, &old));
     auto causes =
-        kinds::validate_update(object, is_of_ephemeral(call) ? with_ephemeral_of(old, object) : old, call.kind);
+        kinds::validate_update(object, is_of_pod_part(call) ? with_part_of(old, object, call) : old, call.kind);
     append(causes, custom::validate_update(after, before, call.kind));
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     TRY(ask_to_validate(call, object, &old));

@@ -10,6 +10,7 @@
 #include "cluster/api/body.h"
 #include "cluster/api/eviction.h"
 #include "cluster/api/metadata.h"
+#include "cluster/api/pod_parts.h"
 #include "cluster/api/reviews.h"
 #include "cluster/api/scale.h"
 #include "cluster/kinds/tree.h"
@@ -118,7 +119,8 @@ Outcome<http::Response> Api::answer_kind(http::Request& request, const RequestIn
             auto tree = TRY(codec::read_json(object->bytes, memory));
             return with_body(200, json::serialize(scale_of(tree, *kind, memory)) + "\n");
         }
-        if (!info.subresource.empty() && info.subresource != "status" && info.subresource != "approval")
+        if (!info.subresource.empty() && info.subresource != "status" && info.subresource != "approval" &&
+            !is_pod_part(info.subresource))
             return Status(
                 501, "NotImplemented",
                 fmt::format("{} needs a node, which there is none of yet", kind->resource() + "/" + info.subresource));
@@ -132,9 +134,8 @@ Outcome<http::Response> Api::answer_kind(http::Request& request, const RequestIn
 Outcome<http::Response> Api::write(http::Request& request, Call& call, const RequestInfo& info) {
     bool of_scale = info.subresource == "scale";
     bool known = info.subresource.empty() || info.subresource == "status" || info.subresource == "finalize" ||
-                 info.subresource == "approval" || info.subresource == "ephemeralcontainers" ||
-                 info.subresource == "token" || info.subresource == "eviction" || info.subresource == "binding" ||
-                 of_scale;
+                 info.subresource == "approval" || is_pod_part(info.subresource) || info.subresource == "token" ||
+                 info.subresource == "eviction" || info.subresource == "binding" || of_scale;
     if (!known)
         return Status(501, "NotImplemented",
                       fmt::format("{}/{} is not there yet", call.kind.resource(), info.subresource));

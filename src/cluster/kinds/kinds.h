@@ -22,6 +22,7 @@ void set_defaults(json::object& object, const schema::Kind& kind);
 // a namespace's finalizers. Before validate(). And what it keeps of the old one, whatever a client sends.
 void prepare_for_create(json::object& object, const schema::Kind& kind);
 void prepare_for_update(json::object& object, const json::object& old, const schema::Kind& kind);
+void prepare_for_status(json::object& object, const json::object& old, const schema::Kind& kind);
 
 // What is wrong with a new object, or with the change from `old` to it. Empty: nothing. Includes `required` fields and
 // closed sets of the schema, names, labels, annotations, quantities; immutable fields on update. At most 100 causes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the server itself puts into a new object, or keeps of an old one, whatever the client says.
 #include "cluster/kinds/kinds.h"
+#include "cluster/kinds/pods.h"
 #include "cluster/kinds/tree.h"
 
 namespace pila::cluster::kinds {
@@ -37,7 +38,10 @@ void job(json::object& object) {
 }
 
 void pod(json::object& object) {
-    if (auto* status = make_object(object, "status")) set_absent(*status, "phase", "Pending");
+    auto* status = make_object(object, "status");
+    if (!status) return;
+    set_absent(*status, "phase", "Pending");
+    set_absent(*status, "qosClass", json::value(quality_of_service(object)));
 }
 
 }  // namespace
@@ -72,6 +76,15 @@ void prepare_for_update(json::object& object, const json::object& old, const sch
         if (text_at(*spec, "clusterIP").empty() && !text_at(*had, "clusterIP").empty())
             spec->insert_or_assign("clusterIP", std::string(text_at(*had, "clusterIP")));
     }
+}
+
+void prepare_for_status(json::object& object, const json::object& old, const schema::Kind& kind) {
+    if (!kind.group_version.group.empty() || kind.name != "Pod") return;
+    // Nodes of old forget it.
+    auto* status = object_at(object, "status");
+    const auto* before = object_at(old, "status");
+    const auto was = before ? text_at(*before, "qosClass") : std::string_view();
+    if (status && !was.empty()) set_empty(*status, "qosClass", was);
 }
 
 }  // namespace pila::cluster::kinds
