@@ -112,8 +112,8 @@ void check_container(const json::object& now, const json::object& old, bool may_
 
 void check_resize(const json::object& now, const json::object& old, Report& report) {
     const Path nothing(""), spec("spec");
-    if (has(old, "metadata") && has_items(old, "metadata.annotations") &&
-        has(*object_at(old, "metadata.annotations"), "kubernetes.io/config.mirror"))
+    const auto* notes = object_at(old, "metadata.annotations");
+    if (notes && has(*notes, "kubernetes.io/config.mirror"))
         return report.forbidden(nothing, "static pods cannot be resized");
     if (const auto* system = object_at(old, "spec.os"); system && text_at(*system, "name") == "windows")
         return report.forbidden(nothing, "windows pods cannot be resized");
