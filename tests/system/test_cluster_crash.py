@@ -94,11 +94,18 @@ def test_killed_amid_writes(plane, seed):
     assert int(later["metadata"]["resourceVersion"]) > newest
 
 
+def stop_settled(plane):
+    """When the controllers have taken their lease, and said so: a start writes nothing any more."""
+    said = "/api/v1/namespaces/kube-system/events?fieldSelector=reason=LeaderElection"
+    wait_until(lambda: plane.request("GET", said).json["items"], "the lease is taken", 20)
+    plane.stop()
+
+
 @pytest.mark.failpoints
 @pytest.mark.parametrize("place, stays", [("state.before-commit", False), ("state.after-commit", True)])
 def test_killed_beside_a_commit(plane, place, stays):
     """Before it the write is lost, which nobody was told of; after it it is there, though nobody was told."""
-    plane.stop()
+    stop_settled(plane)
     plane.start(failpoints=f"{place}=3*off->crash")
     connection, sure = plane.connect(), []
     with pytest.raises((OSError, http.client.HTTPException)):
@@ -114,7 +121,7 @@ def test_killed_beside_a_commit(plane, place, stays):
 
 @pytest.mark.failpoints
 def test_a_commit_that_fails(plane):
-    plane.stop()
+    stop_settled(plane)
     plane.start(failpoints="state.before-commit=2*off->2*error")
     statuses = [plane.request("POST", maps, {"metadata": {"name": f"c{number}"}}).status for number in range(6)]
     assert statuses == [201, 201, 500, 500, 201, 201]

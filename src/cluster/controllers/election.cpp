@@ -54,6 +54,14 @@ json::object Election::renewed(json::object lease) const {
     return lease;
 }
 
+// After a restart: as if there had been none. By the wall clock, which may have been set: then it is renewed.
+void Election::go_on(const json::object& lease) {
+    const auto age = std::chrono::microseconds(clock_() - time_in(lease, "spec.renewTime"));
+    if (renewed_at_ != Time::min() || age < Time::duration::zero() || age >= renews_after) return;
+    renewed_at_ = steady_() - age;
+    leads_until_ = renewed_at_ + gives_up_after;
+}
+
 // What we hold, we hold until its time is over: nobody else can write what we cannot.
 Election::Time Election::failed(const api::Status& why) {
     const bool is_race = is_conflict(why) || why.reason == "AlreadyExists";
@@ -71,6 +79,7 @@ Election::Time Election::look() {
         return now + retries_after;
     }
     const bool is_ours = found && text_in(*found, "spec.holderIdentity") == identity_;
+    if (is_ours) go_on(*found);
     if (is_ours && now < renewed_at_ + renews_after) return renewed_at_ + renews_after;
     auto lease = found ? found.take() : json::object{{"metadata", {{"namespace", space}, {"name", name}}}};
     const bool is_there = !text_in(lease, "metadata.uid").empty();

@@ -37,6 +37,7 @@ public:
 
 private:
     bool is_held_by_another(const json::object& lease);
+    void go_on(const json::object& lease);
     json::object renewed(json::object lease) const;
     Time failed(const api::Status& why);
 

@@ -56,8 +56,10 @@ TEST_CASE("the first takes the lease, keeps it, and says so once") {
     }
     CHECK(place.world.state().revision() == revision + 9);
     CHECK(place.world.all("", "events").size() == 1);
+    revision = place.world.state().revision();
     Candidate restarted(place.world, "a", place.now);
     CHECK(restarted.leads());
+    CHECK(place.world.state().revision() == revision);  // a restart writes nothing
     CHECK(place.world.all("", "events").size() == 1);
     CHECK(number_in(lease(place.world), "spec.leaseTransitions") == 0);
     CHECK(text_in(lease(place.world), "spec.acquireTime") == text_in(first, "spec.acquireTime"));
