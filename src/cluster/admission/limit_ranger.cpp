@@ -18,7 +18,7 @@ namespace {
 constexpr std::string_view ranges = "core/limitranges";
 
 bool is_limited(const Request& request) {
-    if (request.is("", "Pod") && request.subresource == "resize") return true;
+    if (is_resize(request)) return true;
     if (!request.subresource.empty()) return false;
     return is_new_pod(request) || request.is("", "PersistentVolumeClaim");
 }

@@ -38,6 +38,7 @@ Verdict complete_ingress_class(Request& request, json::object& object, const Loo
 inline bool is_new_pod(const Request& request) {
     return request.is("", "Pod") && request.is_new() && request.subresource.empty();
 }
+inline bool is_resize(const Request& request) { return request.is("", "Pod") && request.subresource == "resize"; }
 // "spec" of an object, or an empty one.
 const json::object& spec_of(const json::object& object);
 json::object& spec_of(json::object& object);

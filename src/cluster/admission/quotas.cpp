@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "cluster/admission/plugins_internal.h"
 #include "cluster/kinds/tree.h"
 #include "cluster/schema/catalogue.h"
 
@@ -49,7 +50,7 @@ Amounts masked(const Amounts& amounts, const Amounts& names) {
 
 // Whatever may become more by a change; pods do by /resize only.
 bool is_measured(const Request& request, std::string_view collection) {
-    if (request.is("", "Pod") && request.subresource == "resize") return true;
+    if (is_resize(request)) return true;
     if (!request.subresource.empty() || !request.kind.is_namespaced) return false;
     return request.is_new() || collection == "core/services" || collection == "core/persistentvolumeclaims";
 }

@@ -81,11 +81,10 @@ Election::Time Election::look() {
     const bool is_ours = found && text_in(*found, "spec.holderIdentity") == identity_;
     if (is_ours) go_on(*found);
     if (is_ours && now < renewed_at_ + renews_after) return renewed_at_ + renews_after;
-    auto lease = found ? found.take() : json::object{{"metadata", {{"namespace", space}, {"name", name}}}};
-    const bool is_there = !text_in(lease, "metadata.uid").empty();
+    auto lease = found ? *found : json::object{{"metadata", {{"namespace", space}, {"name", name}}}};
     lease = renewed(std::move(lease));
     auto written =
-        is_there ? client_.update(lease_kind(), std::move(lease)) : client_.create(lease_kind(), std::move(lease));
+        found ? client_.update(lease_kind(), std::move(lease)) : client_.create(lease_kind(), std::move(lease));
     if (!written) return failed(written.error());
     is_failing_ = false;
     seen_ = {};

@@ -78,16 +78,16 @@ void check_amounts(const json::object& now, const json::object& old, std::string
     const auto *after = object_at(now, dotted), *before = object_at(old, dotted);
     if (!after) after = &none;
     if (!before) before = &none;
+    auto is_measured = [](std::string_view name) { return name == measured[0] || name == measured[1]; };
     bool removed = false, other = false;
     for (const auto& amount : *before) {
         const std::string_view name = amount.key();
-        const bool is_measured = name == measured[0] || name == measured[1];
-        removed = removed || (is_measured && !has(*after, name));
-        other = other || (!is_measured && amount_of(now, dotted, name) != amount_of(old, dotted, name));
+        removed = removed || (is_measured(name) && !has(*after, name));
+        other = other || (!is_measured(name) && amount_of(now, dotted, name) != amount_of(old, dotted, name));
     }
     for (const auto& amount : *after) {
         const std::string_view name = amount.key();
-        other = other || (name != measured[0] && name != measured[1] && !has(*before, name));
+        other = other || (!is_measured(name) && !has(*before, name));
     }
     const Path at = path.field("resources");
     if (removed) report.forbidden(at.field(kind), fmt::format("resource {} cannot be removed", kind));
