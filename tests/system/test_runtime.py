@@ -24,6 +24,8 @@ def bundle(request, tmp_path_factory):
     program = shutil.copy(engines.build / "bin/pila-runtime", place)
     who = nobody if request.param == "nobody" else {}
     if who:
+        (place / "state").mkdir()
+        who = {**who, "env": {**os.environ, "XDG_RUNTIME_DIR": str(place / "state")}}  # /tmp may not be everybody's to write
         subprocess.run(["chown", "-R", "65534:65534", place], check=True)
         for above in (place, *place.parents[:2]):
             os.chmod(above, 0o755)
