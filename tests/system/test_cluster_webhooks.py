@@ -130,6 +130,37 @@ def test_completed_and_judged(plane, service):
     assert service.asked[-1][1]["request"]["name"] == "dry"
 
 
+def test_a_change_reaches_no_further_than_its_request(plane, service):
+    """What clients cannot change by a request, webhooks cannot either: server's metadata, status, the rest of a pod that is resized."""
+    pods = "/api/v1/namespaces/default/pods"
+    hook = service.hook("far", "/far", rules=[{"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods", "pods/*"]}])
+    service.answers = {"/far": lambda request: patch(
+        {"op": "add", "path": "/metadata/deletionTimestamp", "value": "2030-01-01T00:00:00Z"}, {"op": "add", "path": "/metadata/generation", "value": 70},
+        {"op": "add", "path": "/metadata/labels", "value": {"by": "hook"}}, {"op": "add", "path": "/status/message", "value": "from a hook"},
+        {"op": "add", "path": "/spec/containers/0/image", "value": "hooked"},
+        {"op": "add", "path": "/spec/containers/0/resources", "value": {"requests": {"cpu": amount}}})}
+    configure(plane, "mutating", "far", hook)
+    amount = "100m"
+    made = plane.request("POST", pods, pod("reached"))
+    assert made.status == 201, made
+    made = made.json
+    assert "deletionTimestamp" not in made["metadata"] and made["metadata"]["generation"] == 1 and "message" not in made["status"]
+    assert made["metadata"]["labels"] == {"by": "hook"} and made["spec"]["containers"][0]["image"] == "hooked"
+    service.answers["/far"], as_made = (lambda request: patch(
+        {"op": "replace", "path": "/metadata/labels", "value": {"by": "resize"}}, {"op": "replace", "path": "/spec/containers/0/image", "value": "other"},
+        {"op": "add", "path": "/spec/containers/0/resources", "value": {"requests": {"cpu": amount}}})), made
+    amount = 0.2
+    resized = plane.request("PUT", f"{pods}/reached/resize", as_made)
+    assert resized.status == 200, resized
+    assert resized.json["spec"]["containers"][0] | {"resources": {"requests": {"cpu": "200m"}}} == resized.json["spec"]["containers"][0]
+    assert resized.json["spec"]["containers"][0]["image"] == "hooked" and resized.json["metadata"]["labels"] == {"by": "hook"}
+    assert resized.json["metadata"]["generation"] == 2
+    amount = 0
+    refused = plane.request("PUT", f"{pods}/reached/resize", resized.json)
+    assert refused.status == 422 and "Pod QOS Class may not change" in refused.json["message"], refused
+    plane.request("DELETE", f"{pods}/reached?gracePeriodSeconds=0")
+
+
 def test_what_is_asked_for(plane, service):
     """Operations, resources and their parts, selectors of objects and of namespaces, scope."""
     service.answers = {"/": lambda request: {"allowed": True}}

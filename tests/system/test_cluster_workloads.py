@@ -310,9 +310,15 @@ def test_a_pod_is_resized(run):
     assert "memory limits cannot be decreased unless resizePolicy is RestartContainer" in run.fails(*arguments, stdin=body)
     arguments, body = resize(requests={"cpu": "2"})
     assert "exceeded quota: q, requested: requests.cpu=1800m, used: requests.cpu=200m" in run.fails(*arguments, stdin=body)
-    arguments, body = resize(requests={"cpu": "50m"})
+    arguments, body = resize(requests={"cpu": 0.05})
     run(*arguments, stdin=body)
     run("wait", "quota/q", "--for=jsonpath={.status.used.requests\\.cpu}=50m", "--timeout=20s")
+    arguments, body = resize()
+    more = json.loads(body)
+    more["spec"]["containers"].append({"name": "d", "image": "i"})
+    assert "containers may not be added or removed on resize" in run.fails(*arguments, stdin=json.dumps(more))
+    more["spec"]["containers"] = [{"name": "d", "image": "i"}]
+    assert "containers may not be renamed or reordered on resize" in run.fails(*arguments, stdin=json.dumps(more))
     assert "pod updates may not change fields" in run.fails("patch", "pod", "p", "-p", '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"60m"}}}]}}')
     if run.minor >= 32:
         run("patch", "pod", "p", "--subresource=resize", "-p", '{"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"70m"}}}]}}')

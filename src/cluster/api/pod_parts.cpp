@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cluster/api/metadata.h"
+#include "cluster/kinds/kinds.h"
 #include "cluster/kinds/pods.h"
 #include "cluster/kinds/tree.h"
 
@@ -35,17 +36,34 @@ json::object with_ephemeral_of(const json::object& old, const json::object& obje
     return made;
 }
 
+void copy_field(json::object& container, const json::object& from, std::string_view name) {
+    if (const auto* value = kinds::find(from, name))
+        container[name] = *value;
+    else
+        container.erase(name);
+}
+
+// Containers that come, go, or change their order do so here, too, for the rules to see.
 json::object with_resources_of(const json::object& old, const json::object& object) {
     json::object made(old, object.storage());
-    for (auto list : {"spec.containers", "spec.initContainers"})
-        kinds::each_object(kinds::list_at(made, list), [&](json::object& container) {
-            const auto* now = find_named(object, list, kinds::text_at(container, "name"));
-            if (!now) return;
-            if (const auto* resources = kinds::find(*now, "resources"))
-                container["resources"] = *resources;
-            else
-                container.erase("resources");
-        });
+    auto* spec = kinds::object_at(made, "spec");
+    if (!spec) return made;
+    for (auto [list, name] : {std::pair{"spec.containers", "containers"}, {"spec.initContainers", "initContainers"}}) {
+        const auto* sent = kinds::list_at(object, list);
+        if (!sent) {
+            spec->erase(name);
+            continue;
+        }
+        json::array containers(*sent, object.storage());
+        for (auto& container : containers) {
+            const auto* was = find_named(old, list, kinds::text_at(container.as_object(), "name"));
+            if (!was) continue;
+            json::object kept(*was, object.storage());
+            for (auto field : {"resources", "resizePolicy"}) copy_field(kept, container.as_object(), field);
+            container = std::move(kept);
+        }
+        (*spec)[name] = std::move(containers);
+    }
     return made;
 }
 
@@ -62,20 +80,24 @@ std::vector<Cause> check_ephemeral(const json::object& object, const json::objec
     return causes;
 }
 
-}  // namespace
-
 json::object with_part_of(const json::object& old, const json::object& object, const Call& call) {
     return call.subresource == "resize" ? with_resources_of(old, object) : with_ephemeral_of(old, object);
 }
 
-Outcome<void> keep_all_but_part(json::object& object, const json::object& old, const Call& call) {
-    auto causes = call.subresource == "resize" ? kinds::validate_resize(object, old) : check_ephemeral(object, old);
-    if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
+}  // namespace
+
+void keep_all_but_part(json::object& object, const json::object& old, const Call& call) {
     auto made = with_part_of(old, object, call);
     const auto* metadata = kinds::object_at(object, "metadata");
     if (metadata && metadata->contains("managedFields")) meta(made)["managedFields"] = metadata->at("managedFields");
     object = std::move(made);
-    return {};
+}
+
+std::vector<Cause> validate_part(const json::object& object, const json::object& old, const Call& call) {
+    auto causes = call.subresource == "resize" ? kinds::validate_resize(object, old) : check_ephemeral(object, old);
+    if (!causes.empty()) return causes;
+    // The rules of updates take the part as it is now for what it was.
+    return kinds::validate_update(object, with_part_of(old, object, call), call.kind);
 }
 
 }  // namespace pila::cluster::api

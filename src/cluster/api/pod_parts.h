@@ -15,9 +15,9 @@ inline bool is_pod_part(std::string_view subresource) {
 }
 inline bool is_of_pod_part(const Call& call) { return is_pod_part(call.subresource); }
 
-// `object` becomes `old` with that part of what was sent. Invalid: the part may not change like that.
-Outcome<void> keep_all_but_part(json::object& object, const json::object& old, const Call& call);
-// The pod as it was, had it had that part: what the rules of updates are to compare with.
-json::object with_part_of(const json::object& old, const json::object& object, const Call& call);
+// `object` becomes `old` with that part of what was sent.
+void keep_all_but_part(json::object& object, const json::object& old, const Call& call);
+// What is wrong with the part's change, else with the rest of the pod.
+std::vector<Cause> validate_part(const json::object& object, const json::object& old, const Call& call);
 
 }  // namespace pila::cluster::api

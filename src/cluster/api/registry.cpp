@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cluster/api/metadata.h"
 #include "cluster/api/pod_parts.h"
+#include "cluster/api/reach.h"
 #include "cluster/api/selectors.h"
 #include "cluster/api/shapes.h"
 #include "cluster/convert/convert.h"
@@ -31,25 +32,6 @@ std::string generated_name(std::string_view base) {
     std::string name(base.substr(0, max_generated_base));
     for (int index = 0; index < 5; ++index) name += letters[random_number(letters.size())];
     return name;
-}
-
-// Clients see only what this subresource is about: `status` alone, or all but that.
-void keep_other_half(json::object& object, const json::object& live, const Call& call) {
-    bool of_status = call.subresource == "status" || call.subresource == "approval";
-    if (!of_status && !call.kind.find_subresource("status")) return;
-    auto take = [](json::object& to, const json::object& from, std::string_view member) {
-        if (const auto* value = from.if_contains(member))
-            to[member] = *value;
-        else
-            to.erase(member);
-    };
-    if (!of_status) return take(object, live, "status");
-    json::object changed(live, object.storage());
-    take(changed, object, "status");
-    kinds::prepare_for_status(changed, live, call.kind);
-    if (const auto* metadata = kinds::object_at(object, "metadata"); metadata && metadata->contains("managedFields"))
-        take(meta(changed), *metadata, "managedFields");
-    object = std::move(changed);
 }
 
 // A deletion waits for nothing any more: no finalizer, no node that ends it.
@@ -355,9 +337,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
         return conflict(call.kind, call.name,
                         fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid,
                                     meta_text(old, "uid")));
-    keep_metadata(object, old);
-    keep_other_half(object, old, call);
-    if (is_of_pod_part(call)) TRY(keep_all_but_part(object, old, call));
+    keep_out_of_reach(object, old, call);
     auto node = node_of(call.kind);
     codec::apply_defaults(after, node);
     kinds::set_defaults(object, call.kind);
@@ -379,7 +359,7 @@ Outcome<Written> Registry::store_change(Call& call, const state::Object& live, c
     ServiceAddresses::Lease lease;
     if (is_service(call.kind)) lease = TRY(addresses_.complete(call, object, &old));
     auto causes =
-        kinds::validate_update(object, is_of_pod_part(call) ? with_part_of(old, object, call) : old, call.kind);
+        is_of_pod_part(call) ? validate_part(object, old, call) : kinds::validate_update(object, old, call.kind);
     append(causes, custom::validate_update(after, before, call.kind));
     if (!causes.empty()) return invalid(call.kind, call.name, std::move(causes));
     TRY(ask_to_validate(call, object, &old));

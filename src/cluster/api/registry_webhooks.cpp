@@ -2,6 +2,7 @@
 // What the registry asks the cluster's webhooks.
 #include <boost/json.hpp>
 
+#include "cluster/api/reach.h"
 #include "cluster/api/registry.h"
 #include "cluster/codec/codec.h"
 #include "cluster/kinds/kinds.h"
@@ -31,6 +32,7 @@ Outcome<void> Registry::ask_to_mutate(Call& call, json::value& object, const jso
     const auto* asked = webhooks_.load();
     if (!asked || !asked->any()) return {};
     const schema::Node node{.form = schema::Form::Message, .type = call.kind.type};
+    const json::object sent(object.get_object(), call.memory);
     bool is_changed = false;
     auto complete = [&](json::value& changed) -> std::optional<webhooks::Refusal> {
         is_changed = true;
@@ -38,8 +40,11 @@ Outcome<void> Registry::ask_to_mutate(Call& call, json::value& object, const jso
         auto fitted = codec::fit(changed, node, pruned);
         if (!fitted)
             return webhooks::Refusal{500, "InternalError", "Internal error occurred: " + fitted.error().message()};
+        auto& tree = changed.get_object();
+        keep_out_of_reach(tree, before ? *before : sent, call);
         codec::apply_defaults(changed, node);
-        kinds::set_defaults(changed.get_object(), call.kind);
+        kinds::set_defaults(tree, call.kind);
+        if (before && call.subresource.empty()) kinds::prepare_for_update(tree, *before, call.kind);
         auto canonical = codec::canonicalize(changed, node);
         if (!canonical) return webhooks::Refusal{400, "BadRequest", canonical.error().message()};
         return {};

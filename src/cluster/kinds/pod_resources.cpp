@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
-#include "cluster/codec/quantity.h"
 #include "cluster/kinds/pods.h"
+#include "cluster/kinds/resources.h"
 #include "cluster/kinds/rules.h"
 #include "cluster/kinds/tree.h"
 #include "cluster/schema/catalogue.h"
@@ -18,26 +18,23 @@ namespace {
 constexpr std::array<std::string_view, 2> lists{"spec.containers", "spec.initContainers"};
 constexpr std::array<std::string_view, 2> measured{"cpu", "memory"};
 
-codec::Quantity amount_of(const json::object& container, std::string_view kind, std::string_view resource) {
+// Zero where it asks for none.
+codec::Quantity amount_in(const json::object& container, std::string_view kind, std::string_view resource) {
     const auto* amounts = object_at(container, kind);
-    const auto* value = amounts ? find(*amounts, resource) : nullptr;
-    if (!value) return {};
-    auto parsed =
-        value->is_string() ? codec::Quantity::parse(text_of(*value)) : codec::Quantity::parse(serialize(*value));
-    return parsed ? *parsed : codec::Quantity();
+    return amounts ? amount_of(find(*amounts, resource)).value_or(codec::Quantity()) : codec::Quantity();
 }
 
 bool asks_for(const json::object& container, std::string_view kind) {
     for (auto resource : measured)
-        if (auto amount = amount_of(container, kind, resource); !amount.is_zero() && !amount.is_negative()) return true;
+        if (auto amount = amount_in(container, kind, resource); !amount.is_zero() && !amount.is_negative()) return true;
     return false;
 }
 
 // It is promised as much as it may have.
 bool is_fixed(const json::object& container) {
     for (auto resource : measured) {
-        const auto limit = amount_of(container, "resources.limits", resource);
-        if (limit.is_zero() || limit != amount_of(container, "resources.requests", resource)) return false;
+        const auto limit = amount_in(container, "resources.limits", resource);
+        if (limit.is_zero() || limit != amount_in(container, "resources.requests", resource)) return false;
     }
     return true;
 }
@@ -83,7 +80,7 @@ void check_amounts(const json::object& now, const json::object& old, std::string
     for (const auto& amount : *before) {
         const std::string_view name = amount.key();
         removed = removed || (is_measured(name) && !has(*after, name));
-        other = other || (!is_measured(name) && amount_of(now, dotted, name) != amount_of(old, dotted, name));
+        other = other || (!is_measured(name) && amount_in(now, dotted, name) != amount_in(old, dotted, name));
     }
     for (const auto& amount : *after) {
         const std::string_view name = amount.key();
@@ -102,8 +99,8 @@ void check_container(const json::object& now, const json::object& old, bool may_
         return report.forbidden(Path("spec"), "only cpu and memory resources are mutable");
     if (same) return;
     for (auto kind : {"requests", "limits"}) check_amounts(now, old, kind, path, report);
-    const auto limit = amount_of(now, "resources.limits", "memory");
-    const bool falls = !limit.is_zero() && limit < amount_of(old, "resources.limits", "memory");
+    const auto limit = amount_in(now, "resources.limits", "memory");
+    const bool falls = !limit.is_zero() && limit < amount_in(old, "resources.limits", "memory");
     const Path limits = path.field("resources.limits");
     if (falls && !restarts_for_memory(old))
         report.forbidden(limits.key("memory"),

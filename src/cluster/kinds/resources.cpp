@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "cluster/codec/quantity.h"
 #include "cluster/kinds/names.h"
 #include "cluster/kinds/resources.h"
 #include "cluster/kinds/rules.h"
@@ -58,13 +57,6 @@ void check_container_name(std::string_view name, const Path& path, Report& repor
     }
 }
 
-std::optional<codec::Quantity> amount_of(const json::value* value) {
-    if (!value || !value->is_string()) return std::nullopt;
-    auto parsed = codec::Quantity::parse(text_of(*value));
-    if (!parsed) return std::nullopt;
-    return *parsed;
-}
-
 void check_amounts(const json::object& value, std::string_view list, const Path& path, Report& report) {
     const auto* amounts = object_at(value, list);
     if (!amounts) return;
@@ -104,6 +96,13 @@ void overhead(const json::object& value, const Path& path, Report& report) {
 constexpr CheckRow rows[] = {{"core.v1.ResourceRequirements", requirements}, {"node.v1.Overhead", overhead}};
 
 }  // namespace
+
+std::optional<codec::Quantity> amount_of(const json::value* value) {
+    if (!value || !value->is_string()) return std::nullopt;
+    auto parsed = codec::Quantity::parse(text_of(*value));
+    if (!parsed) return std::nullopt;
+    return *parsed;
+}
 
 void check_quantity(std::string_view resource, const json::value& value, const Path& path, Report& report) {
     const auto amount = amount_of(&value);

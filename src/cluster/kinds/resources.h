@@ -8,11 +8,14 @@
 
 #include <boost/json/fwd.hpp>
 
+#include "cluster/codec/quantity.h"
 #include "cluster/kinds/path.h"
 #include "cluster/kinds/report.h"
 
 namespace pila::cluster::kinds {
 
+// Nothing if it is absent or no amount (which the walk has reported).
+std::optional<codec::Quantity> amount_of(const json::value* value);
 // -1, 0, 1; nothing if one of them is absent or no amount (which the walk has reported).
 std::optional<int> compare_amounts(const json::object& object, std::string_view left, const json::object& other,
                                    std::string_view right);
