@@ -80,10 +80,10 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(const ControlPlaneOptio
     api_options.address = address_of(place);
     api_options.pki_directory = pki_of(data_directory);
     api_options.token_file = options.token_file;
-    if (options.audit_policy_file.empty() != options.audit_log_path.empty())
+    if (options.audit_policy_file.empty() != options.audit_log.path.empty())
         return Error(Errc::Invalid, "--audit-policy-file and --audit-log-path go together");
     api_options.audit_policy_file = options.audit_policy_file;
-    api_options.audit_log_path = options.audit_log_path;
+    api_options.audit_log = options.audit_log;
     made->api_ = std::make_unique<cluster::api::Api>(*made->state_, std::move(api_options));
     TRY(made->api_->start());
     cluster::controllers::Options controlled;

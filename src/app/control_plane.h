@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cluster/audit/log.h"
 #include "http/server.h"
 
 namespace pila::cluster::state {
@@ -22,11 +23,12 @@ class Controllers;
 namespace pila::app {
 
 struct ControlPlaneOptions {
-    std::string listen = "127.0.0.1:6443";          // ADDRESS:PORT of the Kubernetes API
-    bool listen_is_given = false;                   // otherwise a port that is taken is no reason not to start
-    std::vector<std::string> names;                 // further host names and addresses that clients use
-    std::string audit_policy_file, audit_log_path;  // of the API; both or none
-    std::string token_file;                         // TOKEN,USER,UID,"GROUPS" a line; "": none
+    std::string listen = "127.0.0.1:6443";  // ADDRESS:PORT of the Kubernetes API
+    bool listen_is_given = false;           // otherwise a port that is taken is no reason not to start
+    std::vector<std::string> names;         // further host names and addresses that clients use
+    std::string audit_policy_file;          // of the API; with audit_log.path or neither
+    cluster::audit::LogOptions audit_log;
+    std::string token_file;  // TOKEN,USER,UID,"GROUPS" a line; "": none
 };
 
 // DATA_DIR/cluster: state.db and pki/. The destructor ends it.

@@ -69,6 +69,14 @@ Result<void> add_role(DaemonOptions& options, const std::string& value) {
     return {};
 }
 
+Result<void> set_audit_size(DaemonOptions& options, const std::string& value) {
+    std::uint64_t megabytes = 0;
+    TRY(set_number(megabytes, value));
+    if (megabytes == 0) return Error(Errc::Invalid, "must be 1 or more");
+    options.control_plane.audit_log.max_bytes = megabytes << 20;
+    return {};
+}
+
 // Those of `pila registry`, with another name here.
 void add_registry_settings(std::vector<Setting>& settings) {
     static std::list<std::string> names;
@@ -108,7 +116,13 @@ std::vector<Setting> make_settings() {
         {"audit-policy-file", "FILE", "which requests to the Kubernetes API are logged (audit.k8s.io/v1 Policy)",
          [](auto& o, auto& v) { return set_path(o.control_plane.audit_policy_file, v); }},
         {"audit-log-path", "FILE", "... and where to",
-         [](auto& o, auto& v) { return set_path(o.control_plane.audit_log_path, v); }},
+         [](auto& o, auto& v) { return set_path(o.control_plane.audit_log.path, v); }},
+        {"audit-log-maxsize", "MB", "a log that would be larger is put aside and begun anew (default 100)",
+         set_audit_size},
+        {"audit-log-maxbackup", "NUMBER", "how many logs that were put aside are kept (default 0: all)",
+         [](auto& o, auto& v) { return set_number(o.control_plane.audit_log.max_backups, v); }},
+        {"audit-log-maxage", "DAYS", "for how long they are kept (default 0: for ever)",
+         [](auto& o, auto& v) { return set_number(o.control_plane.audit_log.max_days, v); }},
         {"tls", "", "tcp:// addresses speak TLS", [](auto& o, auto& v) { return set_switch(o.tls, v); }},
         {"tlsverify", "", "... and serve only clients with a certificate of --tlscacert",
          [](auto& o, auto& v) { return set_switch(o.tls_verify, v); }},

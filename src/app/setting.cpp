@@ -3,11 +3,20 @@
 
 #include <fmt/core.h>
 
+#include "base/text.h"
+
 namespace pila::app {
 
 Result<void> set_path(std::string& target, const std::string& value) {
     if (!value.starts_with("/")) return Error(Errc::Invalid, "must be an absolute path");
     target = value;
+    return {};
+}
+
+Result<void> set_number(std::uint64_t& target, const std::string& value) {
+    auto number = parse_uint(value);
+    if (!number || *number > 1'000'000) return Error(Errc::Invalid, "must be a number from 0 to 1000000");
+    target = *number;
     return {};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 // What the command lines of the processes that serve have in common: flags, one row of a table each.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,8 +11,9 @@
 
 namespace pila::app {
 
-Result<void> set_path(std::string& target, const std::string& value);  // absolute
-Result<void> set_switch(bool& target, const std::string& value);       // true, false
+Result<void> set_path(std::string& target, const std::string& value);      // absolute
+Result<void> set_number(std::uint64_t& target, const std::string& value);  // up to a million
+Result<void> set_switch(bool& target, const std::string& value);           // true, false
 
 // "--name=value", or "--name" and then the value; "--name" alone is "true" where it is a switch.
 class Flag {

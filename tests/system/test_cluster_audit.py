@@ -19,7 +19,7 @@ rules:
 - {level: None, userGroups: ["system:serviceaccounts"]}
 - {level: Metadata, resources: [{resources: [secrets]}]}
 - {level: RequestResponse, resources: [{resources: [configmaps]}], verbs: [create, delete, list]}
-- {level: Request, resources: [{resources: [configmaps]}]}
+- {level: Request, omitManagedFields: true, resources: [{resources: [configmaps]}]}
 - {level: Metadata, nonResourceURLs: ["/version"]}
 """
 
@@ -62,6 +62,9 @@ def test_what_is_told_of_a_write(plane):
     assert told["user"]["username"] and "system:masters" in told["user"]["groups"]
     assert told["requestObject"] == settings and told["responseObject"] == answer.json and told["responseStatus"]["code"] == 201
     assert told["requestReceivedTimestamp"] <= told["stageTimestamp"]
+    assert told["annotations"] == {"authorization.k8s.io/decision": "allow", "authorization.k8s.io/reason": ""}
+    plane.request("PUT", f"{maps}/settings", answer.json | {"data": {"a": "3"}})
+    assert answer.json["metadata"]["managedFields"] and "managedFields" not in one(plane, verb="update", name="settings")["requestObject"]["metadata"]
     plane.request("PATCH", f"{maps}/settings", {"data": {"a": "2"}}, merge_patch)
     told = one(plane, verb="patch", name="settings")
     assert told["requestObject"] == {"data": {"a": "2"}} and "responseObject" not in told
@@ -86,6 +89,28 @@ def test_refusals_and_borrowed_names(plane):
     told = one(plane, verb="delete", name="nothing")
     assert told["impersonatedUser"]["username"] == "ann" and told["user"]["username"] != "ann"
     assert told["responseStatus"]["code"] == 403 and told["responseStatus"]["reason"] == "Forbidden"
+    assert told["annotations"]["authorization.k8s.io/decision"] == "forbid"
+    assert plane.request("GET", f"{maps}/unknown-asks", headers={"Authorization": "Bearer nobodys"}, certificate=False).status == 401
+    told = one(plane, name="unknown-asks")
+    assert told["user"] == {} and told["responseStatus"]["code"] == 401 and "annotations" not in told
+
+
+def test_a_full_log_is_put_aside(tmp_path):
+    (tmp_path / "policy").write_text(policy)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    options = ["--audit-policy-file", tmp_path / "policy", "--audit-log-path", logs / "audit.log", "--audit-log-maxsize=1", "--audit-log-maxbackup=2"]
+    with ControlPlane(tmp_path, *options) as made:
+        large = {"metadata": {"name": "large"}, "data": {"a": "x" * 300_000}}
+        assert made.request("POST", maps, large).status == 201
+        for _ in range(12):
+            assert made.request("PUT", f"{maps}/large", large).status == 200
+    files = sorted(logs.iterdir())
+    assert len(files) == 3 and files[-1].name == "audit.log"
+    for file in files:
+        assert file.stat().st_size <= 1 << 20 and file.stat().st_mode & 0o777 == 0o600
+        for line in file.read_text().splitlines():
+            assert json.loads(line)["kind"] == "Event"
 
 
 def test_a_watch_has_a_beginning_and_an_end(plane):
@@ -112,3 +137,5 @@ def test_a_policy_that_cannot_be_read(tmp_path):
     assert failed.returncode != 0 and "--audit-policy-file: rules[0].level: there is no level Loud" in failed.stderr
     failed = subprocess.run([*daemon, "--audit-log-path", tmp_path / "log"], capture_output=True, text=True, timeout=30)
     assert failed.returncode != 0 and "--audit-policy-file and --audit-log-path go together" in failed.stderr
+    failed = subprocess.run([*daemon, "--audit-log-maxsize", "0"], capture_output=True, text=True, timeout=30)
+    assert failed.returncode != 0 and "--audit-log-maxsize 0: must be 1 or more" in failed.stderr

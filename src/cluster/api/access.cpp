@@ -71,9 +71,9 @@ Outcome<User> Access::authenticate(const http::Request& request, User& real) con
     return impersonate(real, request);
 }
 
-Outcome<void> Access::authorize(const User& user, const access::Action& action) const {
+Outcome<std::string> Access::authorize(const User& user, const access::Action& action) const {
     auto verdict = policy_.judge(user, action);
-    if (verdict.is_allowed) return {};
+    if (verdict.is_allowed) return std::move(verdict.reason);
     auto why = verdict.reason.empty() ? "" : ": " + verdict.reason;
     if (!action.is_resource)
         return Status(403, "Forbidden",

@@ -19,8 +19,8 @@ public:
     // Unauthorized: a certificate that nobody trusts, or a token that nobody gave. Forbidden: to act as somebody else.
     // `real`: who asks in the name of that user; the same, if nobody does.
     Outcome<User> authenticate(const http::Request& request, User& real) const;
-    // Forbidden: says who may not do what, in the words kubectl shows.
-    Outcome<void> authorize(const User& user, const access::Action& action) const;
+    // By what they may ("": they may do everything). Forbidden: says who may not do what, in the words kubectl shows.
+    Outcome<std::string> authorize(const User& user, const access::Action& action) const;
 
     const access::Policy& policy() const { return policy_; }
     const access::Authenticator& authenticator() const { return authenticator_; }

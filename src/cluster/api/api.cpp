@@ -92,11 +92,15 @@ http::Response Api::handle(http::Request& request) {
 Outcome<http::Response> Api::answer(http::Request& request, Audited& audited, std::vector<std::string>& warnings) {
     auto info = read_request(request.method, request.path, request.query);
     User real;
-    auto user = TRY(access_->authenticate(request, real));
-    audited.begin(info, user, user.name == real.name ? nullptr : &real);
-    TRY(access_->authorize(user, action_of(info, request)));
+    const auto user = access_->authenticate(request, real);
+    const bool is_borrowed = user && (*user).name != real.name;
+    audited.begin(info, user ? *user : real, is_borrowed ? &real : nullptr);
+    if (!user) return user.error();
+    const auto allowed = access_->authorize(*user, action_of(info, request));
+    audited.judged(static_cast<bool>(allowed), allowed ? *allowed : "");
+    if (!allowed) return allowed.error();
     if (!info.is_resource) return answer_path(request, info);
-    return answer_resource(request, info, user, warnings);
+    return answer_resource(request, info, *user, warnings);
 }
 
 Outcome<http::Response> Api::answer_path(http::Request& request, const RequestInfo& info) const {

@@ -15,6 +15,7 @@
 #include "cluster/api/request.h"
 #include "cluster/api/token_secrets.h"
 #include "cluster/api/watch_stream.h"
+#include "cluster/audit/log.h"
 #include "cluster/webhooks/webhooks.h"
 #include "crypto/certificates.h"
 #include "http/message.h"
@@ -27,8 +28,9 @@ struct ApiOptions {
     // Of the authority (authority.h): its certificate and key, and the key of tokens. "": tokens under a key that ends
     // with us, no certificates.
     std::string pki_directory;
-    std::string token_file;                         // static_tokens.h; "": none
-    std::string audit_policy_file, audit_log_path;  // both or none
+    std::string token_file;         // static_tokens.h; "": none
+    std::string audit_policy_file;  // "": nothing is logged
+    audit::LogOptions audit_log;
 };
 
 class Api {

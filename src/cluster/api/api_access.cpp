@@ -38,7 +38,7 @@ Result<void> Api::start_access() {
         auto policy = TRY(os::read_file(options_.audit_policy_file, 1U << 20).in("--audit-policy-file"));
         audit_ = std::make_unique<Audit>();
         audit_->policy = TRY(audit::Policy::read(policy).in("--audit-policy-file"));
-        audit_->log = TRY(audit::Log::open(options_.audit_log_path).in("--audit-log-path"));
+        audit_->log = TRY(audit::Log::open(options_.audit_log).in("--audit-log-path"));
     }
     auto keys = TRY(access::TokenKeys::open(options_.pki_directory, std::string(issuer)));
     if (auto made = ensure_standing_roles(registry_); !made) log::error("{}", made.error().message());

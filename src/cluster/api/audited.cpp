@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "cluster/api/metadata.h"
 #include "cluster/codec/codec.h"
+#include "cluster/kinds/tree.h"
 
 namespace pila::cluster::api {
 
@@ -19,7 +20,8 @@ constexpr std::size_t most_kept = 4U << 20;  // of a body; what is longer is lef
 std::string micro_now() { return codec::format_micro_time(now_wall().nanoseconds / 1000); }
 
 json::object user_json(const access::User& user) {
-    json::object made{{"username", user.name}};
+    json::object made;
+    if (!user.name.empty()) made["username"] = user.name;
     if (!user.uid.empty()) made["uid"] = user.uid;
     if (!user.groups.empty()) made["groups"] = json::array(user.groups.begin(), user.groups.end());
     return made;
@@ -41,6 +43,14 @@ std::optional<json::value> object_of(const std::string& text) {
     auto tree = is_protobuf ? codec::read_protobuf(text, {}) : codec::read_yaml(text, {});
     if (!tree || !(tree->is_object() || tree->is_array())) return std::nullopt;
     return tree.take();
+}
+
+void drop_managed_fields(json::value& value) {
+    auto* object = value.if_object();
+    if (!object) return;
+    if (auto* metadata = kinds::object_at(*object, "metadata")) metadata->erase("managedFields");
+    if (auto* items = object->if_contains("items"); items && items->is_array())
+        for (auto& item : items->get_array()) drop_managed_fields(item);
 }
 
 class Collector : public http::BodyWriter {
@@ -93,7 +103,11 @@ struct Audited::Event {
             for (auto name : {"status", "message", "reason"})
                 if (const auto* value = object->get_object().if_contains(name)) said[name] = *value;
         }
-        if (decision.level == audit::Level::RequestResponse) fields["responseObject"] = std::move(*object);
+        if (decision.level == audit::Level::RequestResponse) set_object("responseObject", std::move(*object));
+    }
+    void set_object(std::string_view name, json::value object) {
+        if (decision.omits_managed_fields) drop_managed_fields(object);
+        fields[name] = std::move(object);
     }
 };
 
@@ -175,11 +189,17 @@ void Audited::begin(const RequestInfo& info, const access::User& user, const acc
     event_->tell(audit::Stage::RequestReceived);
 }
 
+void Audited::judged(bool is_allowed, std::string_view reason) {
+    if (!event_) return;
+    event_->fields["annotations"] = json::object{{"authorization.k8s.io/decision", is_allowed ? "allow" : "forbid"},
+                                                 {"authorization.k8s.io/reason", reason}};
+}
+
 void Audited::end(http::Response& response) {
     if (!event_) return;
     response.headers.set("Audit-Id", std::string(event_->fields["auditID"].as_string()));
     if (body_)
-        if (auto object = object_of(body_->text)) event_->fields["requestObject"] = std::move(*object);
+        if (auto object = object_of(body_->text)) event_->set_object("requestObject", std::move(*object));
     if (response.stream) {
         event_->set_response(response.status, "");
         event_->tell(audit::Stage::ResponseStarted);

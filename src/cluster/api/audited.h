@@ -26,8 +26,11 @@ public:
     Audited(const Audited&) = delete;
     Audited& operator=(const Audited&) = delete;
 
-    // Once it is known who asks for what. `real`: who asks in the name of `user`, or null.
+    // Once it is known who asks for what, or that nobody knows them (no name). `real`: who asks in the name of `user`,
+    // or null.
     void begin(const RequestInfo& info, const access::User& user, const access::User* real);
+    // Whether they may, and why.
+    void judged(bool is_allowed, std::string_view reason);
     void end(http::Response& response);
 
 private:

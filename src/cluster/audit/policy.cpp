@@ -47,6 +47,13 @@ Result<std::set<Stage>> stages_at(const json::object& object, const std::string&
     return omitted;
 }
 
+Result<bool> omits_managed_fields(const json::object& object, bool otherwise, const std::string& where) {
+    const auto* value = object.if_contains("omitManagedFields");
+    if (!value || value->is_null()) return otherwise;
+    if (value->is_bool()) return value->get_bool();
+    return Error(Errc::Invalid, where + "omitManagedFields: must be true or false");
+}
+
 }  // namespace
 
 std::string_view text_of(Level level) { return levels[static_cast<std::size_t>(level)]; }
@@ -61,6 +68,7 @@ Result<Policy> Policy::read(std::string_view text) {
     if (!rules || !rules->is_array() || rules->get_array().empty())
         return Error(Errc::Invalid, "a policy without rules would log nothing");
     const auto omitted = TRY(stages_at(*object, ""));
+    const bool omits = TRY(omits_managed_fields(*object, false, ""));
     Policy policy;
     for (const auto& value : rules->get_array()) {
         auto where = fmt::format("rules[{}].", policy.rules_.size());
@@ -73,6 +81,7 @@ Result<Policy> Policy::read(std::string_view text) {
         rule.decision.level = static_cast<Level>(level - std::begin(levels));
         rule.decision.omitted = TRY(stages_at(from, where));
         rule.decision.omitted.insert(omitted.begin(), omitted.end());
+        rule.decision.omits_managed_fields = TRY(omits_managed_fields(from, omits, where));
         rule.users = texts_at(from, "users");
         rule.groups = texts_at(from, "userGroups");
         rule.verbs = texts_at(from, "verbs");

@@ -30,6 +30,7 @@ struct Attributes {
 struct Decision {
     Level level = Level::None;
     std::set<Stage> omitted;
+    bool omits_managed_fields = false;  // of the objects in bodies
 };
 
 class Policy {

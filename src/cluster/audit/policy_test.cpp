@@ -58,6 +58,20 @@ TEST_CASE("the first rule that matches decides") {
     CHECK(decision.omitted == std::set<Stage>{Stage::RequestReceived, Stage::ResponseStarted});
 }
 
+TEST_CASE("managed fields are left out by all rules but those that say otherwise") {
+    auto policy = Policy::read(R"(
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitManagedFields: true
+rules:
+- {level: Request, omitManagedFields: false, resources: [{resources: [pods]}]}
+- {level: Request}
+)");
+    REQUIRE(policy);
+    CHECK_FALSE(policy->judge(resource("", "pods")).omits_managed_fields);
+    CHECK(policy->judge(resource("", "secrets")).omits_managed_fields);
+}
+
 TEST_CASE("a policy that means nothing is refused") {
     auto why = [](std::string_view rules) {
         auto read = Policy::read("apiVersion: audit.k8s.io/v1\nkind: Policy\n" + std::string(rules));
@@ -65,6 +79,9 @@ TEST_CASE("a policy that means nothing is refused") {
     };
     CHECK(why("rules: []") == "a policy without rules would log nothing");
     CHECK(why("rules: [{level: Loud}]") == "rules[0].level: there is no level Loud");
+    CHECK(why("omitManagedFields: 1\nrules: [{level: None}]") == "omitManagedFields: must be true or false");
+    CHECK(why("rules: [{level: None, omitManagedFields: maybe}]") ==
+          "rules[0].omitManagedFields: must be true or false");
     CHECK(why("rules: [{level: None, omitStages: [Later]}]") == "rules[0].omitStages: there is no stage Later");
     CHECK(why("rules: [{level: None, nonResourceURLs: [/x], namespaces: [a]}]") ==
           "rules[0].nonResourceURLs: a rule is about resources or about other paths");
