@@ -132,15 +132,11 @@ void start_metadata(json::object& object, const Call& call) {
 
 void keep_metadata(json::object& object, const json::object& live) {
     auto& metadata = meta(object);
-    const auto* before = live.if_contains("metadata");
+    static const json::object none;
+    const auto* before = kinds::object_at(live, "metadata");
     for (auto member : {"namespace", "uid", "creationTimestamp", "generation", "deletionTimestamp",
-                        "deletionGracePeriodSeconds", "resourceVersion", "generateName"}) {
-        const auto* value = before && before->is_object() ? before->get_object().if_contains(member) : nullptr;
-        if (value)
-            metadata[member] = *value;
-        else
-            metadata.erase(member);
-    }
+                        "deletionGracePeriodSeconds", "resourceVersion", "generateName"})
+        kinds::take(metadata, before ? *before : none, member);
     metadata.erase("selfLink");
 }
 

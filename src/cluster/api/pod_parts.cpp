@@ -36,13 +36,6 @@ json::object with_ephemeral_of(const json::object& old, const json::object& obje
     return made;
 }
 
-void copy_field(json::object& container, const json::object& from, std::string_view name) {
-    if (const auto* value = kinds::find(from, name))
-        container[name] = *value;
-    else
-        container.erase(name);
-}
-
 // Containers that come, go, or change their order do so here, too, for the rules to see.
 json::object with_resources_of(const json::object& old, const json::object& object) {
     json::object made(old, object.storage());
@@ -59,7 +52,7 @@ json::object with_resources_of(const json::object& old, const json::object& obje
             const auto* was = find_named(old, list, kinds::text_at(container.as_object(), "name"));
             if (!was) continue;
             json::object kept(*was, object.storage());
-            for (auto field : {"resources", "resizePolicy"}) copy_field(kept, container.as_object(), field);
+            for (auto field : {"resources", "resizePolicy"}) kinds::take(kept, container.as_object(), field);
             container = std::move(kept);
         }
         (*spec)[name] = std::move(containers);

@@ -14,18 +14,12 @@ namespace pila::cluster::api {
 static void keep_other_half(json::object& object, const json::object& live, const Call& call) {
     bool of_status = call.subresource == "status" || call.subresource == "approval";
     if (!of_status && !call.kind.find_subresource("status")) return;
-    auto take = [](json::object& to, const json::object& from, std::string_view member) {
-        if (const auto* value = from.if_contains(member))
-            to[member] = *value;
-        else
-            to.erase(member);
-    };
-    if (!of_status) return take(object, live, "status");
+    if (!of_status) return kinds::take(object, live, "status");
     json::object changed(live, object.storage());
-    take(changed, object, "status");
+    kinds::take(changed, object, "status");
     kinds::prepare_for_status(changed, live, call.kind);
     if (const auto* metadata = kinds::object_at(object, "metadata"); metadata && metadata->contains("managedFields"))
-        take(meta(changed), *metadata, "managedFields");
+        kinds::take(meta(changed), *metadata, "managedFields");
     object = std::move(changed);
 }
 

@@ -87,6 +87,13 @@ std::vector<std::string> texts_at(const json::object& object, std::string_view d
     return texts;
 }
 
+void take(json::object& to, const json::object& from, std::string_view name) {
+    if (const auto* value = from.if_contains(name))
+        to.insert_or_assign(name, *value);
+    else
+        to.erase(name);
+}
+
 std::size_t count_of(const json::object& object, std::initializer_list<std::string_view> names) {
     return static_cast<std::size_t>(
         std::count_if(names.begin(), names.end(), [&](std::string_view name) { return has(object, name); }));

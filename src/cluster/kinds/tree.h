@@ -35,6 +35,9 @@ bool has_items(const json::object& object, std::string_view dotted);  // a list 
 std::vector<std::string> texts_at(const json::object& object, std::string_view dotted);           // its strings
 std::size_t count_of(const json::object& object, std::initializer_list<std::string_view> names);  // how many are there
 
+// What `to` has by that name becomes what `from` has, be it nothing.
+void take(json::object& to, const json::object& from, std::string_view name);
+
 // Calls with each element that is an object, and its index.
 template <typename Call>
 void each_object(const json::array* list, Call&& call) {
